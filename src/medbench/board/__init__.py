@@ -1,0 +1,1 @@
+"""Aggregation, summaries, comparisons and reports."""

@@ -1,0 +1,304 @@
+"""The summary of a run: every number that its report shows, with n, coverage and interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from medbench.board.aggregate import official_members
+from medbench.catalog import Catalog
+from medbench.catalog.model import Bilingual, Dataset, Track
+from medbench.runs.config import Pins
+from medbench.scoring.score import Figures
+from medbench.scoring.tally import PartFigures
+from medbench.stats import Estimate, combine_mover
+
+COVERAGE_GATE = 0.98
+"""A run below this coverage is never ranked."""
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A score, 0..100, with its 95 % interval.
+
+    Attributes:
+        value: Unrounded.
+        low: Lower limit; None where it is undefined (a single cluster).
+        high: Upper limit.
+        n: Observations.
+        clusters: Independent clusters.
+        method: How the interval was made.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    n: int
+    clusters: int
+    method: str
+
+
+class DatasetSummary(msgspec.Struct, frozen=True):
+    """One dataset of the run.
+
+    Attributes:
+        score: Mean of its parts; None where a part has none.
+        why: Why there is no score: `awaiting_judge`, `no_key`, `excluded`, `not_answered`, `too_few_items`; else empty.
+        closed: Figure of the closed-set metrics alone, where judges are awaited too.
+        chance: What guessing gives, 0..100, for datasets of one part.
+        at_chance: Guessing lies inside the interval or above it.
+        coverage: Share of planned calls whose outcome counts.
+        parts: Figures of its parts.
+    """
+
+    name: str
+    track: Track
+    dimension: str
+    title: Bilingual
+    score: Figure | None
+    why: str
+    closed: Figure | None
+    chance: float | None
+    at_chance: bool | None
+    items: int
+    coverage: float
+    parts: tuple[PartFigures, ...]
+
+
+class DimensionSummary(msgspec.Struct, frozen=True):
+    """One dimension that the run touches.
+
+    Attributes:
+        score: Mean of ALL datasets of the dimension in the catalog; None when one is missing.
+        scored: Mean of those that this run scored; None when there is none.
+        datasets_scored: Their number.
+        missing: Datasets of the dimension without a score here.
+    """
+
+    id: str
+    track: Track
+    title: Bilingual
+    score: Figure | None
+    scored: Figure | None
+    datasets_scored: int
+    missing: tuple[str, ...]
+
+
+class Summary(msgspec.Struct, frozen=True):
+    """All that a report shows.
+
+    Attributes:
+        headline: Mean over the dimensions that this run scored, each the mean of its scored datasets. It is the score of
+            this run, not the track's overall score.
+        overall: Track -> its overall score; None when a dimension is incomplete.
+        coverage: Share of planned calls whose outcome counts.
+        rankable: Whether the coverage reaches the gate.
+        awaiting_judge: Datasets asked that need a judge.
+        without_key: Datasets asked that have no gold.
+        at_chance: Datasets whose score can't be told from guessing.
+        latency_s: Quantiles of the seconds per response.
+        complete: Every planned call has a response.
+    """
+
+    pins: Pins
+    headline: Figure | None
+    headline_dimensions: int
+    headline_datasets: int
+    overall: dict[str, Figure | None]
+    dimensions: tuple[DimensionSummary, ...]
+    datasets: tuple[DatasetSummary, ...]
+    coverage: float
+    rankable: bool
+    awaiting_judge: tuple[str, ...]
+    without_key: tuple[str, ...]
+    at_chance: tuple[str, ...]
+    items: int
+    planned: int
+    answered: int
+    scored: int
+    complete: bool
+    by_status: dict[str, int]
+    by_error: dict[str, int]
+    by_score_status: dict[str, int]
+    input_tokens: int
+    output_tokens: int
+    uncounted_usage: int
+    requests: int
+    cached: int
+    latency_s: dict[str, float]
+    served_models: tuple[str, ...]
+    keys_fingerprint: str
+
+
+def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
+    """Aggregate the figures of a run."""
+    estimates: dict[str, Estimate | None] = {}
+    datasets = []
+    for entry in figures.datasets:
+        summary, estimate = _dataset(catalog.datasets[entry.dataset], entry.parts)
+        datasets.append(summary)
+        estimates[entry.dataset] = estimate
+    dimensions, scored = _dimensions(catalog, datasets, estimates)
+    tracks = sorted({summary.track for summary in datasets})
+    headline = combine_mover(scored) if scored else None
+    totals = figures.totals
+    by_score_status: dict[str, int] = {}
+    for summary in datasets:
+        for part in summary.parts:
+            for status, count in part.by_status.items():
+                by_score_status[status] = by_score_status.get(status, 0) + count
+    coverage = figures.counted / figures.planned if figures.planned else 0.0
+    return Summary(
+        pins=pins,
+        headline=_figure(headline),
+        headline_dimensions=len(scored),
+        headline_datasets=sum(summary.score is not None for summary in datasets),
+        overall={track: _overall(catalog, track, estimates) for track in tracks},
+        dimensions=tuple(dimensions),
+        datasets=tuple(datasets),
+        coverage=coverage,
+        rankable=coverage >= COVERAGE_GATE,
+        awaiting_judge=tuple(summary.name for summary in datasets if summary.why == "awaiting_judge"),
+        without_key=tuple(summary.name for summary in datasets if summary.why == "no_key"),
+        at_chance=tuple(summary.name for summary in datasets if summary.at_chance),
+        items=figures.items,
+        planned=figures.planned,
+        answered=figures.answered,
+        scored=figures.scored,
+        complete=figures.answered == figures.planned,
+        by_status=totals.by_status,
+        by_error=totals.by_error,
+        by_score_status=by_score_status,
+        input_tokens=totals.input_tokens,
+        output_tokens=totals.output_tokens,
+        uncounted_usage=totals.uncounted,
+        requests=totals.requests,
+        cached=totals.cached,
+        latency_s=_quantiles(totals.latencies),
+        served_models=tuple(sorted(totals.served_models)),
+        keys_fingerprint=figures.keys_fingerprint,
+    )
+
+
+def load_summary(run_dir: Path) -> Summary:
+    """The summary of a run that is scored.
+
+    Raises:
+        InputError: The folder holds no scored run.
+    """
+    from medbench.catalog import load_catalog
+    from medbench.runs.config import read_pins
+    from medbench.runs.results import read_figures
+
+    pins = read_pins(run_dir)
+    figures = read_figures(run_dir)
+    catalog = load_catalog()
+    if any(entry.dataset not in catalog.datasets for entry in figures.datasets):
+        from medbench.runs.execute import open_pinned
+
+        catalog = open_pinned(pins).catalog
+    return summarise(pins, figures, catalog)
+
+
+def _dataset(dataset: Dataset, parts: Sequence[PartFigures]) -> tuple[DatasetSummary, Estimate | None]:
+    planned = sum(part.planned for part in parts)
+    closed = [part.estimate for part in parts if part.metric is not None]
+    awaiting = any(part.awaiting for part in parts)
+    asked = {part.name for part in parts}
+    whole = all(part.name in asked for part in dataset.parts)
+    estimate = combine_mover(closed) if closed and not awaiting and whole and None not in closed else None
+    only = parts[0] if len(parts) == 1 else None
+    chance = only.chance if only else None
+    at_chance = None
+    if chance is not None and only is not None and only.estimate is not None and only.estimate.low is not None:
+        at_chance = only.estimate.low <= chance
+    return (
+        DatasetSummary(
+            name=dataset.name,
+            track=dataset.track,
+            dimension=dataset.dimension,
+            title=dataset.title,
+            score=_figure(estimate),
+            why="" if estimate else _why(parts, awaiting),
+            closed=_figure(combine_mover(known)) if (known := [e for e in closed if e]) else None,
+            chance=None if chance is None else 100 * chance,
+            at_chance=at_chance,
+            items=sum(part.items for part in parts),
+            coverage=sum(part.counted for part in parts) / planned if planned else 0.0,
+            parts=tuple(parts),
+        ),
+        estimate,
+    )
+
+
+def _why(parts: Sequence[PartFigures], awaiting: bool) -> str:
+    if not any(part.answered for part in parts):
+        return "not_answered"
+    if any(part.by_status.get("excluded") for part in parts) and not any(
+        part.counted for part in parts
+    ):
+        return "excluded"
+    if any(part.by_status.get("no_key") for part in parts):
+        return "no_key"
+    return "awaiting_judge" if awaiting else "too_few_items"
+
+
+def _dimensions(
+    catalog: Catalog, datasets: Sequence[DatasetSummary], estimates: dict[str, Estimate | None]
+) -> tuple[list[DimensionSummary], list[Estimate]]:
+    """Summaries of the dimensions that the run touches, and the estimates of those it scored."""
+    summaries: list[DimensionSummary] = []
+    scored: list[Estimate] = []
+    touched = dict.fromkeys((summary.track, summary.dimension) for summary in datasets)
+    for track, name in touched:
+        members = official_members(catalog, track).get(name, [])
+        here = [each.name for each in datasets if (each.track, each.dimension) == (track, name)]
+        known = [estimate for each in here if (estimate := estimates.get(each)) is not None]
+        mean = combine_mover(known) if known else None
+        if mean is not None:
+            scored.append(mean)
+        dimension = next(each for each in catalog.dimensions(track) if each.id == name)
+        summaries.append(
+            DimensionSummary(
+                id=name,
+                track=track,
+                title=dimension.title,
+                score=_figure(_mean([estimates.get(each) for each in members])),
+                scored=_figure(mean),
+                datasets_scored=len(known),
+                missing=tuple(each for each in members if estimates.get(each) is None),
+            )
+        )
+    return summaries, scored
+
+
+def _overall(catalog: Catalog, track: str, estimates: dict[str, Estimate | None]) -> Figure | None:
+    members = official_members(catalog, track).values()
+    return _figure(_mean([_mean([estimates.get(name) for name in names]) for names in members]))
+
+
+def _mean(estimates: Sequence[Estimate | None]) -> Estimate | None:
+    """Mean with its interval; None when one is missing, never a mean of the rest."""
+    return combine_mover(estimates) if estimates else None
+
+
+def _figure(estimate: Estimate | None) -> Figure | None:
+    if estimate is None:
+        return None
+    return Figure(
+        value=100 * estimate.value,
+        low=None if estimate.low is None else 100 * estimate.low,
+        high=None if estimate.high is None else 100 * estimate.high,
+        n=estimate.n,
+        clusters=estimate.clusters,
+        method=estimate.method,
+    )
+
+
+def _quantiles(latencies: Sequence[float]) -> dict[str, float]:
+    if not latencies:
+        return {}
+    values = np.quantile(np.asarray(latencies), [0.5, 0.9, 0.99])
+    return {name: round(float(value), 4) for name, value in zip(("p50", "p90", "p99"), values, strict=True)}

@@ -1,0 +1,95 @@
+"""`medbench`: the command line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import click
+import typer
+
+from medbench import __version__
+from medbench.cli import board, catalog, compare, demo, export, items, report, run
+from medbench.errors import InputError, WorkError
+from medbench.text import LANGUAGES, Language, say, set_language
+
+app = typer.Typer(
+    name="medbench",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        print(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    lang: Annotated[str | None, typer.Option(help="Language of messages: en or zh. Default: by the locale.")] = None,
+    version: Annotated[  # noqa: ARG001 - its callback does the work
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Evaluate medical AI: items in, a report that can be audited out.
+
+    \b
+    Begin with:
+      medbench demo --out demo
+      medbench run --items items.jsonl --model openai:NAME --base-url URL --out run
+    """
+    set_language(_language(lang))
+
+
+app.add_typer(catalog.app, name="catalog", help="What is measured: datasets and specialties.")
+app.add_typer(items.app, name="items", help="Check and import items.")
+app.add_typer(export.app, name="export", help="Write submission packages.")
+app.add_typer(board.app, name="board", help="Aggregate scores.")
+app.command()(demo.demo)
+app.command()(run.run)
+app.command()(run.resume)
+app.command()(run.status)
+app.command()(run.score)
+app.command()(report.report)
+app.command()(compare.compare)
+
+
+def main() -> None:
+    """Run the command line; exit 0 on success, 2 on wrong input, 1 on a failure during work."""
+    try:
+        code = app(standalone_mode=False)
+    except click.exceptions.Abort:
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except InputError as error:
+        for problem in error.problems:
+            print(f"{say('cli.warning' if problem.severity == 'warning' else 'cli.error')} {problem}", file=sys.stderr)
+        sys.exit(2)
+    except WorkError as error:
+        print(f"{say('cli.error')} {error}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        # Whoever read our output has enough; Python would complain once more when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(1)
+    sys.exit(code if isinstance(code, int) else 0)
+
+
+def _language(asked: str | None) -> Language:
+    if asked is not None:
+        for language in LANGUAGES:
+            if asked == language:
+                return language
+        raise InputError(say("cli.bad_language", language=asked))
+    locale = os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or ""
+    return "zh" if locale.lower().startswith("zh") else "en"

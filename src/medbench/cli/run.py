@@ -1,0 +1,260 @@
+"""`medbench run`, `resume`, `status` and `score`."""
+
+from __future__ import annotations
+
+import sys
+from importlib import util
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import typer
+
+from medbench.cli.output import print_json, show_progress
+from medbench.engine.budget import Price
+from medbench.engine.limits import Limits
+from medbench.errors import InputError, Problem
+from medbench.text import current_language, say
+
+RunDirectory = Annotated[Path, typer.Argument(help="Folder of the run.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Concurrency = Annotated[str, typer.Option(help="Calls in flight: a number, or auto (found by trying).")]
+RequestsPerMinute = Annotated[int | None, typer.Option("--rpm", min=1, help="Most requests per minute.")]
+TokensPerMinute = Annotated[int | None, typer.Option("--tpm", min=1, help="Most tokens per minute.")]
+BudgetTokens = Annotated[int | None, typer.Option(min=1, help="Stop before the run takes more tokens.")]
+BudgetCost = Annotated[float | None, typer.Option(min=0.0, help="Stop before it costs more; needs the prices.")]
+PriceInput = Annotated[float, typer.Option(min=0.0, help="Price per million input tokens.")]
+PriceOutput = Annotated[float, typer.Option(min=0.0, help="Price per million output tokens.")]
+Cache = Annotated[Path | None, typer.Option(help="Response cache (a SQLite file); off without it.")]
+Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for one request.")]
+
+
+def run(
+    items: Annotated[Path, typer.Option(help="Bank folder, item JSONL, or the official release (folder or zip).")],
+    model: Annotated[str, typer.Option(help="openai:NAME, answers:PATH or local:smollm2.")],
+    out: Annotated[Path, typer.Option(help="Folder of the run; made if absent.")],
+    base_url: Annotated[str | None, typer.Option(help="Address of the endpoint, for example https://host/v1.")] = None,
+    api_key_env: Annotated[
+        str | None, typer.Option(help="Environment variable that holds the API key; the key is never stored.")
+    ] = None,
+    parameter: Annotated[
+        list[str] | None,
+        typer.Option(help="Sampling parameter NAME=JSON, repeatable; null removes a default. Example: temperature=0.6."),
+    ] = None,
+    track: Annotated[Literal["llm", "multimodal", "agent", "imaging"] | None, typer.Option(help="Only this track.")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this dataset, repeatable.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N items.")] = None,
+    sample: Annotated[int | None, typer.Option(min=1, help="Only N items, drawn at random with --seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of --sample.")] = 0,
+    orders: Annotated[
+        Literal["rotate", "first", "all"],
+        typer.Option(help="Option orders in circular evaluation, for items that bring none."),
+    ] = "rotate",
+    disclosure: Annotated[
+        Literal["local", "hidden"], typer.Option(help="hidden: right and wrong per item stay with the scorer.")
+    ] = "local",
+    catalog: Annotated[Path | None, typer.Option(help="Folder of own dataset definitions (TOML).")] = None,
+    concurrency: Concurrency = "auto",
+    rpm: RequestsPerMinute = None,
+    tpm: TokensPerMinute = None,
+    budget_tokens: BudgetTokens = None,
+    budget_cost: BudgetCost = None,
+    price_input: PriceInput = 0.0,
+    price_output: PriceOutput = 0.0,
+    cache: Cache = None,
+    timeout: Timeout = 600.0,
+    as_json: Json = False,
+) -> None:
+    """Ask a model the items, score the answers and write the report.
+
+    Safe to interrupt at any moment: `medbench resume RUN_DIR` goes on where it stopped.
+
+    \b
+    Examples:
+      medbench run --items items.jsonl --model local:smollm2 --out run
+      medbench run --items bank --model openai:qwen3-8b --base-url https://host/v1 --api-key-env KEY --out run
+      medbench run --items release.zip --model answers:answers.zip --track llm --out run
+    """
+    from medbench.items.source import open_source
+    from medbench.models.registry import ModelOptions, create_model
+    from medbench.runs.config import Selection
+    from medbench.runs.execute import start_run
+
+    settings = _settings(
+        concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout
+    )
+    if limit is not None and sample is not None:
+        raise InputError(Problem(message=say("cli.limit_and_sample"), field="--sample"))
+    options = ModelOptions(
+        base_url=base_url, api_key_env=api_key_env, parameters=_parameters(parameter or []), timeout_s=timeout
+    )
+    system = create_model(model, options)
+    source = open_source(items, catalog_folder=catalog)
+    unknown = [name for name in dataset or [] if name not in source.catalog.datasets]
+    if unknown:
+        raise InputError(Problem(message=say("cli.unknown_datasets", names=", ".join(unknown)), field="--dataset"))
+    selection = Selection(
+        track=track, datasets=tuple(dataset or ()), limit=limit, sample=sample, seed=seed, orders=orders
+    )
+    with show_progress() as watch:
+        outcome = start_run(
+            out, source, system, selection, settings, disclosure=disclosure, catalog_folder=catalog, watch=watch
+        )
+    _finish(out, outcome, as_json)
+
+
+def resume(
+    run_dir: RunDirectory,
+    items: Annotated[Path | None, typer.Option(help="Where the items are now, if they were moved.")] = None,
+    concurrency: Concurrency = "auto",
+    rpm: RequestsPerMinute = None,
+    tpm: TokensPerMinute = None,
+    budget_tokens: BudgetTokens = None,
+    budget_cost: BudgetCost = None,
+    price_input: PriceInput = 0.0,
+    price_output: PriceOutput = 0.0,
+    cache: Cache = None,
+    timeout: Timeout = 600.0,
+    as_json: Json = False,
+) -> None:
+    """Go on with a run that stopped, was interrupted or killed: ask what has no answer yet, then score.
+
+    \b
+    Example:
+      medbench resume run --budget-tokens 2000000
+    """
+    from medbench.runs.execute import resume_run
+
+    settings = _settings(
+        concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout
+    )
+    with show_progress() as watch:
+        outcome = resume_run(run_dir, settings, items=items, watch=watch)
+    _finish(run_dir, outcome, as_json)
+
+
+def status(run_dir: RunDirectory, as_json: Json = False) -> None:
+    """Show how far a run is, also while it runs.
+
+    \b
+    Example:
+      medbench status run --json
+    """
+    from medbench.runs.status import run_status
+
+    found = run_status(run_dir)
+    if as_json:
+        print_json(found)
+        return
+    detail = ", ".join(f"{name} {count:,}" for name, count in sorted({**found.by_status, **found.by_error}.items()))
+    print(
+        say(
+            "cli.status_line",
+            state=found.state,
+            done=f"{found.responses:,}",
+            total=f"{found.rows:,}",
+            detail=detail or "–",
+        )
+    )
+    if found.reason:
+        print(found.reason)
+
+
+def score(run_dir: RunDirectory, as_json: Json = False) -> None:
+    """Score a run again, for example after the keys were mended; nothing is asked.
+
+    \b
+    Example:
+      medbench score run
+    """
+    import time
+
+    from medbench.runs.execute import Outcome, rescore
+
+    started = time.perf_counter()
+    figures = rescore(run_dir)
+    _finish(run_dir, Outcome(figures=figures, stopped="", reason="", wall_s=time.perf_counter() - started), as_json)
+
+
+def _finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 - Outcome is imported late
+    """Write the report, say how the run ended, and exit with 1 if it stopped before its end."""
+    from medbench.board.summary import load_summary
+    from medbench.runs.status import run_status
+    from medbench.stats import half_up
+
+    summary = load_summary(run_dir)
+    report = None
+    if util.find_spec("vl_convert"):
+        from medbench.board.report import write_report
+
+        report = write_report(run_dir, summary, current_language())
+    found = msgspec.structs.replace(
+        run_status(run_dir),
+        scored=summary.scored,
+        coverage=round(summary.coverage, 6),
+        score=round(summary.headline.value, 4) if summary.headline else None,
+        wall_s=round(outcome.wall_s, 3),
+        report=str(report) if report else None,
+    )
+    if as_json:
+        print_json(found)
+    else:
+        print(
+            say(
+                "cli.run_done",
+                responses=f"{found.responses:,}",
+                wall=f"{outcome.wall_s:.1f}",
+                score="–" if summary.headline is None else half_up(summary.headline.value),
+                coverage=f"{summary.coverage:.3f}",
+                report=report or say("cli.no_report", path=run_dir),
+            )
+        )
+    if outcome.stopped:
+        print(f"{say('cli.error')} {outcome.reason}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _settings(
+    concurrency: str,
+    rpm: int | None,
+    tpm: int | None,
+    budget_tokens: int | None,
+    budget_cost: float | None,
+    price_input: float,
+    price_output: float,
+    cache: Path | None,
+    timeout: float,
+) -> Any:  # noqa: ANN401 - Settings is imported late
+    from medbench.runs.execute import Settings
+
+    fixed: int | None = None
+    if concurrency != "auto":
+        if not concurrency.isascii() or not concurrency.isdigit() or not 1 <= int(concurrency) <= 4096:
+            raise InputError(Problem(message=say("cli.bad_concurrency", text=concurrency), field="--concurrency"))
+        fixed = int(concurrency)
+    if budget_cost is not None and price_input == price_output == 0.0:
+        raise InputError(Problem(message=say("cli.budget_without_price"), field="--budget-cost"))
+    return Settings(
+        limits=Limits(concurrency=fixed, requests_per_minute=rpm, tokens_per_minute=tpm),
+        budget_tokens=budget_tokens,
+        budget_cost=budget_cost,
+        price=Price(input=price_input, output=price_output),
+        cache=cache,
+        timeout_s=timeout,
+    )
+
+
+def _parameters(given: list[str]) -> dict[str, object]:
+    parameters: dict[str, object] = {}
+    problems = []
+    for text in given:
+        name, separator, value = text.partition("=")
+        try:
+            if not separator or not name.isidentifier():
+                raise msgspec.DecodeError
+            parameters[name] = msgspec.json.decode(value.encode())
+        except msgspec.DecodeError:
+            problems.append(Problem(message=say("cli.bad_parameter", text=text), field="--parameter"))
+    if problems:
+        raise InputError(*problems)
+    return parameters

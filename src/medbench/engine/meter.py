@@ -1,0 +1,135 @@
+"""The meter: every leaf call passes through limits, cache and budget here, and is retried here."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Sequence
+
+import msgspec
+
+from medbench.engine.budget import Budget, Reservation
+from medbench.engine.cache import ResponseCache
+from medbench.engine.limits import Bucket, Concurrency, Limits
+from medbench.engine.progress import Progress
+from medbench.models.model import CallError, Completion
+
+Send = Callable[[bytes], Awaitable[Completion]]
+
+
+class RetryPolicy(msgspec.Struct, frozen=True):
+    """Capped exponential back-off with full jitter.
+
+    Attributes:
+        attempts: Most sends of one call.
+        base_s: Upper end of the first delay; doubles with each retry.
+        cap_s: Upper end of any delay.
+        longest_retry_after_s: A longer wait asked for by the endpoint fails the call instead.
+    """
+
+    attempts: int = 6
+    base_s: float = 1.0
+    cap_s: float = 60.0
+    longest_retry_after_s: float = 300.0
+
+    def delay_s(self, attempt: int, error: CallError, chance: random.Random) -> float:
+        """Seconds before the next send; `attempt` counts from 1. Retry-After is a lower bound."""
+        jittered = chance.uniform(0.0, min(self.cap_s, self.base_s * 2.0 ** (attempt - 1)))
+        return max(jittered, error.retry_after_s or 0.0)
+
+
+class Meter:
+    """Meters the leaf calls to one (provider, account)."""
+
+    def __init__(
+        self,
+        limits: Limits,
+        progress: Progress,
+        *,
+        budget: Budget | None = None,
+        cache: ResponseCache | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        self.concurrency = Concurrency(limits.concurrency)
+        self.waiting = 0
+        self._requests = Bucket(limits.requests_per_minute) if limits.requests_per_minute else None
+        self._tokens = Bucket(limits.tokens_per_minute) if limits.tokens_per_minute else None
+        self._progress = progress
+        self._budget = budget
+        self._budget_freed = asyncio.Event()
+        self._cache = cache
+        self._retry = retry or RetryPolicy()
+        self._chance = random.Random()  # noqa: S311 - jitter, not a secret
+
+    async def call(
+        self, request: bytes, send: Send, *, output_limit: int, variant: int, attachments: Sequence[str]
+    ) -> tuple[Completion, int, bool]:
+        """Send one leaf call; see `medbench.models.model.Context.call`.
+
+        Raises:
+            CallError: It failed for good.
+            BudgetReached: The budget does not allow it.
+        """
+        key = b""
+        if self._cache:
+            key = self._cache.key(request, variant, attachments)
+            found = self._cache.get(key)
+            if found:
+                return found, 0, True
+        attempt = 0
+        while True:
+            attempt += 1
+            try:
+                completion = await self._send_once(request, send, output_limit)
+            except CallError as error:
+                if error.throttled:
+                    self.concurrency.throttled()
+                too_long = (error.retry_after_s or 0.0) > self._retry.longest_retry_after_s
+                error.attempts = attempt
+                if error.error_class != "retryable" or attempt >= self._retry.attempts or too_long:
+                    raise
+                self._progress.retries[error.code] += 1
+                await self._pause(self._retry.delay_s(attempt, error, self._chance))
+                continue
+            self.concurrency.succeeded()
+            if self._cache and completion.status == "ok":
+                self._cache.put(key, completion)
+            return completion, attempt, False
+
+    async def _send_once(self, request: bytes, send: Send, output_limit: int) -> Completion:
+        reservation = await self._reserve(len(request), output_limit) if self._budget else None
+        given = output = 0
+        try:
+            if self._requests:
+                await self._pause(self._requests.take(1.0))
+            if self._tokens:
+                await self._pause(self._tokens.take(len(request) / 3 + output_limit))
+            await self.concurrency.acquire()
+            try:
+                completion = await send(request)
+            finally:
+                self.concurrency.release()
+            usage = completion.usage
+            # An endpoint that does not count is booked at the estimate: a budget must not be passed for lack of a number.
+            given = int(self._budget.estimate_input(len(request))) if usage.estimated and self._budget else usage.input_tokens
+            output = output_limit if usage.estimated else usage.output_tokens
+            return completion
+        finally:
+            if self._budget and reservation:
+                self._budget.settle(reservation, len(request), given, output)
+                self._budget_freed.set()
+
+    async def _reserve(self, request_bytes: int, output_limit: int) -> Reservation:
+        assert self._budget
+        while (reservation := self._budget.reserve(request_bytes, output_limit)) is None:
+            self._budget_freed.clear()
+            await self._budget_freed.wait()
+        return reservation
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds > 0.0:
+            self.waiting += 1
+            try:
+                await asyncio.sleep(seconds)
+            finally:
+                self.waiting -= 1

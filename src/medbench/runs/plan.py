@@ -1,0 +1,73 @@
+"""The plan of a run: the same selection of the same items always gives the same calls in the same order."""
+
+from __future__ import annotations
+
+import hashlib
+import heapq
+from collections.abc import Iterator
+
+from medbench.catalog.model import Part
+from medbench.items.model import Question, Variant
+from medbench.items.render import make_variants
+from medbench.items.source import ItemSource
+from medbench.runs.config import Selection
+from medbench.scoring.asked import Asked
+
+KIND = "ask"
+
+
+def selected(source: ItemSource, selection: Selection) -> Iterator[tuple[Question, Part]]:
+    """Yield the questions that the selection asks for, with their parts, in the order of the source."""
+    chosen = _sample(source, selection) if selection.sample is not None else None
+    taken = 0
+    for question, part in _filtered(source, selection):
+        if chosen is not None and question.uid not in chosen:
+            continue
+        if selection.limit is not None and taken >= selection.limit:
+            return
+        taken += 1
+        yield question, part
+
+
+def asked(source: ItemSource, selection: Selection) -> Iterator[Asked]:
+    """Yield every call of the plan."""
+    seq = 0
+    for question, part in selected(source, selection):
+        version = bytes.fromhex(question.public_hash())
+        for index, variant in enumerate(variants(question, part, selection)):
+            key = hashlib.blake2b(b"%s\0%d\0" % (KIND.encode(), index) + version, digest_size=16)
+            key.update(question.uid.encode())
+            yield Asked(seq=seq, key=key.digest(), question=question, part=part, variant=index, form=variant)
+            seq += 1
+
+
+def variants(question: Question, part: Part, selection: Selection) -> tuple[Variant, ...]:
+    """The ways in which a question is asked: those it brings, or option orders where the dataset is circular."""
+    return make_variants(question, selection.orders) if question.variants or part.circular else (Variant(),)
+
+
+def _filtered(source: ItemSource, selection: Selection) -> Iterator[tuple[Question, Part]]:
+    datasets = source.catalog.datasets
+    wanted = frozenset(selection.datasets)
+    for question in source.questions():
+        if wanted and question.dataset not in wanted:
+            continue
+        dataset = datasets[question.dataset]
+        if selection.track and dataset.track != selection.track:
+            continue
+        yield question, dataset.part(question.part)
+
+
+def _sample(source: ItemSource, selection: Selection) -> frozenset[str]:
+    """The N items whose hash with the seed is smallest: a simple random sample that streams."""
+    size = selection.sample or 0
+    seed = str(selection.seed).encode()
+    heap: list[tuple[int, str]] = []
+    for question, _ in _filtered(source, selection):
+        digest = hashlib.sha256(seed + b"\0" + question.uid.encode()).digest()
+        entry = (-int.from_bytes(digest[:8], "big"), question.uid)
+        if len(heap) < size:
+            heapq.heappush(heap, entry)
+        elif entry > heap[0]:
+            heapq.heapreplace(heap, entry)
+    return frozenset(uid for _, uid in heap)

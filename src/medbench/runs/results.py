@@ -1,0 +1,171 @@
+"""From the ledger to the files that people and programs read: responses, scores, figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from medbench.engine.ledger import Ledger
+from medbench.errors import InputError
+from medbench.items.source import ItemSource
+from medbench.models.model import Response
+from medbench.runs.config import Pins
+from medbench.runs.plan import KIND, asked
+from medbench.scoring.rows import ScoreRow
+from medbench.scoring.score import Figures, Scorer
+from medbench.store.files import write_atomically
+from medbench.store.parquet import write_rows
+from medbench.text import say
+
+FIGURES_FILE = "figures.json"
+_decode = msgspec.json.Decoder(Response).decode
+
+
+def responses(ledger: Ledger) -> Iterator[tuple[int, Response]]:
+    """Stream (seq, response) in the order of the plan."""
+    for seq, body in ledger.bodies(KIND):
+        yield seq, _decode(body)
+
+
+def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> int:
+    """Write `responses/*.parquet` from the ledger; returns the number of rows."""
+    import pyarrow as pa
+
+    text, whole = pa.string(), pa.int64()
+    schema = pa.schema(
+        [
+            ("seq", whole),
+            ("uid", text),
+            ("dataset", text),
+            ("part", text),
+            ("id", text),
+            ("variant", pa.int32()),
+            ("status", text),
+            ("text", text),
+            ("reasoning", text),
+            ("tool_calls", text),
+            ("turns", text),
+            ("trace", text),
+            ("artifacts", text),
+            ("error_class", text),
+            ("error_code", text),
+            ("error_detail", text),
+            ("input_tokens", whole),
+            ("output_tokens", whole),
+            ("usage_estimated", pa.bool_()),
+            ("latency_s", pa.float64()),
+            ("attempts", pa.int32()),
+            ("cached", pa.bool_()),
+            ("served_model", text),
+        ]
+    )
+
+    def rows() -> Iterator[tuple[object, ...]]:
+        arriving = responses(ledger)
+        upcoming = next(arriving, None)
+        for call in asked(source, pins.selection):
+            if upcoming is None:
+                return
+            if upcoming[0] != call.seq:
+                continue
+            response, question = upcoming[1], call.question
+            yield (
+                call.seq,
+                question.uid,
+                question.dataset,
+                question.part,
+                question.id,
+                call.variant,
+                response.status,
+                response.text,
+                response.reasoning,
+                _json(response.tool_calls),
+                _json(response.turns),
+                response.trace,
+                _json(response.artifacts),
+                response.error_class,
+                response.error_code,
+                response.error_detail,
+                response.usage.input_tokens,
+                response.usage.output_tokens,
+                response.usage.estimated,
+                response.latency_s,
+                response.attempts,
+                response.cached,
+                response.served_model,
+            )
+            upcoming = next(arriving, None)
+
+    return write_rows(run_dir / "responses", schema, rows(), {"medbench": pins.config_hash()})
+
+
+def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> Figures:
+    """Score every response and write `scores/*.parquet` and `figures.json`."""
+    import pyarrow as pa
+
+    text, whole = pa.string(), pa.int64()
+    schema = pa.schema(
+        [
+            ("seq", whole),
+            ("uid", text),
+            ("dataset", text),
+            ("part", text),
+            ("family", text),
+            ("variant", pa.int32()),
+            ("status", text),
+            ("value", pa.float64()),
+            ("reason", text),
+            ("extracted", text),
+            ("refusal", pa.bool_()),
+            ("true_positives", whole),
+            ("false_positives", whole),
+            ("false_negatives", whole),
+        ]
+    )
+    scorer = Scorer(Path(pins.items), hidden=pins.disclosure == "hidden")
+    rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
+    write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
+    figures = scorer.figures()
+    write_atomically(run_dir / FIGURES_FILE, msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+    return figures
+
+
+def read_figures(run_dir: Path) -> Figures:
+    """Read `figures.json`.
+
+    Raises:
+        InputError: The run is not scored.
+    """
+    path = run_dir / FIGURES_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Figures)
+    except OSError as error:
+        raise InputError(say("runs.not_scored", path=run_dir)) from error
+    except msgspec.DecodeError as error:
+        raise InputError(say("runs.bad_run_file", path=path, error=error)) from error
+
+
+def _columns(row: ScoreRow) -> tuple[object, ...]:
+    question = row.asked.question
+    return (
+        row.asked.seq,
+        question.uid,
+        question.dataset,
+        question.part,
+        question.family or question.uid,
+        row.asked.variant,
+        row.status,
+        row.value,
+        row.reason,
+        row.extracted,
+        row.extraction.refusal,
+        row.marking.true_positives,
+        row.marking.false_positives,
+        row.marking.false_negatives,
+    )
+
+
+def _json(value: tuple[object, ...]) -> str:
+    return msgspec.json.encode(value).decode() if value else ""

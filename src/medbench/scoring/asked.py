@@ -1,0 +1,34 @@
+"""One call of a plan, as the scorer needs to know it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from medbench.catalog.model import Part
+from medbench.items.model import Question, Variant
+
+
+class Asked(msgspec.Struct, frozen=True, gc=False):
+    """A question in one variant.
+
+    Attributes:
+        seq: Place in the plan.
+        key: Of the call.
+        question: The question.
+        part: Its part of the dataset.
+        variant: Index of the variant.
+        form: Option order and prompt of the variant.
+    """
+
+    seq: int
+    key: bytes
+    question: Question
+    part: Part
+    variant: int
+    form: Variant
+
+    @property
+    def displayed_options(self) -> tuple[str, ...]:
+        """Option texts in the order displayed."""
+        options = self.question.options
+        return tuple(options[index] for index in self.form.order) if self.form.order else options

@@ -1,0 +1,123 @@
+"""Scoring a run: plan, responses and keys stream side by side, in the order of the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from medbench.items.keys import open_keys
+from medbench.items.model import Key
+from medbench.models.model import Response
+from medbench.scoring.asked import Asked
+from medbench.scoring.rows import ScoreRow, score_response
+from medbench.scoring.tally import PartFigures, PartTally, RunTotals
+
+SMALLEST_CELL = 5
+"""Under hidden disclosure no figure over fewer items than this is given: it would tell single answers."""
+
+
+class DatasetFigures(msgspec.Struct, frozen=True):
+    """Figures of the parts of one dataset."""
+
+    dataset: str
+    parts: tuple[PartFigures, ...]
+
+
+class Figures(msgspec.Struct, frozen=True):
+    """All figures of a run, before they are aggregated.
+
+    Attributes:
+        datasets: In the order in which they were first asked.
+        planned: Calls planned; `answered`: responses there are; `counted`: responses that count.
+        items: Items asked.
+        scored: Responses that have a score (scored or unparsed).
+        totals: Sums over the responses.
+        keys_fingerprint: Salted hash over the keys used.
+    """
+
+    datasets: tuple[DatasetFigures, ...]
+    items: int
+    planned: int
+    answered: int
+    counted: int
+    scored: int
+    totals: RunTotals
+    keys_fingerprint: str
+
+
+class Scorer:
+    """Scores the responses of a run. The only place where a question meets its key."""
+
+    def __init__(self, items: Path, *, hidden: bool) -> None:
+        """Open the keys.
+
+        Args:
+            items: The item source of the run.
+            hidden: Right and wrong per item must not leave the scorer.
+        """
+        self._keys = open_keys(items)
+        self._hidden = hidden
+        self._tallies: dict[tuple[str, str], PartTally] = {}
+        self._totals = RunTotals()
+
+    def rows(self, plan: Iterable[Asked], responses: Iterable[tuple[int, Response]]) -> Iterator[ScoreRow]:
+        """Score everything, yielding a row per response; under hidden disclosure rows carry no value.
+
+        Args:
+            plan: Every call, in order.
+            responses: (seq, response), in order; calls without a response are missing.
+        """
+        keys = self._keys.keys()
+        key: Key | None = next(keys, None)
+        arriving = iter(responses)
+        upcoming = next(arriving, None)
+        for uid, calls in groupby(plan, key=lambda asked: asked.question.uid):
+            while key is not None and key.uid != uid:
+                key = next(keys, None)
+            rows: list[ScoreRow | None] = []
+            for asked in calls:
+                if upcoming is None or upcoming[0] != asked.seq:
+                    rows.append(None)
+                    continue
+                self._totals.add(upcoming[1])
+                rows.append(score_response(asked, upcoming[1], key))
+                upcoming = next(arriving, None)
+            question, part = asked.question, asked.part
+            tally = self._tallies.get((question.dataset, part.name))
+            if tally is None:
+                tally = self._tallies[question.dataset, part.name] = PartTally(part)
+            tally.add_item(rows, key)
+            for row in rows:
+                if row is not None:
+                    yield _concealed(row) if self._hidden else row
+
+    def figures(self) -> Figures:
+        """The figures of what was scored."""
+        by_dataset: dict[str, list[PartFigures]] = {}
+        for (dataset, _), tally in self._tallies.items():
+            figures = tally.figures()
+            if self._hidden and figures.items < SMALLEST_CELL:
+                figures = msgspec.structs.replace(figures, estimate=None, circular=None)
+            by_dataset.setdefault(dataset, []).append(figures)
+        parts = [part for several in by_dataset.values() for part in several]
+        return Figures(
+            datasets=tuple(DatasetFigures(name, tuple(several)) for name, several in by_dataset.items()),
+            items=sum(part.items for part in parts),
+            planned=sum(part.planned for part in parts),
+            answered=sum(part.answered for part in parts),
+            counted=sum(part.counted for part in parts),
+            scored=sum(part.by_status.get(status, 0) for part in parts for status in ("scored", "unparsed")),
+            totals=self._totals,
+            keys_fingerprint=self._keys.fingerprint(),
+        )
+
+
+def _concealed(row: ScoreRow) -> ScoreRow:
+    """The row without what would tell right from wrong."""
+    return msgspec.structs.replace(row, value=None, marking=msgspec.structs.replace(row.marking, **_NO_COUNTS))
+
+
+_NO_COUNTS = {"value": None, "true_positives": 0, "false_positives": 0, "false_negatives": 0}

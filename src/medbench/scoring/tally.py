@@ -1,0 +1,284 @@
+"""Item outcomes of one part of a dataset, gathered while scores stream by, and the figures that come of them."""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from math import comb
+
+import msgspec
+import numpy as np
+
+from medbench.catalog.model import ChoiceForm, LabelForm, Part
+from medbench.items.model import Key
+from medbench.models.model import Response
+from medbench.scoring.rows import ScoreRow
+from medbench.stats import (
+    Estimate,
+    chance_circular,
+    clustered_mean,
+    micro_f1,
+    position_preference,
+)
+
+PREFERENCE_ITEMS = 2_000
+"""Position preference is tested on the first items up to this many: its permutations cost more than all the rest."""
+
+
+class CircularFigures(msgspec.Struct, frozen=True):
+    """Circular evaluation of one part (specs/scoring.md, section 3); shares in [0, 1].
+
+    Attributes:
+        acc_origin: Share of items right in the first order.
+        acc_mean: Share of responses that are right.
+        more_m: m -> share of items with at least m orders right.
+        consistency: Share of items whose chosen option text is the same in all orders; needs no key.
+        position_shares: Share of responses per displayed position, A first.
+        position_expected: The same if position played no part.
+        position_p: p value of the within-item permutation test.
+        preference_items: Items in that test.
+    """
+
+    acc_origin: float | None
+    acc_mean: float | None
+    more_m: dict[str, float]
+    consistency: float | None
+    position_shares: tuple[float, ...]
+    position_expected: tuple[float, ...]
+    position_p: float | None
+    preference_items: int
+
+
+class PartFigures(msgspec.Struct, frozen=True):
+    """All figures of one part of a dataset.
+
+    Attributes:
+        name: Of the part; mostly empty.
+        metric: The closed-set metric; None where only judges score.
+        estimate: Of that metric, in [0, 1].
+        awaiting: Metrics that need a judge.
+        items: Items asked.
+        planned: Calls planned.
+        answered: Responses there are.
+        counted: Responses whose outcome counts: all but those missing by our fault.
+        by_status: Score status -> responses.
+        by_reason: Reason -> responses, for those not simply scored.
+        refusals: Responses that decline.
+        keys: Items that have a key.
+        chance: What guessing gives; None where it is not defined.
+        circular: For parts with circular evaluation, or items asked in several orders.
+    """
+
+    name: str
+    metric: str | None
+    estimate: Estimate | None
+    awaiting: tuple[str, ...]
+    items: int
+    planned: int
+    answered: int
+    counted: int
+    by_status: dict[str, int]
+    by_reason: dict[str, int]
+    refusals: int
+    keys: int
+    chance: float | None
+    circular: CircularFigures | None
+
+
+class PartTally:
+    """Gathers the outcomes of the items of one part; a few numbers per item are all that stays."""
+
+    def __init__(self, part: Part) -> None:
+        self._part = part
+        self.items = self.planned = self.answered = self.counted = self._refusals = self._keys = 0
+        self._by_status: Counter[str] = Counter()
+        self._by_reason: Counter[str] = Counter()
+        self._values = array("d")
+        self._families = array("q")
+        self._counts = (array("q"), array("q"), array("q"))
+        self._origin = self._right = self._scored_rows = self._scored_items = 0
+        self._more: Counter[int] = Counter()
+        self._comparable = self._consistent = 0
+        self._guesses: Counter[tuple[int, int]] = Counter()
+        self._orders_asked: Counter[tuple[int, int]] = Counter()
+        self._labels = 0
+        self._chosen: list[int] = []
+        self._displayed: list[tuple[int, ...]] = []
+        self._items_chosen: list[int] = []
+
+    def add_item(self, rows: Sequence[ScoreRow | None], key: Key | None) -> None:
+        """Take all rows of one item, in the order of its variants; None where a call was not answered."""
+        self.items += 1
+        self.planned += len(rows)
+        self._keys += key is not None and key.answer is not None
+        known = [row for row in rows if row is not None]
+        self.answered += len(known)
+        for row in known:
+            self._by_status[row.status] += 1
+            self.counted += row.status != "excluded"
+            self._refusals += row.extraction.refusal
+            if row.reason:
+                self._by_reason[row.reason] += 1
+        if not known:
+            return
+        self._take_value(rows, known)
+        if isinstance(self._part.answer, ChoiceForm):
+            self._take_choices(known, len(rows))
+        self._take_chance(known[0], key, len(rows))
+
+    def _take_value(self, rows: Sequence[ScoreRow | None], known: Sequence[ScoreRow]) -> None:
+        values = [row.value for row in known if row.value is not None]
+        if not values:
+            return
+        right = sum(value == 1.0 for value in values)
+        self._right += right
+        self._scored_rows += len(values)
+        if len(values) == len(rows):
+            # An item missing a variant by our fault has no circular outcome; it is missing, not wrong.
+            self._scored_items += 1
+            self._origin += known[0].value == 1.0
+            for least in range(1, right + 1):
+                self._more[least] += 1
+            circular = self._part.circular
+            self._values.append(float(right == len(rows)) if circular else sum(values) / len(values))
+            self._families.append(_code(known[0].asked.question.family or known[0].asked.question.uid))
+            for total, name in zip(
+                self._counts, ("true_positives", "false_positives", "false_negatives"), strict=True
+            ):
+                total.append(sum(getattr(row.marking, name) for row in known))
+
+    def _take_choices(self, known: Sequence[ScoreRow], planned: int) -> None:
+        if planned < 2:
+            return
+        texts: set[str] = set()
+        parsed = 0
+        for row in known:
+            value = row.extraction.value
+            if not isinstance(value, frozenset) or len(value) != 1:
+                continue
+            position = int(next(iter(value)))
+            parsed += 1
+            options = row.asked.question.options
+            order = row.asked.form.order or tuple(range(len(options)))
+            texts.add(options[order[position]])
+            if self.items <= PREFERENCE_ITEMS:
+                self._chosen.append(position)
+                self._displayed.append(order)
+                self._items_chosen.append(self.items)
+        if len(known) == planned:
+            self._comparable += 1
+            self._consistent += parsed == planned and len(texts) == 1
+
+    def _take_chance(self, row: ScoreRow, key: Key | None, orders: int) -> None:
+        form = self._part.answer
+        if isinstance(form, ChoiceForm) and key is not None and key.answer is not None:
+            self._guesses[len(row.asked.question.options), len(key.answer)] += 1
+            self._orders_asked[len(row.asked.question.options), orders] += 1
+        elif isinstance(form, LabelForm) and not form.multiple and form.correction_keys is None:
+            self._labels = len(form.labels or row.asked.question.options)
+
+    def figures(self) -> PartFigures:
+        """The figures of everything taken so far."""
+        metrics = self._part.closed_metrics
+        metric = metrics[0] if metrics else None
+        return PartFigures(
+            name=self._part.name,
+            metric=metric,
+            estimate=self._estimate(metric),
+            awaiting=self._part.judged_metrics,
+            items=self.items,
+            planned=self.planned,
+            answered=self.answered,
+            counted=self.counted,
+            by_status=dict(sorted(self._by_status.items())),
+            by_reason=dict(sorted(self._by_reason.items())),
+            refusals=self._refusals,
+            keys=self._keys,
+            chance=self._chance(),
+            circular=self._circular(),
+        )
+
+    def _estimate(self, metric: str | None) -> Estimate | None:
+        if not self._values:
+            return None
+        families = np.frombuffer(self._families, dtype=np.int64)
+        if metric == "micro_f1":
+            positives, false, missed = (np.frombuffer(count, dtype=np.int64) for count in self._counts)
+            return micro_f1(positives, false, missed, families)
+        return clustered_mean(np.frombuffer(self._values), families)
+
+    def _chance(self) -> float | None:
+        """What an uninformed guesser gets.
+
+        One letter: one of the options. Several letters: the best set size, which a guesser may know, and a random set of
+        that size. One label: one of the closed list. Circular: every order right, guessing anew in each.
+        """
+        total = sum(self._guesses.values())
+        if total:
+            if self._part.circular:
+                options = [pair[0] for pair, count in self._orders_asked.items() for _ in range(count)]
+                orders = [pair[1] for pair, count in self._orders_asked.items() for _ in range(count)]
+                return chance_circular(options, orders)
+            sizes = {size for _, size in self._guesses}
+            return max(
+                sum(count / comb(options, size) for (options, of), count in self._guesses.items() if of == size) / total
+                for size in sizes
+            )
+        return 1.0 / self._labels if self._labels else None
+
+    def _circular(self) -> CircularFigures | None:
+        if not self._comparable and not self._chosen:
+            return None
+        preference = (
+            position_preference(self._chosen, self._displayed, self._items_chosen) if self._chosen else None
+        )
+        most = max(self._more, default=0)
+        items = self._scored_items
+        return CircularFigures(
+            acc_origin=self._origin / items if items else None,
+            acc_mean=self._right / self._scored_rows if self._scored_rows else None,
+            more_m={str(least): self._more[least] / items for least in range(1, most + 1)} if items else {},
+            consistency=self._consistent / self._comparable if self._comparable else None,
+            position_shares=preference.shares if preference else (),
+            position_expected=preference.expected_shares if preference else (),
+            position_p=preference.p_value if preference else None,
+            preference_items=preference.items if preference else 0,
+        )
+
+
+class RunTotals(msgspec.Struct):
+    """Sums over the responses of a run."""
+
+    by_status: dict[str, int] = msgspec.field(default_factory=dict)
+    by_error: dict[str, int] = msgspec.field(default_factory=dict)
+    input_tokens: int = 0
+    output_tokens: int = 0
+    requests: int = 0
+    cached: int = 0
+    uncounted: int = 0
+    latencies: list[float] = msgspec.field(default_factory=list)
+    served_models: set[str] = msgspec.field(default_factory=set)
+
+    def add(self, response: Response) -> None:
+        """Count a response; up to 10,000 latencies are kept for their quantiles."""
+        self.by_status[response.status] = self.by_status.get(response.status, 0) + 1
+        if response.error_code:
+            self.by_error[response.error_code] = self.by_error.get(response.error_code, 0) + 1
+        self.requests += response.attempts
+        if response.cached:
+            self.cached += 1
+        else:
+            self.input_tokens += response.usage.input_tokens
+            self.output_tokens += response.usage.output_tokens
+            self.uncounted += response.usage.estimated
+        if response.served_model and len(self.served_models) < 8:
+            self.served_models.add(response.served_model)
+        if response.attempts and len(self.latencies) < 10_000:
+            self.latencies.append(response.latency_s)
+
+
+def _code(family: str) -> int:
+    """A 64-bit code of a family: clusters are told apart without keeping their names."""
+    return int.from_bytes(hashlib.blake2b(family.encode(), digest_size=8).digest(), "big", signed=True)

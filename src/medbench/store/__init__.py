@@ -1,0 +1,1 @@
+"""Where things are kept: SQLite files, columnar files, atomic files, locks. Knows no table of others."""

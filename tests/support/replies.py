@@ -1,0 +1,180 @@
+"""The bytes of an answer: completions and errors as OpenAI-compatible endpoints write them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from email.utils import formatdate
+from http import HTTPStatus
+
+import msgspec
+
+from support.faults import Fault
+
+LETTERS = "ABCDE"
+MODEL = "bench"
+_CREATED = 1_700_000_000  # fixed, so that the same request gives the same bytes
+_ERROR_CODES = {
+    400: "invalid_request_error",
+    401: "invalid_api_key",
+    404: "model_not_found",
+    429: "rate_limit_exceeded",
+    500: "internal_error",
+    503: "service_unavailable",
+}
+
+
+class Part(msgspec.Struct):
+    """A piece of a message's content; only text is read."""
+
+    type: str = ""
+    text: str = ""
+
+
+class Message(msgspec.Struct):
+    """A message of the request."""
+
+    role: str
+    content: str | list[Part] | None = None
+
+    def plain(self) -> str:
+        """Its text."""
+        if isinstance(self.content, list):
+            return "".join(part.text for part in self.content)
+        return self.content or ""
+
+
+class ChatRequest(msgspec.Struct):
+    """As much of a request as the endpoint reads."""
+
+    messages: list[Message]
+    model: str = MODEL
+
+    def prompt(self) -> str:
+        """Text of the last user message; empty where there is none."""
+        for message in reversed(self.messages):
+            if message.role == "user":
+                return message.plain()
+        return ""
+
+
+class Answers(msgspec.Struct, frozen=True):
+    """How the text of an answer is made; the first that is set: `echo`, `by_prompt`, `text`, else a letter by hash.
+
+    Attributes:
+        echo: The prompt itself.
+        by_prompt: SHA-256 (hex) of the prompt -> text.
+        text: Always this.
+        reasoning: Put into `reasoning_content`.
+    """
+
+    echo: bool = False
+    by_prompt: dict[str, str] = {}
+    text: str = ""
+    reasoning: str = ""
+
+    def answer(self, prompt: str, digest: bytes) -> str:
+        """Text for a prompt; the same prompt always gets the same text."""
+        if self.echo:
+            return prompt
+        if self.by_prompt and (mapped := self.by_prompt.get(digest.hex())) is not None:
+            return mapped
+        return self.text or LETTERS[digest[0] % len(LETTERS)]
+
+
+def prompt_digest(prompt: str) -> bytes:
+    """SHA-256 of a prompt."""
+    return hashlib.sha256(prompt.encode()).digest()
+
+
+def http(status: int, body: bytes, *, content_type: str = "application/json", headers: str = "") -> bytes:
+    """A whole HTTP/1.1 response. `headers`: further lines, each with its line end."""
+    return head(status, f"Content-Length: {len(body)}\r\n{headers}", content_type=content_type) + body
+
+
+def head(status: int, headers: str, *, content_type: str = "application/json") -> bytes:
+    """Status line and headers."""
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\nContent-Type: {content_type}\r\n{headers}\r\n".encode()
+
+
+class Completion(msgspec.Struct, frozen=True):
+    """What a completion says; `body` writes it.
+
+    Attributes:
+        digest: SHA-256 of the prompt.
+        model: As asked for.
+        prompt: The prompt.
+        text: The answer.
+        reasoning: Put into `reasoning_content` unless empty.
+    """
+
+    digest: bytes
+    model: str
+    prompt: str
+    text: str
+    reasoning: str = ""
+
+    def body(self, fault: Fault | None = None) -> bytes:
+        """JSON of the completion, with the fault where it lies in the fields."""
+        name = fault.fault if fault else ""
+        message: dict[str, object] = {"role": "assistant", "content": self.text}
+        finish = "stop"
+        if self.reasoning:
+            message["reasoning_content"] = self.reasoning
+        if name == "null_content":
+            message["content"] = None
+        elif name == "finish_length":
+            message["content"], finish = self.text[: len(self.text) // 2], "length"
+        elif name == "finish_content_filter":
+            message["content"], finish = "", "content_filter"
+        elif name == "tool_calls":
+            function = {"name": "look_up", "arguments": '{"term":"pneumonia"}'}
+            message["content"], finish = None, "tool_calls"
+            message["tool_calls"] = [{"id": "call_1", "type": "function", "function": function}]
+        choices = [] if name == "empty_choices" else [{"index": 0, "message": message, "finish_reason": finish}]
+        completion: dict[str, object] = {
+            "id": "chatcmpl-" + self.digest[:12].hex(),
+            "object": "chat.completion",
+            "created": _CREATED,
+            "model": self.model,
+            "choices": choices,
+        }
+        if name != "no_usage":
+            # Characters stand for tokens: deterministic, and a test can compute them.
+            asked, told = len(self.prompt), len(self.text) + len(self.reasoning)
+            completion["usage"] = {"prompt_tokens": asked, "completion_tokens": told, "total_tokens": asked + told}
+        return msgspec.json.encode(completion)
+
+
+def response(completion: Completion, fault: Fault | None) -> bytes:
+    """The whole HTTP response for all faults that one piece of bytes can show."""
+    name = fault.fault if fault else ""
+    if fault is not None and name == "http":
+        return http_error(fault)
+    if name == "html":
+        return http(200, b"<!doctype html><title>Sign in</title><p>Sign in to go on.", content_type="text/html")
+    if name == "invalid_json":
+        return http(200, b"upstream connect error or disconnect/reset before headers")
+    body = completion.body(fault)
+    if name == "truncated_json":
+        body = body[: len(body) // 2]
+    return http(200, body)
+
+
+def http_error(fault: Fault) -> bytes:
+    """An error response with its Retry-After header."""
+    headers = ""
+    if fault.retry_after_s is not None:
+        if fault.retry_after_form == "date":
+            value = formatdate(math.ceil(time.time() + fault.retry_after_s), usegmt=True)
+        else:
+            value = f"{fault.retry_after_s:g}"
+        headers = f"Retry-After: {value}\r\n"
+    code = fault.code or _ERROR_CODES.get(fault.status, "error")
+    return http(fault.status, error_body(f"The endpoint was told to answer {fault.status}.", code), headers=headers)
+
+
+def error_body(message: str, code: str) -> bytes:
+    """An error as OpenAI writes it."""
+    return msgspec.json.encode({"error": {"message": message, "type": code, "param": None, "code": code}})
