@@ -334,6 +334,28 @@ def test_the_endpoint_ends_with_the_block() -> None:
         os.kill(pid, 0)
 
 
+def test_the_endpoint_ends_with_a_killed_owner() -> None:
+    code = "from support.endpoint import running_endpoint\nwith running_endpoint() as e:\n print(e.pid, flush=True); input()"
+    environment = {**os.environ, "PYTHONPATH": str(Path(str(endpoint_module.__file__)).parents[1])}
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None
+        pid = int(owner.stdout.readline())
+        owner.kill()
+    deadline = time.monotonic() + 5
+    while running(pid) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert not running(pid)
+
+
+def running(pid: int) -> bool:
+    try:
+        # An orphan stays as a zombie where nothing reaps it.
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
 def digest_of(prompt: str) -> bytes:
     return hashlib.sha256(prompt.encode()).digest()
 

@@ -8,7 +8,7 @@ import pytest
 import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import norm, t
+from scipy.stats import gamma, norm, t
 from statsmodels.stats.proportion import proportion_confint
 
 from medbench.stats import Estimate, clustered_mean, group_means
@@ -61,6 +61,22 @@ def test_single_binary_scores_get_wilson_with_a_t_quantile(right, items):
     alpha = 2.0 * norm.sf(t.ppf(0.975, items - 1))
     low, high = proportion_confint(right / items * size, size, alpha=alpha, method="wilson")
     assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=1e-9)
+
+
+def test_unequal_clusters_count_as_fewer():
+    # One cluster of 20 rows and ten of 2, each all or nothing: Kish's number is 40² / (20² + 10·2²) = 3.64 of 11.
+    values = [1.0] * 20 + [1.0, 1.0, 0.0, 0.0] * 5
+    clusters = [0] * 20 + [1 + row // 2 for row in range(20)]
+    estimate = clustered_mean(values, clusters)
+    effective = 40**2 / (20**2 + 10 * 2**2)
+    size = 0.75 * 0.25 / estimate.standard_error**2
+    if size > effective:
+        weight = 1 / (1 + (0.25 * size / 2) ** 2)
+        size = 1 / ((1 - weight) / size + weight / effective)
+    low, high = wilson_limits(0.75, size, t.ppf(0.975, effective - 1))
+    # Few failures (1.2 effective ones): the upper limit is no closer than Poisson's.
+    poisson = 1.0 - gamma.ppf(0.05, 0.25 * size) / size
+    assert (estimate.low, estimate.high) == pytest.approx((low, max(high, poisson)))
 
 
 def test_all_right_is_not_certain():

@@ -16,7 +16,7 @@ from medbench.stats import half_up
         (59.45, "59.5"),
         (Decimal("59.45"), "59.5"),
         (59.449, "59.4"),
-        (0.5685 * 100, "56.9"),  # 56.849999999999994 in binary
+        (23 / 80 * 100, "28.8"),  # 28.749999999999996 in binary
         (2.25, "2.3"),  # exactly a tie in binary, where round() goes to the even 2.2
         (100, "100.0"),
         (99.95, "100.0"),

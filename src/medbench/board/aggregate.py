@@ -85,9 +85,7 @@ def read_scores(path: Path, track: Track, catalog: Catalog) -> dict[str, Decimal
         return dict(pairs)
 
     try:
-        found = json.loads(
-            path.read_bytes(), parse_float=Decimal, parse_int=Decimal, object_pairs_hook=refuse_twice
-        )
+        found = json.loads(path.read_bytes(), parse_float=Decimal, parse_int=Decimal, object_pairs_hook=refuse_twice)
     except OSError as error:
         raise InputError(Problem(message=say("board.unreadable", error=error.strerror), file=str(path))) from error
     except (ValueError, RecursionError) as error:

@@ -90,8 +90,8 @@ class Summary(msgspec.Struct, frozen=True):
     """All that a report shows.
 
     Attributes:
-        headline: Mean over the dimensions that this run scored, each the mean of its scored datasets. It is the score of
-            this run, not the track's overall score.
+        headline: Mean over the dimensions that this run scored, each the mean of its scored datasets: the score of this
+            run, not the track's overall score.
         overall: Track -> its overall score; None when a dimension is incomplete.
         coverage: Share of planned calls whose outcome counts.
         rankable: Whether the coverage reaches the gate.
@@ -236,9 +236,7 @@ def _dataset(dataset: Dataset, parts: Sequence[PartFigures]) -> tuple[DatasetSum
 def _why(parts: Sequence[PartFigures], awaiting: bool) -> str:
     if not any(part.answered for part in parts):
         return "not_answered"
-    if any(part.by_status.get("excluded") for part in parts) and not any(
-        part.counted for part in parts
-    ):
+    if any(part.by_status.get("excluded") for part in parts) and not any(part.counted for part in parts):
         return "excluded"
     if any(part.by_status.get("no_key") for part in parts):
         return "no_key"

@@ -36,7 +36,7 @@ def datasets(
     Examples:
       medbench catalog datasets
       medbench catalog datasets --track agent --json
-    """  # noqa: D301 - \b keeps the lines apart in the help
+    """
     catalog = load_catalog()
     chosen = [dataset for dataset in catalog.datasets.values() if track in (None, dataset.track)]
     if as_json:
@@ -58,7 +58,7 @@ def specialties(
     Examples:
       medbench catalog specialties
       medbench catalog specialties --subset --json
-    """  # noqa: D301 - \b keeps the lines apart in the help
+    """
     catalog = load_catalog()
     chosen = [specialty for specialty in catalog.specialties if specialty.in_subset or not subset]
     primary = sum(specialty.primary for specialty in chosen)
@@ -99,7 +99,7 @@ def show(
     Examples:
       medbench catalog show MedExam
       medbench catalog show MedRxCheck --json
-    """  # noqa: D301 - \b keeps the lines apart in the help
+    """
     catalog = load_catalog()
     dataset = catalog.dataset(name)
     if as_json:

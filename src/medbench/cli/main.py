@@ -33,7 +33,7 @@ def _version(asked: bool) -> None:
 @app.callback()
 def options(
     lang: Annotated[str | None, typer.Option(help="Language of messages: en or zh. Default: by the locale.")] = None,
-    version: Annotated[  # noqa: ARG001 - its callback does the work
+    version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:

@@ -5,16 +5,21 @@ from __future__ import annotations
 import sys
 from importlib import util
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import typer
 
+from medbench.catalog.model import Track
 from medbench.cli.output import print_json, show_progress
 from medbench.engine.budget import Price
 from medbench.engine.limits import Limits
 from medbench.errors import InputError, Problem
 from medbench.text import current_language, say
+
+if TYPE_CHECKING:
+    from medbench.board.summary import Summary
+    from medbench.runs.status import RunStatus
 
 RunDirectory = Annotated[Path, typer.Argument(help="Folder of the run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
@@ -39,9 +44,9 @@ def run(
     ] = None,
     parameter: Annotated[
         list[str] | None,
-        typer.Option(help="Sampling parameter NAME=JSON, repeatable; null removes a default. Example: temperature=0.6."),
+        typer.Option(help="Sampling parameter NAME=JSON, repeatable; null removes a default."),
     ] = None,
-    track: Annotated[Literal["llm", "multimodal", "agent", "imaging"] | None, typer.Option(help="Only this track.")] = None,
+    track: Annotated[Track | None, typer.Option(help="Only this track.")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Only this dataset, repeatable.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N items.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Only N items, drawn at random with --seed.")] = None,
@@ -80,9 +85,7 @@ def run(
     from medbench.runs.config import Selection
     from medbench.runs.execute import start_run
 
-    settings = _settings(
-        concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout
-    )
+    settings = _settings(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout)
     if limit is not None and sample is not None:
         raise InputError(Problem(message=say("cli.limit_and_sample"), field="--sample"))
     options = ModelOptions(
@@ -100,7 +103,7 @@ def run(
         outcome = start_run(
             out, source, system, selection, settings, disclosure=disclosure, catalog_folder=catalog, watch=watch
         )
-    _finish(out, outcome, as_json)
+    finish(out, outcome, as_json)
 
 
 def resume(
@@ -125,12 +128,10 @@ def resume(
     """
     from medbench.runs.execute import resume_run
 
-    settings = _settings(
-        concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout
-    )
+    settings = _settings(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout)
     with show_progress() as watch:
         outcome = resume_run(run_dir, settings, items=items, watch=watch)
-    _finish(run_dir, outcome, as_json)
+    finish(run_dir, outcome, as_json)
 
 
 def status(run_dir: RunDirectory, as_json: Json = False) -> None:
@@ -140,9 +141,7 @@ def status(run_dir: RunDirectory, as_json: Json = False) -> None:
     Example:
       medbench status run --json
     """
-    from medbench.runs.status import run_status
-
-    found = run_status(run_dir)
+    found = _status(run_dir)
     if as_json:
         print_json(found)
         return
@@ -173,13 +172,12 @@ def score(run_dir: RunDirectory, as_json: Json = False) -> None:
 
     started = time.perf_counter()
     figures = rescore(run_dir)
-    _finish(run_dir, Outcome(figures=figures, stopped="", reason="", wall_s=time.perf_counter() - started), as_json)
+    finish(run_dir, Outcome(figures=figures, stopped="", reason="", wall_s=time.perf_counter() - started), as_json)
 
 
-def _finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 - Outcome is imported late
+def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 - Outcome is imported late
     """Write the report, say how the run ended, and exit with 1 if it stopped before its end."""
     from medbench.board.summary import load_summary
-    from medbench.runs.status import run_status
     from medbench.stats import half_up
 
     summary = load_summary(run_dir)
@@ -188,14 +186,7 @@ def _finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401
         from medbench.board.report import write_report
 
         report = write_report(run_dir, summary, current_language())
-    found = msgspec.structs.replace(
-        run_status(run_dir),
-        scored=summary.scored,
-        coverage=round(summary.coverage, 6),
-        score=round(summary.headline.value, 4) if summary.headline else None,
-        wall_s=round(outcome.wall_s, 3),
-        report=str(report) if report else None,
-    )
+    found = msgspec.structs.replace(_status(run_dir, summary), wall_s=round(outcome.wall_s, 3))
     if as_json:
         print_json(found)
     else:
@@ -212,6 +203,26 @@ def _finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401
     if outcome.stopped:
         print(f"{say('cli.error')} {outcome.reason}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _status(run_dir: Path, summary: Summary | None = None) -> RunStatus:
+    """The state of a run, with the figures once it is scored."""
+    from medbench.board.summary import load_summary
+    from medbench.runs.status import run_status
+
+    found = run_status(run_dir)
+    if summary is None and found.state == "scored":
+        summary = load_summary(run_dir)
+    if summary is None:
+        return found
+    report = run_dir / "report.html"
+    return msgspec.structs.replace(
+        found,
+        scored=summary.scored,
+        coverage=round(summary.coverage, 6),
+        score=round(summary.headline.value, 4) if summary.headline else None,
+        report=str(report) if report.exists() else None,
+    )
 
 
 def _settings(

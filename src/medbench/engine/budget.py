@@ -80,9 +80,7 @@ class Budget:
 
     def settle(self, reservation: Reservation, request_bytes: int, input_tokens: int, output_tokens: int) -> None:
         """Give the reservation back and book what was used; zeros when the call failed."""
-        self._reserved = Reservation(
-            self._reserved.tokens - reservation.tokens, self._reserved.cost - reservation.cost
-        )
+        self._reserved = Reservation(self._reserved.tokens - reservation.tokens, self._reserved.cost - reservation.cost)
         self._in_flight -= 1
         self.book(input_tokens, output_tokens)
         if input_tokens:

@@ -209,4 +209,3 @@ class Recorder:
 
 def _now_us() -> int:
     return time.time_ns() // 1000
-

@@ -35,8 +35,8 @@ class Concurrency:
     """AIMD control of calls in flight.
 
     Starts at 20 (or at the fixed number), doubles per clean round until the first 429, then grows by 5 % per clean
-    round and shrinks by a fifth at most once per 15 s. A round is `limit` successes; it grows only when at least 80 % of
-    the limit was in use.
+    round and shrinks by a fifth at most once per 15 s. A round is `limit` successes; it grows only when at least 80 %
+    of the limit was in use.
     """
 
     def __init__(self, fixed: int | None = None, clock: Callable[[], float] = time.monotonic) -> None:

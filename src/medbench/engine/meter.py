@@ -111,7 +111,11 @@ class Meter:
                 self.concurrency.release()
             usage = completion.usage
             # An endpoint that does not count is booked at the estimate: a budget must not be passed for lack of a number.
-            given = int(self._budget.estimate_input(len(request))) if usage.estimated and self._budget else usage.input_tokens
+            given = (
+                int(self._budget.estimate_input(len(request)))
+                if usage.estimated and self._budget
+                else usage.input_tokens
+            )
             output = output_limit if usage.estimated else usage.output_tokens
             return completion
         finally:

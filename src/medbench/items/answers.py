@@ -20,7 +20,7 @@ _AROUND = "<>[](){}.。 \t"
 _SEPARATOR = re.compile(r"[、,，|;；\n]")
 
 
-class AnswerFault(Exception):
+class AnswerError(Exception):
     """An answer does not have the form of its dataset.
 
     Attributes:
@@ -47,7 +47,7 @@ def read_answer(value: object, form: AnswerForm, options: tuple[str, ...]) -> tu
         the corrections beside error types) as JSON text for the rubric; mostly empty.
 
     Raises:
-        AnswerFault: The answer does not have the form.
+        AnswerError: The answer does not have the form.
     """
     if value is None or (isinstance(value, str) and not value.strip()):
         return None, ""
@@ -61,7 +61,7 @@ def read_answer(value: object, form: AnswerForm, options: tuple[str, ...]) -> tu
         return _boxes(value, form), ""
     if isinstance(value, str):
         return value, ""
-    raise AnswerFault("answer_not_text")
+    raise AnswerError("answer_not_text")
 
 
 def _letters(value: object, form: ChoiceForm, count: int) -> list[str]:
@@ -69,17 +69,17 @@ def _letters(value: object, form: ChoiceForm, count: int) -> list[str]:
     if isinstance(value, list):
         value = ",".join(part if isinstance(part, str) else "?" for part in value)
     if not isinstance(value, str):
-        raise AnswerFault("answer_not_letters", last=last)
+        raise AnswerError("answer_not_letters", last=last)
     text = unicodedata.normalize("NFKC", value).upper().strip(_AROUND)
     if not _LETTERS.fullmatch(text):
-        raise AnswerFault("answer_not_letters", last=last)
+        raise AnswerError("answer_not_letters", last=last)
     letters = [character for character in text if "A" <= character <= "Z"]
     if len(set(letters)) != len(letters):
-        raise AnswerFault("answer_repeats")
+        raise AnswerError("answer_repeats")
     if max(letters) > last:
-        raise AnswerFault("answer_out_of_range", last=last, options=count)
+        raise AnswerError("answer_out_of_range", last=last, options=count)
     if len(letters) > 1 and not form.multiple:
-        raise AnswerFault("answer_several")
+        raise AnswerError("answer_several")
     return sorted(letters)
 
 
@@ -87,7 +87,7 @@ def _labels(value: object, form: LabelForm, labels: tuple[str, ...]) -> tuple[li
     rest = ""
     if isinstance(value, dict) and form.within:
         if form.within not in value:
-            raise AnswerFault("answer_without_label", key=form.within)
+            raise AnswerError("answer_without_label", key=form.within)
         rest = _json(value)
         value = value[form.within]
     elif isinstance(value, dict) and form.correction_keys:
@@ -99,13 +99,13 @@ def _labels(value: object, form: LabelForm, labels: tuple[str, ...]) -> tuple[li
     if isinstance(value, str):
         value = _SEPARATOR.split(value) if form.multiple and value.strip() not in labels else [value]
     if not isinstance(value, list) or not all(isinstance(part, str) for part in value):
-        raise AnswerFault("answer_not_labels")
+        raise AnswerError("answer_not_labels")
     given = [form.synonyms.get(part.strip(), part.strip()) for part in value if part.strip()]
     given = [label for label in dict.fromkeys(given) if label != form.none_label]
     if any(label not in labels for label in given):
-        raise AnswerFault("answer_not_in_list", labels="、".join(labels[:30]))
+        raise AnswerError("answer_not_in_list", labels="、".join(labels[:30]))
     if len(given) != 1 and not form.multiple and not (not given and form.none_label):
-        raise AnswerFault("answer_several_labels")
+        raise AnswerError("answer_several_labels")
     return given, "" if rest in ("{}", "[]") else rest
 
 
@@ -114,15 +114,15 @@ def _fields(value: object, form: FieldsForm) -> dict[str, str]:
         try:
             value = json.loads(value)
         except ValueError:
-            raise AnswerFault("answer_not_object") from None
+            raise AnswerError("answer_not_object") from None
     if not isinstance(value, dict) or not value:
-        raise AnswerFault("answer_not_object")
+        raise AnswerError("answer_not_object")
     if form.fields and set(value) != set(form.fields):
-        raise AnswerFault("answer_other_fields", fields="、".join(form.fields))
+        raise AnswerError("answer_other_fields", fields="、".join(form.fields))
     answer = {}
     for key, content in value.items():
         if isinstance(content, bool) or content is None or isinstance(content, list | dict):
-            raise AnswerFault("answer_field_value", key=key)
+            raise AnswerError("answer_field_value", key=key)
         answer[key] = content if isinstance(content, str) else json.dumps(content)
     return answer
 
@@ -132,21 +132,21 @@ def _boxes(value: object, form: BoxesForm) -> str:
         try:
             value = json.loads(value)
         except ValueError:
-            raise AnswerFault("answer_not_boxes") from None
+            raise AnswerError("answer_not_boxes") from None
     if not isinstance(value, list):
-        raise AnswerFault("answer_not_boxes")
+        raise AnswerError("answer_not_boxes")
     for entry in value:
         if not isinstance(entry, dict) or set(entry) != set(BOX_KEYS):
-            raise AnswerFault("answer_not_boxes")
+            raise AnswerError("answer_not_boxes")
         classes, box = entry["类别"], entry["边界框"]
         if not isinstance(classes, list) or len(classes) != 1:
-            raise AnswerFault("answer_not_boxes")
+            raise AnswerError("answer_not_boxes")
         if classes[0] == form.none_label and box == [] and len(value) == 1:
             continue
         if classes[0] not in form.labels:
-            raise AnswerFault("answer_not_in_list", labels="、".join(form.labels))
+            raise AnswerError("answer_not_in_list", labels="、".join(form.labels))
         if not _is_box(box):
-            raise AnswerFault("answer_box_range", limit=BOX_LIMIT)
+            raise AnswerError("answer_box_range", limit=BOX_LIMIT)
     return _json(value)
 
 

@@ -83,13 +83,13 @@ class Bank:
         InputError: It is damaged or from a newer version.
     """
 
-    kind = "bank"
+    kind: Literal["bank"] = "bank"
 
     def __init__(self, path: Path) -> None:
         self.path = path
         mark = _read_mark(path)
         self.disclosure: Disclosure = mark.disclosure
-        self.catalog = _bank_catalog(path)
+        self.catalog = bank_catalog(path)
         fingerprint = Fingerprint()
         self.count = self.rows = 0
         with _reading(path / _QUESTIONS) as connection:
@@ -139,7 +139,9 @@ def import_into(bank: Path, selection: Selection, catalog: Catalog, disclosure: 
     mark = BankMark(FORMAT, disclosure or "local", __version__)
     try:
         bank.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{bank.name}.", dir=bank.parent, ignore_cleanup_errors=True) as folder:
+        with tempfile.TemporaryDirectory(
+            prefix=f".{bank.name}.", dir=bank.parent, ignore_cleanup_errors=True
+        ) as folder:
             new = Path(folder, "bank")
             new.mkdir(mode=0o700)
             _create(new)
@@ -173,7 +175,7 @@ def _insert(
 ) -> int:
     built_in = load_catalog().datasets
     (ordinal,) = connection.execute("SELECT coalesce(max(ordinal), 0) FROM main.question").fetchone()
-    before = ordinal
+    before: int = ordinal
     changed: list[Problem] = []
     fingerprint = Fingerprint()
     for question, key, place, _ in selection.items():
@@ -204,7 +206,7 @@ def _insert(
         raise InputError(*changed)
     if fingerprint.hex() != selection.fingerprint:
         raise InputError(problem("source_changed"))
-    return ordinal - before
+    return int(ordinal) - before
 
 
 def _keep_medium(bank: Path, medium: Media, selection: Selection) -> None:
@@ -247,9 +249,14 @@ def _media_place(bank: Path, sha256: str) -> Path:
     return bank / "media" / sha256[:2] / sha256
 
 
-def _bank_catalog(bank: Path) -> Catalog:
-    folder = bank / "datasets"
-    return load_catalog().with_datasets(folder) if folder.is_dir() else load_catalog()
+def bank_catalog(bank: Path | None) -> Catalog:
+    """The built-in datasets and, for a bank, its own.
+
+    Raises:
+        InputError: A definition in the bank is wrong.
+    """
+    folder = bank / "datasets" if bank is not None and is_bank(bank) else None
+    return load_catalog().with_datasets(folder) if folder is not None and folder.is_dir() else load_catalog()
 
 
 def _read_mark(bank: Path) -> BankMark:

@@ -15,10 +15,9 @@ from medbench.items.bank import KEYS_FILE, connect_existing
 from medbench.items.jsonl import JsonlReader
 from medbench.items.media import NoMedia
 from medbench.items.model import Key
-from medbench.items.report import problem
+from medbench.items.report import Report, problem
 from medbench.items.rows import ItemReader
 from medbench.items.source import catalog_with, open_reader, source_kind
-from medbench.items.survey import survey
 from medbench.store.sqlite import database_errors
 
 
@@ -36,7 +35,7 @@ def open_keys(path: Path, *, catalog_folder: Path | None = None) -> KeySource:
     """Open the keys of what `open_source` opens.
 
     Raises:
-        InputError: There are none, or an item is wrong.
+        InputError: There are none. A wrong item is told when it is reached: `open_source` finds it first.
     """
     kind = source_kind(path)
     if kind == "bank":
@@ -66,12 +65,13 @@ class _BankKeys:
 
 class _FileKeys:
     def __init__(self, reader: ItemReader) -> None:
-        self._selection, _ = survey(reader)
-        self._selection.report.raise_errors()
+        self._reader = reader
 
     def keys(self) -> Iterator[Key]:
-        for item in self._selection.items():
+        report = Report()
+        for item in self._reader.items(report):
             yield item.key
+        report.raise_errors()
 
     def fingerprint(self) -> str:
         encode = msgspec.json.Encoder(order="deterministic").encode

@@ -1,7 +1,7 @@
 """The official MedBench v4 release: a folder or zip with a JSONL file per dataset (or part), and images.
 
-Rows are `{"question", "answer", "other": {"id", "source"}}`, multimodal ones with `"img_path"` (a string or a list). Rows of
-a circular file that share an id are variants of one item, in file order. Every item is asked verbatim.
+Rows are `{"question", "answer", "other": {"id", "source"}}`, multimodal ones with `"img_path"` (a string or a list).
+Rows of a circular file that share an id are variants of one item, in file order. Every item is asked verbatim.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import msgspec
 from medbench.catalog.catalog import Catalog
 from medbench.catalog.model import AnswerForm, ChoiceForm, Dataset, FieldsForm, LabelForm, OfficialFile, Part
 from medbench.errors import InputError, Problem
-from medbench.items.answers import Answer, AnswerFault, read_answer
+from medbench.items.answers import Answer, AnswerError, read_answer
 from medbench.items.jsonl import lines_of
 from medbench.items.media import MediaFiles, bad_name, examine, normal_name
 from medbench.items.model import Key, Media, Question, Variant
@@ -76,7 +76,7 @@ class OfficialReader:
         by_name: dict[str, list[str]] = {}
         for path in self._tree.files:
             parts = PurePosixPath(path).parts
-            if not parts[0] == "__MACOSX" and not parts[-1].startswith("."):
+            if parts[0] != "__MACOSX" and not parts[-1].startswith("."):
                 by_name.setdefault(parts[-1], []).append(path)
         found: list[_File] = []
         absent: list[tuple[str, str]] = []
@@ -89,7 +89,9 @@ class OfficialReader:
                 known.add(official.name)
                 paths = by_name.get(official.name, [])
                 if len(paths) > 1:
-                    report.add(problem("official_twice", file=self._tree.name, name=official.name, places=", ".join(paths)))
+                    report.add(
+                        problem("official_twice", file=self._tree.name, name=official.name, places=", ".join(paths))
+                    )
                 elif paths:
                     found.append(_File(paths[0], dataset, part, official))
                 else:
@@ -127,7 +129,7 @@ class OfficialReader:
         for identifier, group in groups.items():
             try:
                 question, answer, rest = self._item(file, identifier, group, report)
-            except _Faults as faults:
+            except _ItemError as faults:
                 for row in group:
                     report.reject(file.path, row.line, faults.of(row), row.value)
                 continue
@@ -142,7 +144,7 @@ class OfficialReader:
                     number += 1
                     try:
                         content, value = _read_row(line)
-                    except _BadRow as error:
+                    except _BadRowError as error:
                         found = problem(
                             error.code, file=file.path, line=line_number, field=error.field, most=LONGEST_ROW
                         )
@@ -156,15 +158,17 @@ class OfficialReader:
         """One item from its rows.
 
         Raises:
-            _Faults: With the problems of each row.
+            _ItemError: With the problems of each row.
         """
-        faults = _Faults(file.path)
+        faults = _ItemError(file.path)
         first = group[0].content
         form = file.part.answer
         for row in group[1:]:
             if (row.content.other, row.content.img_path) != (first.other, first.img_path):
                 faults.add(row, "official_differs", "other", first=group[0].line)
-        text, options, fields = first.question, (), ()
+        text = first.question
+        options: tuple[str, ...] = ()
+        fields: tuple[str, ...] = ()
         variants = [Variant(prompt=row.content.question, row=row.number) for row in group]
         if isinstance(form, ChoiceForm):
             start, options, variants = _choice(group, faults)
@@ -183,9 +187,16 @@ class OfficialReader:
         answer, rest = _answer(group, variants, form, options, faults)
         faults.raise_any()
         if len(group) != file.official.variants:
-            numbers = {"uid": identifier, "rows": len(group), "expected": file.official.variants}
             report.add(
-                problem("official_variants", file=file.path, line=group[0].line, severity="warning", **numbers)
+                problem(
+                    "official_variants",
+                    file=file.path,
+                    line=group[0].line,
+                    severity="warning",
+                    uid=identifier,
+                    rows=len(group),
+                    expected=file.official.variants,
+                )
             )
         question = Question(
             id=identifier,
@@ -204,8 +215,7 @@ class OfficialReader:
     def _found_media(self, file: _File, row: _Row, report: Report) -> tuple[Media, ...]:
         names = row.content.img_path
         media = tuple(
-            self._media.find_from(file.path, name)
-            for name in ([names] if isinstance(names, str) else names or ())
+            self._media.find_from(file.path, name) for name in ([names] if isinstance(names, str) else names or ())
         )
         for medium in media:
             if medium.missing:
@@ -279,7 +289,7 @@ def official_rows(question: Question) -> Iterator[tuple[int, dict[str, object]]]
         yield variant.row, row
 
 
-class _BadRow(Exception):
+class _BadRowError(Exception):
     def __init__(self, code: str, row: object, field: str | None = None) -> None:
         super().__init__(code)
         self.code = code
@@ -287,7 +297,7 @@ class _BadRow(Exception):
         self.field = field
 
 
-class _Faults(Exception):
+class _ItemError(Exception):
     """Problems of the rows of one item, by row."""
 
     def __init__(self, file: str) -> None:
@@ -295,8 +305,8 @@ class _Faults(Exception):
         self._file = file
         self._problems: dict[int, list[Problem]] = {}
 
-    def add(self, row: _Row, name: str, field: str, **values: object) -> None:
-        found = problem(name, file=self._file, line=row.line, field=field, **values)
+    def add(self, row: _Row, code: str, field: str, /, **values: object) -> None:
+        found = problem(code, file=self._file, line=row.line, field=field, severity="error", **values)
         self._problems.setdefault(row.number, []).append(found)
 
     def of(self, row: _Row) -> list[Problem]:
@@ -309,27 +319,27 @@ class _Faults(Exception):
 
 def _read_row(line: bytes | None) -> tuple[OfficialRow, object]:
     if line is None:
-        raise _BadRow("row_too_long", None)
+        raise _BadRowError("row_too_long", None)
     try:
         value = strict_json(line.decode())
         msgspec.json.encode(value)
     except UnicodeError:
-        raise _BadRow("not_utf8_row", line.decode(errors="replace")) from None
+        raise _BadRowError("not_utf8_row", line.decode(errors="replace")) from None
     except (ValueError, RecursionError):
-        raise _BadRow("not_json", line.decode(errors="replace")) from None
+        raise _BadRowError("not_json", line.decode(errors="replace")) from None
     try:
         row = msgspec.convert(value, OfficialRow)
     except msgspec.ValidationError:
-        raise _BadRow("official_row", value) from None
+        raise _BadRowError("official_row", value) from None
     identifier = row.other.get("id")
     if isinstance(identifier, bool) or not isinstance(identifier, int | str) or not str(identifier).strip():
-        raise _BadRow("official_id", value, "other.id")
+        raise _BadRowError("official_id", value, "other.id")
     if not row.question.strip():
-        raise _BadRow("no_question", value, "question")
+        raise _BadRowError("no_question", value, "question")
     return row, value
 
 
-def _choice(group: list[_Row], faults: _Faults) -> tuple[int, tuple[str, ...], list[Variant]]:
+def _choice(group: list[_Row], faults: _ItemError) -> tuple[int, tuple[str, ...], list[Variant]]:
     """Where the options of the first row start, the options, and the variants with their orders."""
     first = parse_options(group[0].content.question)
     if first is None:
@@ -350,14 +360,14 @@ def _choice(group: list[_Row], faults: _Faults) -> tuple[int, tuple[str, ...], l
 
 
 def _answer(
-    group: list[_Row], variants: list[Variant], form: AnswerForm, options: tuple[str, ...], faults: _Faults
+    group: list[_Row], variants: list[Variant], form: AnswerForm, options: tuple[str, ...], faults: _ItemError
 ) -> tuple[Answer, str]:
     """The item's gold; none in the public release. Letters of a shuffled row are those of its own order."""
     answers: list[tuple[Answer, str]] = []
     for row, variant in zip(group, variants, strict=True):
         try:
             answer, rest = read_answer(row.content.answer, form, options)
-        except AnswerFault as error:
+        except AnswerError as error:
             faults.add(row, error.code, "answer", **error.values)
             continue
         if isinstance(form, ChoiceForm) and isinstance(answer, list) and variant.order:

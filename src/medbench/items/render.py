@@ -113,7 +113,9 @@ def render(question: Question, variant: Variant, part: Part, instruction: str) -
     elif isinstance(form, LabelForm):
         # The form's own list is part of the instruction; a question that names every label itself is not made longer.
         if not all(label in question.text for label in question.options):
-            blocks.append(("可选标签：" if chinese else "Labels: ") + ("、" if chinese else ", ").join(question.options))
+            blocks.append(
+                ("可选标签：" if chinese else "Labels: ") + ("、" if chinese else ", ").join(question.options)
+            )
     elif isinstance(form, FieldsForm) and not all(field in question.text for field in question.fields):
         blocks.append(("字段：" if chinese else "Keys: ") + ("、" if chinese else ", ").join(question.fields))
     blocks.append(instruction.strip())

@@ -14,6 +14,9 @@ MOST_PROBLEMS = 10_000
 """Problems kept in memory; a file of 700,000 broken rows says the same thing often enough by then."""
 
 
+LONGEST_PATH = 4096
+
+
 class Rejected(msgspec.Struct, frozen=True):
     """A row that can't be used, as it is set aside by `--skip-invalid`.
 
@@ -55,10 +58,13 @@ class Report:
 
     def reject(self, file: str, line: int, problems: list[Problem], row: object) -> None:
         """Keep the problems of a row and leave the row out; warnings alone don't get here."""
+        before = self.errors
         for problem in problems:
             self.add(problem)
         self.skipped += 1
         if self._on_rejected:
+            # Set aside with its reasons, a row no longer stands in the way of the others.
+            self.errors = before
             errors = tuple(_without_place(problem) for problem in problems if problem.severity == "error")
             self._on_rejected(Rejected(file, line, errors, row))
 
@@ -124,7 +130,8 @@ class ImportSummary(msgspec.Struct, frozen=True):
 
 
 def problem(
-    name: str,
+    code: str,
+    /,
     *,
     file: str | Path | None = None,
     line: int | None = None,
@@ -132,15 +139,23 @@ def problem(
     severity: Severity = "error",
     **values: object,
 ) -> Problem:
-    """A problem with the message `items.<name>` and the advice `items.<name>_advice`."""
+    """A problem with the message `items.<code>` and the advice `items.<code>_advice`."""
+    shown = {key: printable(value) if isinstance(value, str) else value for key, value in values.items()}
     return Problem(
-        message=say(f"items.{name}", **values),
-        advice=say(f"items.{name}_advice", **values),
-        file=None if file is None else str(file),
+        message=say(f"items.{code}", language=None, **shown),
+        advice=say(f"items.{code}_advice", language=None, **shown),
+        file=None if file is None else printable(str(file), LONGEST_PATH),
         line=line,
-        field=field,
+        field=None if field is None else printable(field),
         severity=severity,
     )
+
+
+def printable(text: str, longest: int = 300) -> str:
+    """Text from an untrusted file as it may be shown: control characters, which could steer a terminal, are spelt out."""
+    if len(text) > longest:
+        text = text[:longest] + "…"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
 
 
 def _without_place(problem: Problem) -> str:

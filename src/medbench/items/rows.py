@@ -13,7 +13,7 @@ import msgspec
 from medbench.catalog.catalog import Catalog
 from medbench.catalog.model import ChoiceForm, Dataset, LabelForm, Part
 from medbench.errors import Problem, Severity
-from medbench.items.answers import AnswerFault, read_answer
+from medbench.items.answers import AnswerError, read_answer
 from medbench.items.media import MediaFiles
 from medbench.items.model import Basis, ItemLanguage, Key, KeyPoint, Question
 from medbench.items.report import Report, problem
@@ -99,7 +99,7 @@ class RowError(Exception):
         self.row = row
 
 
-class _Repeated(ValueError):
+class _RepeatedKeyError(ValueError):
     """A JSON object has a key twice."""
 
 
@@ -153,8 +153,8 @@ class RowReader:
         """
         problems: list[Problem] = []
 
-        def complain(name: str, field: str, severity: Severity = "error", **values: object) -> None:
-            found = problem(name, file=place.file, line=place.line, field=field, severity=severity, **values)
+        def complain(code: str, field: str, severity: Severity = "error", /, **values: object) -> None:
+            found = problem(code, file=place.file, line=place.line, field=field, severity=severity, **values)
             problems.append(found) if severity == "error" else self._warn(found)
 
         identifier = str(row.id)
@@ -170,7 +170,7 @@ class RowReader:
             if not problems:
                 try:
                     answer, rest = read_answer(row.answer, part.answer, options)
-                except AnswerFault as fault:
+                except AnswerError as fault:
                     complain(fault.code, "answer", **fault.values)
         for point in row.key_points or ():
             if not point.text.strip() or not point.weight > 0:
@@ -236,8 +236,10 @@ class RowReader:
     def _diagnose(self, line: bytes, place: Place) -> RowError:
         """Say everything that is wrong with a line that the fast way refused."""
 
-        def one(name: str, row: object, field: str | None = None, **values: object) -> RowError:
-            return RowError([problem(name, file=place.file, line=place.line, field=field, **values)], row)
+        def one(code: str, row: object, field: str | None = None, /, **values: object) -> RowError:
+            return RowError(
+                [problem(code, file=place.file, line=place.line, field=field, severity="error", **values)], row
+            )
 
         try:
             text = line.decode()
@@ -245,7 +247,7 @@ class RowReader:
             return one("not_utf8", line.decode(errors="replace"), position=error.start + 1)
         try:
             value = strict_json(text)
-        except _Repeated as error:
+        except _RepeatedKeyError as error:
             return one("key_twice", text, str(error))
         except (ValueError, RecursionError):
             return one("not_json", text)
@@ -256,10 +258,11 @@ class RowReader:
 
     @staticmethod
     def _field_problems(value: dict[str, object], place: Place) -> list[Problem]:
-        problems = []
-        for name in _REQUIRED:
-            if name not in value:
-                problems.append(problem("missing_field", file=place.file, line=place.line, field=name))
+        problems = [
+            problem("missing_field", file=place.file, line=place.line, field=name)
+            for name in _REQUIRED
+            if name not in value
+        ]
         for name, content in value.items():
             if name not in FIELD_TYPES:
                 near = get_close_matches(name, FIELD_TYPES, n=1)
@@ -291,7 +294,7 @@ def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) != len(pairs):
         names = [name for name, _ in pairs]
-        raise _Repeated(next(name for name in names if names.count(name) > 1)[:100])
+        raise _RepeatedKeyError(next(name for name in names if names.count(name) > 1)[:100])
     return value
 
 

@@ -14,7 +14,7 @@ from medbench.items.jsonl import JsonlReader
 from medbench.items.media import FolderMedia
 from medbench.items.model import Media, Question
 from medbench.items.official import OfficialReader
-from medbench.items.report import Report, problem
+from medbench.items.report import problem
 from medbench.items.rows import ItemReader
 from medbench.items.survey import Selection, survey
 from medbench.items.tree import open_tree
@@ -143,6 +143,3 @@ def catalog_with(folder: Path | None) -> Catalog:
         InputError: A definition is wrong.
     """
     return load_catalog() if folder is None else load_catalog().with_datasets(folder)
-
-
-__all__ = ["FileSource", "ItemSource", "Report", "SourceKind", "catalog_with", "open_reader", "open_source", "source_kind"]

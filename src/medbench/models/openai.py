@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import time
@@ -16,6 +15,8 @@ from medbench.errors import InputError, Problem
 from medbench.items.model import Question
 from medbench.models.model import CallError, Completion, Context, ErrorClass, Identity, Response, ToolCall, Usage
 from medbench.text import say
+
+DEFAULTS: Mapping[str, object] = {"temperature": 0, "max_tokens": 4096}
 
 if TYPE_CHECKING:
     import aiohttp
@@ -103,7 +104,7 @@ class OpenAIModel:
         name: str,
         base_url: str,
         *,
-        parameters: Mapping[str, object],
+        parameters: Mapping[str, object] = {},
         api_key_env: str | None = None,
         timeout_s: float = 600.0,
         spec: str | None = None,
@@ -114,7 +115,7 @@ class OpenAIModel:
         Args:
             name: Model name that the endpoint knows.
             base_url: For example `https://host/v1`; `/chat/completions` is appended.
-            parameters: Sent with each request (`temperature`, `max_tokens`, `seed`, …).
+            parameters: Sent with each request, over `DEFAULTS`; None removes one.
             api_key_env: Name of the environment variable that holds the key.
             timeout_s: Whole time of one send.
             spec: Spec string to pin; `openai:NAME` by default.
@@ -134,17 +135,13 @@ class OpenAIModel:
         if api_key_env:
             value = os.environ.get(api_key_env, "")
             if not value:
-                raise InputError(
-                    Problem(message=say("models.no_api_key", name=api_key_env), field="--api-key-env")
-                )
+                raise InputError(Problem(message=say("models.no_api_key", name=api_key_env), field="--api-key-env"))
             if not re.fullmatch(r"[\x21-\x7e]+", value):
-                raise InputError(
-                    Problem(message=say("models.bad_api_key", name=api_key_env), field="--api-key-env")
-                )
+                raise InputError(Problem(message=say("models.bad_api_key", name=api_key_env), field="--api-key-env"))
             self._key = Secret(value)
         self._url = URL(f"{str(url).rstrip('/')}/chat/completions")
         self._loopback = url.host in LOOPBACK
-        self._parameters = dict(parameters)
+        self._parameters = {name: value for name, value in {**DEFAULTS, **parameters}.items() if value is not None}
         self._timeout_s = timeout_s
         limit = self._parameters.get("max_tokens")
         self._output_limit = limit if isinstance(limit, int) else 0
@@ -234,7 +231,7 @@ class OpenAIModel:
                     return self._refused(reply.status, reply.headers, body)
                 if "json" not in reply.headers.get("Content-Type", ""):
                     raise CallError("retryable", "wrong_content_type", reply.headers.get("Content-Type", "")[:80])
-        except asyncio.TimeoutError as error:
+        except TimeoutError as error:
             raise CallError("retryable", "timeout", f"{self._timeout_s:g} s") from error
         except aiohttp.ClientConnectorCertificateError as error:
             raise CallError("submitter", "bad_certificate", self._detail(str(error))) from error
@@ -323,4 +320,4 @@ def retry_after_s(value: str | None, *, now: float | None = None) -> float | Non
             seconds = parsedate_to_datetime(value).timestamp() - (time.time() if now is None else now)
         except (ValueError, OverflowError):
             return None
-    return max(0.0, seconds) if seconds == seconds and seconds < 1e6 else None  # noqa: PLR0124 - NaN
+    return max(0.0, seconds) if seconds == seconds and seconds < 1e6 else None

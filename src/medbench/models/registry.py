@@ -45,7 +45,7 @@ def _openai(name: str, options: ModelOptions) -> Model:
     )
 
 
-def _answers(path: str, options: ModelOptions) -> Model:  # noqa: ARG001 - one signature for all kinds
+def _answers(path: str, options: ModelOptions) -> Model:
     from medbench.models.answers import AnswersModel
 
     return AnswersModel(Path(path))

@@ -119,9 +119,7 @@ def start_run(
         return _execute(run_dir, source, model, pins, settings, watch, started)
 
 
-def resume_run(
-    run_dir: Path, settings: Settings, *, items: Path | None = None, watch: Watch | None = None
-) -> Outcome:
+def resume_run(run_dir: Path, settings: Settings, *, items: Path | None = None, watch: Watch | None = None) -> Outcome:
     """Go on with a run: ask what has no response, then compact and score everything.
 
     Args:

@@ -124,7 +124,8 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("false_negatives", whole),
         ]
     )
-    scorer = Scorer(Path(pins.items), hidden=pins.disclosure == "hidden")
+    folder = Path(pins.catalog_folder) if pins.catalog_folder else None
+    scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden")
     rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
     write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
     figures = scorer.figures()

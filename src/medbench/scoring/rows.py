@@ -51,8 +51,8 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
 def score_response(asked: Asked, response: Response, key: Key | None) -> ScoreRow:
     """Score one response against its key.
 
-    A response that failed on the endpoint's side, was blocked or does not parse counts as wrong, so errors on hard items
-    never pay; what failed on ours (missing media) is excluded and lowers the coverage.
+    A response that failed on the endpoint's side, was blocked or does not parse counts as wrong, so errors on hard
+    items never pay; what failed on ours (missing media) is excluded and lowers the coverage.
     """
     part = asked.part
     if response.status == "media_missing":

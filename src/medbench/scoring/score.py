@@ -51,14 +51,15 @@ class Figures(msgspec.Struct, frozen=True):
 class Scorer:
     """Scores the responses of a run. The only place where a question meets its key."""
 
-    def __init__(self, items: Path, *, hidden: bool) -> None:
+    def __init__(self, items: Path, catalog_folder: Path | None, *, hidden: bool) -> None:
         """Open the keys.
 
         Args:
             items: The item source of the run.
+            catalog_folder: Folder of own dataset definitions.
             hidden: Right and wrong per item must not leave the scorer.
         """
-        self._keys = open_keys(items)
+        self._keys = open_keys(items, catalog_folder=catalog_folder)
         self._hidden = hidden
         self._tallies: dict[tuple[str, str], PartTally] = {}
         self._totals = RunTotals()

@@ -144,9 +144,7 @@ class PartTally:
             circular = self._part.circular
             self._values.append(float(right == len(rows)) if circular else sum(values) / len(values))
             self._families.append(_code(known[0].asked.question.family or known[0].asked.question.uid))
-            for total, name in zip(
-                self._counts, ("true_positives", "false_positives", "false_negatives"), strict=True
-            ):
+            for total, name in zip(self._counts, ("true_positives", "false_positives", "false_negatives"), strict=True):
                 total.append(sum(getattr(row.marking, name) for row in known))
 
     def _take_choices(self, known: Sequence[ScoreRow], planned: int) -> None:
@@ -212,8 +210,8 @@ class PartTally:
     def _chance(self) -> float | None:
         """What an uninformed guesser gets.
 
-        One letter: one of the options. Several letters: the best set size, which a guesser may know, and a random set of
-        that size. One label: one of the closed list. Circular: every order right, guessing anew in each.
+        One letter: one of the options. Several letters: the best set size, which a guesser may know, and a random set
+        of that size. One label: one of the closed list. Circular: every order right, guessing anew in each.
         """
         total = sum(self._guesses.values())
         if total:
@@ -231,9 +229,7 @@ class PartTally:
     def _circular(self) -> CircularFigures | None:
         if not self._comparable and not self._chosen:
             return None
-        preference = (
-            position_preference(self._chosen, self._displayed, self._items_chosen) if self._chosen else None
-        )
+        preference = position_preference(self._chosen, self._displayed, self._items_chosen) if self._chosen else None
         most = max(self._more, default=0)
         items = self._scored_items
         return CircularFigures(

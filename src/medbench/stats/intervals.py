@@ -89,7 +89,7 @@ def bounded_interval(
 
     Wilson's (1927) score interval for `mean` out of n_eff = mean·(1−mean)/SE² observations, n_eff = G where SE = 0.
     For G single 0/1 scores n_eff = G−1. As plain Wilson covers too little with few or unequal clusters and for skewed
-    fractional scores near 0 or 1 (71 % at .05 for beta(.05, .95) scores and G = 10), three things are added:
+    fractional scores near 0 or 1 (67 % at .05 for beta(.05, .95) scores and G = 10), three things are added:
 
     1. t with G_eff − 1 degrees of freedom in place of the normal quantile, G_eff = (Σ size)²/Σ size² (Kish), which is G
        for clusters of one size; the variance is estimated, and from few clusters if a few hold most rows.

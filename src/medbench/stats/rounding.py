@@ -10,7 +10,7 @@ def half_up(value: float | Decimal, places: int = 1) -> Decimal:
 
     A Decimal (or int) is rounded as it is. A float is first read as the decimal number it stands for: its 12 leading
     significant digits, so that neither the binary form of 59.45 (59.4500000000000028…) nor the residue of arithmetic
-    (0.5685 · 100 = 56.849999999999994, shown as 56.9) decides the last digit. For floats typed with up to 12 digits
+    (23/80 · 100 = 28.749999999999996, shown as 28.8) decides the last digit. For floats typed with up to 12 digits
     this equals their repr. Means of scores lie on the tie or at least 1e-10 of their size away from it, so nothing that
     is truly below a tie is lifted over it.
 

@@ -46,7 +46,8 @@ def write_rows(folder: Path, schema: Any, rows: Iterable[Sequence[object]], meta
                 part = temporary / f"part-{written // ROWS_PER_FILE:05d}.parquet"
                 writer = pq.ParquetWriter(part, schema, compression="zstd")
             columns = [
-                pa.array(column, type=field.type) for column, field in zip(zip(*batch, strict=True), schema, strict=True)
+                pa.array(column, type=field.type)
+                for column, field in zip(zip(*batch, strict=True), schema, strict=True)
             ]
             writer.write_batch(pa.record_batch(columns, schema=schema), row_group_size=ROWS_PER_BATCH)
             written += len(batch)

@@ -15,7 +15,7 @@ _current: Language = "en"
 
 def set_language(language: Language) -> None:
     """Choose the language of every message that follows in this process."""
-    global _current  # noqa: PLW0603 - one process speaks to one person
+    global _current
     _current = language
 
 

