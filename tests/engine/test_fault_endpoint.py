@@ -335,7 +335,7 @@ def test_the_endpoint_ends_with_the_block() -> None:
 
 
 def test_the_endpoint_ends_with_a_killed_owner() -> None:
-    code = "from support.endpoint import running_endpoint\nwith running_endpoint() as e:\n print(e.pid, flush=True); input()"
+    code = "import support.endpoint as s\nwith s.running_endpoint() as e:\n print(e.pid, flush=True); input()"
     environment = {**os.environ, "PYTHONPATH": str(Path(str(endpoint_module.__file__)).parents[1])}
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:

@@ -21,8 +21,14 @@ class Price(msgspec.Struct, frozen=True):
 class Reservation(msgspec.Struct, frozen=True):
     """Tokens and money set aside for a call in flight."""
 
-    tokens: float
+    input_tokens: int
+    output_tokens: int
     cost: float
+
+    @property
+    def tokens(self) -> int:
+        """Both together."""
+        return self.input_tokens + self.output_tokens
 
 
 class BudgetReached(Exception):
@@ -32,8 +38,8 @@ class BudgetReached(Exception):
 class Budget:
     """Sets aside the most that a call may take before it is sent, and books what it took.
 
-    An input takes at most as many tokens as it has UTF-8 bytes; once calls have come back, the largest ratio seen so
-    far, with a tenth on top, replaces that bound.
+    A request takes at most as many input tokens as its JSON has bytes, and at most its limit of output tokens. That is
+    several times what it mostly takes; the difference comes back as soon as the call does.
     """
 
     def __init__(self, *, tokens: int | None, cost: float | None, price: Price) -> None:
@@ -42,20 +48,14 @@ class Budget:
         self._price = price
         self.used_tokens = 0
         self.used_cost = 0.0
-        self._reserved = Reservation(0.0, 0.0)
+        self._reserved_tokens = 0
+        self._reserved_cost = 0.0
         self._in_flight = 0
-        self._tokens_per_byte = 0.0
-        self._calls = 0
 
     def book(self, input_tokens: int, output_tokens: int) -> None:
         """Count tokens that were used, here or in an earlier session of the run."""
         self.used_tokens += input_tokens + output_tokens
         self.used_cost += self._price.cost(input_tokens, output_tokens)
-
-    def estimate_input(self, request_bytes: int) -> float:
-        """The most input tokens that a request of this size is thought to take."""
-        ratio = min(1.0, 1.1 * self._tokens_per_byte) if self._calls >= 3 else 1.0
-        return request_bytes * ratio
 
     def reserve(self, request_bytes: int, output_limit: int) -> Reservation | None:
         """Set aside what the call may take; None when calls in flight must come back first.
@@ -63,26 +63,24 @@ class Budget:
         Raises:
             BudgetReached: Nothing is in flight and it still does not fit.
         """
-        given = self.estimate_input(request_bytes)
-        output = float(output_limit or FALLBACK_OUTPUT_TOKENS)
-        wanted = Reservation(given + output, self._price.cost(given, output))
-        tokens = self.used_tokens + self._reserved.tokens + wanted.tokens
-        cost = self.used_cost + self._reserved.cost + wanted.cost
+        output = output_limit or FALLBACK_OUTPUT_TOKENS
+        wanted = Reservation(request_bytes, output, self._price.cost(request_bytes, output))
+        tokens = self.used_tokens + self._reserved_tokens + wanted.tokens
+        cost = self.used_cost + self._reserved_cost + wanted.cost
         over_tokens = self._token_limit is not None and tokens > self._token_limit
         over_cost = self._cost_limit is not None and cost > self._cost_limit
         if over_tokens or over_cost:
             if self._in_flight == 0:
                 raise BudgetReached
             return None
-        self._reserved = Reservation(self._reserved.tokens + wanted.tokens, self._reserved.cost + wanted.cost)
+        self._reserved_tokens += wanted.tokens
+        self._reserved_cost += wanted.cost
         self._in_flight += 1
         return wanted
 
-    def settle(self, reservation: Reservation, request_bytes: int, input_tokens: int, output_tokens: int) -> None:
+    def settle(self, reservation: Reservation, input_tokens: int, output_tokens: int) -> None:
         """Give the reservation back and book what was used; zeros when the call failed."""
-        self._reserved = Reservation(self._reserved.tokens - reservation.tokens, self._reserved.cost - reservation.cost)
+        self._reserved_tokens -= reservation.tokens
+        self._reserved_cost -= reservation.cost
         self._in_flight -= 1
         self.book(input_tokens, output_tokens)
-        if input_tokens:
-            self._calls += 1
-            self._tokens_per_byte = max(self._tokens_per_byte, input_tokens / max(1, request_bytes))

@@ -110,17 +110,14 @@ class Meter:
             finally:
                 self.concurrency.release()
             usage = completion.usage
-            # An endpoint that does not count is booked at the estimate: a budget must not be passed for lack of a number.
-            given = (
-                int(self._budget.estimate_input(len(request)))
-                if usage.estimated and self._budget
-                else usage.input_tokens
-            )
-            output = output_limit if usage.estimated else usage.output_tokens
+            given, output = usage.input_tokens, usage.output_tokens
+            if usage.estimated and reservation:
+                # An endpoint that does not count is booked at the most it may have used.
+                given, output = reservation.input_tokens, reservation.output_tokens
             return completion
         finally:
             if self._budget and reservation:
-                self._budget.settle(reservation, len(request), given, output)
+                self._budget.settle(reservation, given, output)
                 self._budget_freed.set()
 
     async def _reserve(self, request_bytes: int, output_limit: int) -> Reservation:

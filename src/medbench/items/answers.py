@@ -74,10 +74,12 @@ def _letters(value: object, form: ChoiceForm, count: int) -> list[str]:
     if not _LETTERS.fullmatch(text):
         raise AnswerError("answer_not_letters", last=last)
     letters = [character for character in text if "A" <= character <= "Z"]
+    if max(letters) > last:
+        # A word such as `nan` is no set of letters.
+        code = "answer_out_of_range" if len(letters) == 1 else "answer_not_letters"
+        raise AnswerError(code, last=last, options=count)
     if len(set(letters)) != len(letters):
         raise AnswerError("answer_repeats")
-    if max(letters) > last:
-        raise AnswerError("answer_out_of_range", last=last, options=count)
     if len(letters) > 1 and not form.multiple:
         raise AnswerError("answer_several")
     return sorted(letters)
@@ -87,7 +89,7 @@ def _labels(value: object, form: LabelForm, labels: tuple[str, ...]) -> tuple[li
     rest = ""
     if isinstance(value, dict) and form.within:
         if form.within not in value:
-            raise AnswerError("answer_without_label", key=form.within)
+            raise AnswerError("answer_without_label", name=form.within)
         rest = _json(value)
         value = value[form.within]
     elif isinstance(value, dict) and form.correction_keys:
@@ -122,7 +124,7 @@ def _fields(value: object, form: FieldsForm) -> dict[str, str]:
     answer = {}
     for key, content in value.items():
         if isinstance(content, bool) or content is None or isinstance(content, list | dict):
-            raise AnswerError("answer_field_value", key=key)
+            raise AnswerError("answer_field_value")
         answer[key] = content if isinstance(content, str) else json.dumps(content)
     return answer
 

@@ -24,7 +24,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         path: The source.
-        format: How it is written.
+        format: How it is written; none: by its name.
         mapping: Mapping file; needed for CSV, and for JSONL of another shape.
         into: The bank; none to store nothing.
         catalog_folder: One's own dataset definitions.
@@ -33,7 +33,7 @@ class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     path: Path
-    format: ItemFormat
+    format: ItemFormat | None = None
     mapping: Path | None = None
     into: Path | None = None
     catalog_folder: Path | None = None
@@ -55,7 +55,8 @@ def import_items(request: ImportRequest) -> ImportOutcome:
         InputError: The source can't be read at all, or the bank refuses items.
         WorkError: The bank can't be written.
     """
-    mapping = _mapping(request)
+    written_as = request.format or _guess(request.path)
+    mapping = _mapping(request, written_as)
     catalog = bank_catalog(request.into)
     if request.catalog_folder is not None:
         catalog = catalog.with_datasets(request.catalog_folder)
@@ -65,10 +66,10 @@ def import_items(request: ImportRequest) -> ImportOutcome:
         raise InputError(problem("no_source", file=request.path))
     reader: ItemReader
     if mapping is not None:
-        kind: Literal["csv", "jsonl"] = "csv" if request.format == "csv" else "jsonl"
+        kind: Literal["csv", "jsonl"] = "csv" if written_as == "csv" else "jsonl"
         reader = TableReader(request.path, kind, mapping, catalog, FolderMedia(request.path.parent))
     else:
-        reader = open_reader(request.path, "medbench-v4" if request.format == "medbench-v4" else "jsonl", catalog)
+        reader = open_reader(request.path, "medbench-v4" if written_as == "medbench-v4" else "jsonl", catalog)
     aside = RejectedFile(request.skip_invalid) if request.skip_invalid is not None else None
     try:
         selection, counts = survey(reader, aside.write if aside else None, restart=aside.restart if aside else None)
@@ -81,11 +82,18 @@ def import_items(request: ImportRequest) -> ImportOutcome:
     return ImportOutcome(summarise(selection, counts, catalog, stored), selection.report)
 
 
-def _mapping(request: ImportRequest) -> Mapping | None:
+def _guess(path: Path) -> ItemFormat:
+    suffix = path.suffix.lower()
+    if path.is_dir() or suffix == ".zip":
+        return "medbench-v4"
+    return "csv" if suffix in (".csv", ".tsv") else "jsonl"
+
+
+def _mapping(request: ImportRequest, written_as: ItemFormat) -> Mapping | None:
     if request.mapping is None:
-        if request.format == "csv":
+        if written_as == "csv":
             raise InputError(problem("needs_mapping", field="--mapping"))
         return None
-    if request.format == "medbench-v4":
+    if written_as == "medbench-v4":
         raise InputError(problem("mapping_unused", field="--mapping"))
     return read_mapping(request.mapping)

@@ -43,7 +43,8 @@ class MediaFiles(Protocol):
 def bad_name(name: str) -> Reason | Literal[""]:
     """Why a name can't be a path inside a folder, as a reason code; empty when it can.
 
-    Names come from untrusted files: absolute paths, `..`, drive letters, back slashes and control characters are refused.
+    Names come from untrusted files: absolute paths, `..`, drive letters, back slashes and control characters are
+    refused.
     """
     if not name or any(ord(character) < 32 for character in name):
         return "bad_name"

@@ -1,8 +1,9 @@
 """Reading lettered options out of a question's text, in every layout that the official release uses.
 
-Layouts: one option per line (`A. x`, `A.x`, `A、x`), the first option on the stem's line, all options run together on one
-line (`A.宜监测B.半衰期短C.经肝代谢`), two options on one of several lines. Option texts may hold letters, dots and numbers
-(`维生素CB.亚硫酸氢钠` is `维生素C`, then `B.`), and a worked example with options of its own may stand before the question.
+Layouts: one option per line (`A. x`, `A.x`, `A、x`), the first option on the stem's line, all options run together on
+one line (`A.宜监测B.半衰期短C.经肝代谢`), two options on one of several lines. Option texts may hold letters, dots
+and numbers (`维生素CB.亚硫酸氢钠` is `维生素C`, then `B.`), and a worked example with options of its own may stand
+before the question.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def parse_labels(text: str, pattern: str) -> tuple[str, ...]:
 
 
 def parse_fields(text: str) -> tuple[str, ...]:
-    """The keys of the JSON object that a question asks for as a bulleted list behind `…字段：`; empty when there is none."""
+    """The keys that a question asks for as a bulleted list behind `…字段：`; empty when there is none."""
     lists = _FIELD_LIST.findall(text)
     if not lists:
         return ()

@@ -26,12 +26,11 @@ _ABOUT_ALL = re.compile(
     re.IGNORECASE,
 )
 _LETTERS = re.compile(
-    r"^(?:both|only|either|neither|options?|choices?|answers?|选项|仅|只有|除)?\s*"
-    r"(?P<letters>[A-Z](?:\s*(?:,|，|、|和|与|及|或|并|以及|and|or|nor|&|\+|/)+\s*[A-Z])+|[A-Z]{2,})"
-    r"\s*(?:$|[。.]|都|均|皆|是|对|错|正确|错误|选项|以?外|are|is|only|together)",
-    re.IGNORECASE,
+    r"^(?i:both|only|either|neither|options?|choices?|answers?|选项|仅|只有|除)?\s*"
+    r"(?P<letters>[A-Z](?:\s*(?:,|，|、|和|与|及|或|并|以及|(?i:and|or|nor)|&|\+|/)+\s*[A-Z])+|[A-Z]{2,})"
+    r"\s*(?:$|[。.]|都|均|皆|是|对|错|正确|错误|选项|以?外|(?i:are|is|only|together))"
 )
-_ONE_LETTER = re.compile(r"^(?:选项|同|除|options?|choice|same as)\s*(?P<letters>[A-Z])\b", re.IGNORECASE)
+_ONE_LETTER = re.compile(r"^(?i:选项|同|除|options?|choice|same as)\s*(?P<letters>[A-Z])\b")
 
 
 def keeps_its_place(option: str, count: int) -> bool:
@@ -46,7 +45,7 @@ def keeps_its_place(option: str, count: int) -> bool:
         return True
     for pattern in (_LETTERS, _ONE_LETTER):
         if found := pattern.search(text):
-            letters = re.findall(r"[A-Z]", re.sub(r"and|nor|or", "", found["letters"]))
+            letters = re.findall(r"[A-Z]", re.sub(r"(?i:and|nor|or)", "", found["letters"]))
             if letters and all(ord(letter) - ord("A") < count for letter in letters):
                 return True
     return False
@@ -55,9 +54,9 @@ def keeps_its_place(option: str, count: int) -> bool:
 def make_variants(question: Question, orders: Orders) -> tuple[Variant, ...]:
     """The ways of asking an item.
 
-    Variants that came with the item (the official release's shuffled rows) are used as they came. Otherwise `first` asks
-    once, `rotate` moves every option through every place (n variants for n options), `all` takes every order. Options
-    that refer to letters or to all or none of the others keep their place (specs/scoring.md, section 3).
+    Variants that came with the item (the official release's shuffled rows) are used as they came. Otherwise `first`
+    asks once, `rotate` moves every option through every place (n variants for n options), `all` takes every order.
+    Options that refer to letters or to all or none of the others keep their place (specs/scoring.md, section 3).
 
     Raises:
         InputError: `all` would give more than 120 orders.

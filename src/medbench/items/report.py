@@ -152,7 +152,7 @@ def problem(
 
 
 def printable(text: str, longest: int = 300) -> str:
-    """Text from an untrusted file as it may be shown: control characters, which could steer a terminal, are spelt out."""
+    """Text from an untrusted file as it may be shown: control characters could steer a terminal and are spelt out."""
     if len(text) > longest:
         text = text[:longest] + "…"
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)

@@ -16,6 +16,7 @@ import tomllib
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Literal
 
 import msgspec
@@ -37,7 +38,7 @@ class SplitRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         split: Text between two options.
-        strip: Regular expression removed from the start of each, mostly its letter.
+        strip: Regular expression removed from the start of each, mostly its letter; letters must run from A.
     """
 
     split: str
@@ -138,7 +139,7 @@ class TableReader:
                 report.reject(file, line, found, row)
                 continue
             try:
-                question, key = reader.read_object(self._item(row, number), place)
+                question, key = reader.read_object(self._item(row, number, place), place)
             except RowError as error:
                 report.reject(file, line, error.problems, row)
                 continue
@@ -151,7 +152,12 @@ class TableReader:
             else:
                 yield from column
 
-    def _item(self, row: dict[str, object], number: int) -> dict[str, object]:
+    def _item(self, row: dict[str, object], number: int, place: Place) -> dict[str, object]:
+        """The row in the fields of an item.
+
+        Raises:
+            RowError: The letters before its options are not A, B, C …
+        """
         item: dict[str, object] = {"id": number, **self._mapping.constants}
         if self._mapping.dataset:
             item.setdefault("dataset", self._mapping.dataset.name)
@@ -167,16 +173,27 @@ class TableReader:
                     continue
                 if name == "options" and isinstance(value, str):
                     value = self._split(value)
+                    if value is None:
+                        found = problem("option_letters", file=place.file, line=place.line, field=column)
+                        raise RowError([found], row)
                 elif name == "media" and isinstance(value, str):
                     value = [value]
                 item[name] = value
         return item
 
-    def _split(self, text: str) -> list[str]:
+    def _split(self, text: str) -> list[str] | None:
+        """Options out of one text; none if their letters do not run from A, so that an answer's letter would mislead."""
         if self._mapping.options is None or self._strip is None:
             return [text]
+        options = []
         parts = (part.strip() for part in text.split(self._mapping.options.split))
-        return [self._strip.sub("", part, count=1).strip() for part in parts if part]
+        for letter, part in zip(ascii_uppercase, (part for part in parts if part), strict=False):
+            mark = self._strip.match(part)
+            letters = re.findall(r"[A-Z]", mark[0].upper()) if mark else []
+            if letters and letters != [letter]:
+                return None
+            options.append(part[mark.end() :].strip() if mark else part)
+        return options
 
     def _json_rows(self) -> Iterator[tuple[int, dict[str, object] | Problem]]:
         for line, text in read_lines(self._path):

@@ -24,8 +24,9 @@ from medbench.scoring.extract.normalise import VERDICT_WINDOW, fold, nfkc
 from medbench.scoring.model import Extraction
 
 _ALPHABET = 26
-_TAIL = 640
+_TAIL = 320
 _TAIL_MARGIN = 48
+_BEFORE = 32
 _SINGLE = tuple(Extraction(frozenset((position,))) for position in range(_ALPHABET))
 _POSITION = {letter: position for position, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
 _AMBIGUOUS = Extraction(None, "ambiguous")
@@ -57,7 +58,7 @@ def extract_choice(text: str, options: Sequence[str], *, multiple: bool) -> Extr
         if not text:
             return _EMPTY
     reader = _Reader(tuple(options), count, multiple)
-    if len(text) > 2 * _TAIL:
+    if len(text) > 3 * _TAIL:
         # The last verdict wins, so the end is read alone first; what is found at its very edge may be cut.
         found = reader.strong(_clean(text[-_TAIL:]), margin=_TAIL_MARGIN)
         if found is not None:
@@ -86,6 +87,11 @@ def _by_text(options: tuple[str, ...]) -> dict[str, int]:
         if key:
             positions[key] = -1 if key in positions else position
     return positions
+
+
+@lru_cache(maxsize=8192)
+def _first_characters(options: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(key[0] for key in _by_text(options))
 
 
 def _bare(text: str) -> str:
@@ -206,12 +212,17 @@ class _Reader:
 
     def _cued(self, text: str, match: re.Match[str]) -> Extraction | None:
         """The verdict of one cue; None where it is taken back, somebody else's, or no verdict at all."""
-        before = text[max(0, match.start() - 40) : match.start()]
+        group = match.lastgroup
+        found = None
+        if group == "text":
+            found = self._cued_text(text, match.end())
+            if found is None:
+                return None
+        before = text[max(0, match.start() - _BEFORE) : match.start()]
         if patterns.NEGATED_BEFORE.search(before):
             return None
-        group = match.lastgroup
-        if group == "text":
-            return self._cued_text(text, match.end())
+        if found is not None:
+            return found
         if group == "angle" and patterns.MENTIONED_BEFORE.search(before):
             return None
         letters = match[group or ""]
@@ -229,7 +240,10 @@ class _Reader:
 
     def _cued_text(self, text: str, start: int) -> Extraction | None:
         """A cue that is followed by an option's text, with or without its letter before it (`答案是B胰腺癌`)."""
-        if not self.options:
+        first = text[start : start + 1]
+        if not self.options or not first:
+            return None
+        if first not in _POSITION and first.casefold() not in _first_characters(self.options):
             return None
         line_end = text.find("\n", start, start + 400)
         line = text[start : line_end if line_end >= 0 else start + 400]
@@ -305,9 +319,9 @@ class _Reader:
     def _predicates(self, text: str) -> Extraction | None:
         verdicts: dict[object, Extraction] = {}
         for match in patterns.PREDICATE.finditer(text):
-            if patterns.NEGATED_BEFORE.search(text[max(0, match.start() - 40) : match.start()]):
+            if patterns.NEGATED_BEFORE.search(text[max(0, match.start() - _BEFORE) : match.start()]):
                 continue
-            found = self._letters(match[1] or match[2], whole=False)
+            found = self._letters(match[1], whole=False)
             if found is not None:
                 verdicts[found.value] = found
         if not verdicts:

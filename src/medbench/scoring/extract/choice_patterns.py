@@ -17,7 +17,7 @@ _JOIN = (
     r"(?>[^\S\n]{0,2}[,、/;|&+()<>\[\]{}.\"']{0,4}[^\S\n]{0,2}"
     r"(?:(?:和|与|及|以及|或者|或|还是|(?i:and|or)(?![A-Za-z]))[^\S\n]{0,2}[(<\[{\"']{0,2})?)"
 )
-_UPPER = rf"(?<![A-Za-z0-9])[A-Z]{{1,26}}+{_EDGE}(?:{_JOIN}(?<![A-Za-z0-9])[A-Z]{{1,26}}+{_EDGE}){{0,25}}"
+_UPPER = rf"[A-Z](?<![A-Za-z0-9][A-Z])[A-Z]{{0,25}}+{_EDGE}(?:{_JOIN}(?<![A-Za-z0-9])[A-Z]{{1,26}}+{_EDGE}){{0,25}}"
 _LOWER = rf"(?<![A-Za-z0-9])[a-z]{_EDGE}(?:{_JOIN}(?<![A-Za-z0-9])[a-z]{_EDGE}){{0,25}}"
 _WRAP = r"(?:[\s\"'“‘「『【\[(<{$*_#\\:-]|text\{|mathrm\{|mathbf\{|textbf\{){0,12}+"
 _NOUN_BEFORE_LETTER = r"(?:(?:选项|(?i:options?|choices?|letters?|answers?)(?![a-z]))[\s:(<\[\"'*]{0,4})?"
@@ -41,33 +41,48 @@ _END_SPACED = r"(?<=[^\s][A-Z])(?=[^\S\n]{1,3}[\u4e00-\u9fff])"
 _STRICT_END = r"(?=\s*$|\s*\n|[\s)\]}>\"'*]{0,4}[。.!,;](?![A-Za-z0-9]))"
 
 _ADVERB = r"(?:应该|应当|应|很可能|最可能|可能|也|就|即|便|仍|只能|确定|明显|显然|则){0,2}"
+_IS = rf"[\s\"'”」)\]}}】]{{0,3}}{_ADVERB}(?:(?:是|为|选择|选|即|:|=|→|->|⇒|=>|——){{1,2}}|(?<=[】\n]))"
+_THE_ONE_IS = rf"的[^\s,。;:\n]{{0,12}}?{_ADVERB}(?:是|为):?"
+_CHOSEN = "|".join(f"(?<={word}选)" for word in "正确 正确的 合适的 恰当的 最佳 最终 我的 题意的".split())
 _CHINESE_CUES = (
-    rf"(?:答案|(?<![A-Za-z\u4e00-\u9fff])答|回答|最终判断|(?:正确|最佳|最合适|最恰当|最适合|最终|所选|应选|最优|合适)的?(?:选项|选择|一项)|我的选择)"
-    rf"[\s\"'”」)\]}}】]{{0,3}}{_ADVERB}(?:(?:是|为|选择|选|即|:|=|→|->|⇒|=>|——){{1,2}}|(?<=[】\n]))"
-    rf"|(?<!不)(?:最(?:可能|合适|恰当|佳|符合|适合|适宜|正确|准确|优|好)|正确|符合题意|恰当)的[^\s,。;:\n]{{0,12}}?{_ADVERB}(?:是|为):?"
-    r"|(?<![候备待误错不别勿多单筛落入可])选(?:择|定)?(?:答案|的?是|为|:)?"
+    # Behind the first character; a look-behind then looks at it and at what stands before it.
+    rf"(?<=答)(?:案|(?<![A-Za-z\u4e00-\u9fff]答)|(?<=回答)){_IS}"
+    rf"|(?<=选)(?:(?:{_CHOSEN})[项择]{_IS}|(?<![候备待误错不别勿多单筛落入可]选)(?:择|定)?(?:答案|的?是|为|:)?)"
+    rf"|(?<=最)(?:可能|合适|恰当|佳|符合|适合|适宜|正确|准确|优|好|终判断){_THE_ONE_IS}"
+    rf"|(?:(?<=正)(?<!不正)确|(?<=恰)(?<!不恰)当|(?<=符)(?<!不符)合题意){_THE_ONE_IS}"
 )
-_ENGLISH_CUES = (
-    r"(?i:(?<![a-z])(?:answers?(?:\s{1,2}(?:choice|option|letter|key))?|"
-    r"(?:correct|best|right|final|appropriate|my|likely|suitable|chosen)\s{1,2}(?:option|choice|selection|verdict))"
-    r"(?:\s{1,2}(?:to|for)\s[^.\n:]{1,50}?)?"
+_ENGLISH_IS = (
     r"[\s\"')\]}]{0,3}(?:(?:is|are|would\sbe|should\sbe|must\sbe|will\sbe|[:=]|->|→|[-–—](?=\s)){1,2}"
     r"(?:\s{1,2}(?:definitely|clearly|therefore|most\slikely|likely|probably|simply|indeed))?|(?<=\n))"
-    r"|(?<![a-z])(?:choos(?:e|ing)|select(?:ing)?|pick(?:ing)?|go(?:ing)?\swith|opt(?:ing)?\sfor|i(?:\swould)?\sanswer)\s(?:the\s)?"
-    r"|(?<![a-z])most\s(?:likely|appropriate|suitable|probable|correct)\s(?:[a-z]{1,20}\s){1,4}(?:is|would\sbe)\s"
+)
+_ENGLISH_CUES = (
+    r"(?i:(?<=a)nswers?(?:\s{1,2}(?:choice|option|letter|key))?(?:\s{1,2}(?:to|for)\s[^.\n:]{1,50}?)?"
+    rf"{_ENGLISH_IS}"
+    r"|(?:(?<=c)(?:orrect|hosen)|(?<=b)est|(?<=r)ight|(?<=f)inal|(?<=a)ppropriate|(?<=m)y|(?<=l)ikely|(?<=s)uitable)"
+    rf"\s{{1,2}}(?:option|choice|selection|verdict){_ENGLISH_IS}"
+    r"|(?:(?<=c)hoos(?:e|ing)|(?<=s)elect(?:ing)?|(?<=p)ick(?:ing)?|(?<=g)o(?:ing)?\swith|(?<=o)pt(?:ing)?\sfor"
+    r"|(?<=i)(?:\swould)?\sanswer)\s(?:the\s)?"
+    r"|(?<=m)ost\s(?:likely|appropriate|suitable|probable|correct)\s(?:[a-z]{1,20}\s){1,4}(?:is|would\sbe)\s"
     r")"
 )
-_CONCLUSIONS = (
-    r"(?:因此|所以|综上所述|综上|总之|应该是|应为|应是|改为|改选|更正为|(?<![a-zA-Z])(?i:therefore|thus|hence|so|in\sconclusion|"
-    r"it\sis|it's|it\sshould\sbe|it\smust\sbe))[,:]?\s{0,2}(?:(?:应该?)?[是为选]|(?i:it\sis|it's)\s)?"
+_SO = r"[,:]?\s{0,2}(?:(?:应该?)?[是为选]|(?i:it\sis|it's)\s)?"
+_CHINESE_CONCLUSIONS = (
+    r"(?:(?<=因)此|(?<=所)以|(?<=综)上(?:所述)?|(?<=总)之|(?<=应)(?:该是|为|是)|(?<=改)[为选]|(?<=更)正为)" + _SO
 )
+_ENGLISH_CONCLUSIONS = (
+    r"(?i:(?<=t)h(?:erefore|us)|(?<=h)ence|(?<=s)o|(?<=i)(?:n\sconclusion|t\sis|t's|t\sshould\sbe|t\smust\sbe))" + _SO
+)
+_CUED = rf"{_WRAP}{_NOUN_BEFORE_LETTER}"
 
+# The pattern begins with a plain set of characters, which the search skips through at the speed of C.
 STRONG = re.compile(
-    rf"(?:{_CHINESE_CUES}|{_ENGLISH_CUES}){_WRAP}{_NOUN_BEFORE_LETTER}"
+    r"[答选最正恰符因所综总应改更AaBbCcFfGgHhIiLlMmOoPpRrSsTt\\<](?:"
+    rf"(?:(?<=[\u4e00-\u9fff])(?:{_CHINESE_CUES})|(?<=[A-Za-z])(?<![A-Za-z][A-Za-z])(?:{_ENGLISH_CUES})){_CUED}"
     rf"(?:(?P<upper>{_UPPER})(?:{_END}|{_END_SPACED})|(?P<lower>{_LOWER}){_STRICT_END}|(?P<text>))"
-    rf"|{_CONCLUSIONS}{_WRAP}{_NOUN_BEFORE_LETTER}(?P<concluded>{_UPPER}){_STRICT_END}"
-    rf"|\\boxed\s?\{{{_WRAP}(?:(?P<boxed>{_UPPER}){_END}|(?P<boxed_lower>{_LOWER}){_STRICT_END})"
-    rf"|(?<![A-Za-z0-9_])<\s?(?P<angle>{_UPPER})\s?>"
+    rf"|(?:(?<=[\u4e00-\u9fff])(?:{_CHINESE_CONCLUSIONS})|(?<=[A-Za-z])(?<![A-Za-z][A-Za-z])(?:{_ENGLISH_CONCLUSIONS})){_CUED}"
+    rf"(?P<concluded>{_UPPER}){_STRICT_END}"
+    rf"|(?<=\\)boxed\s?\{{{_WRAP}(?:(?P<boxed>{_UPPER}){_END}|(?P<boxed_lower>{_LOWER}){_STRICT_END})"
+    rf"|(?<=<)(?<![A-Za-z0-9_]<)\s?(?P<angle>{_UPPER})\s?>)"
 )
 """A cue with its letters; group `text` where the cue is followed by something else (perhaps an option's text)."""
 
@@ -90,7 +105,7 @@ NEGATED_BEFORE = re.compile(
     r"(?<![A-Za-z])(?:not|cannot|never|wrong|incorrect|if|suppose|assuming|whether|avoid|than|instead\sof|other|e\.g\.|"
     r"example|format|might\shave|students?|people|some)|n['’]t)"
     r"[\s:,(]{0,2}"
-    r"(?:(?:能|应该?|可以?|宜|要|会|建议|考虑|需|直接|都|本题|正确|最佳|的|说|认为|一个|"
+    r"(?:(?:选项|options?|choices?|能|应该?|可以?|宜|要|会|建议|考虑|需|直接|都|本题|正确|最佳|的|说|认为|一个|"
     r"(?:the|that|be|to|have|just|simply|correct|right|best|would|will|an?|i|select|choose)(?![a-z]))\s{0,2}){0,4}$",
     re.IGNORECASE,
 )
@@ -111,15 +126,15 @@ LETTER_LINE = re.compile(r"[\s\-*•>#]{0,4}[(\[<【\"']{0,2}([A-Za-z])(?![A-Za-
 MARKER = re.compile(r"(?<![^\n。;,.])[\s\-*•(\[<]{0,4}(?:选项|(?i:option)\s)?([A-Z])(?![A-Za-z0-9])\s?(?:选项|项)?[)\]>]?\s?([.、:)]|(?=\S))")
 """A letter that opens a statement of its own, as in an analysis option by option."""
 
-LISTED = re.compile(r"(?<![A-Za-z0-9])([A-Z])[.、:)]")
+LISTED = re.compile(r"([A-Z])(?<![A-Za-z0-9][A-Z])[.、:)]")
 """A letter and a separator anywhere, as where the options are written out once more."""
 
 LEADING = re.compile(rf"[\s\"'“‘「【\[(<{{*_#]{{0,6}}({_UPPER})[\s\"'”’」】\])>}}*_]{{0,4}}[,.:;。\n]")
 """An answer that begins with its letters and goes on."""
 
 PREDICATE = re.compile(
-    rf"(?:选项|(?i:option|choice)\s|[(<\[])?({_UPPER})[)>\]]?\s?(?:选项|项)?\s?(?:都|均|才)?(?:应该?|最)?(?:是|为)?(?:最|本题|唯一)?"
+    rf"({_UPPER})(?:[)>\]]?\s?(?:选项|项)?\s?(?:都|均|才)?(?:应该?|最)?(?:是|为)?(?:最|本题|唯一)?"
     r"(?:正确(?!与否|吗|性)|对的|符合题意|准确|最?佳|最?恰当|最?合适|答案)"
-    rf"|(?:(?i:option|choice)\s|[(<\[])?({_UPPER})[)>\]]?\s(?i:is|are|must\sbe|would\sbe)\s(?i:the\s)?(?i:(?:most\s)?(?:correct|right|best|appropriate|likely|true))(?![a-z])"
+    r"|[)>\]]?\s(?i:is|are|must\sbe|would\sbe)\s(?i:the\s)?(?i:(?:most\s)?(?:correct|right|best|appropriate|likely|true))(?![a-z]))"
 )
 """Letters of which it is said that they are right."""

@@ -7,12 +7,12 @@ import re
 # Openers and closers of reasoning as models write them: DeepSeek and Qwen (<think>), Kimi (◁think▷), Magistral
 # ([THINK]), OpenThinker (<|begin_of_thought|>), Command A (<|START_THINKING|>), MedGemma (<unused94>), gpt-oss (channels).
 _TAG = re.compile(
-    r"(?P<open><(?:think|thinking|thoughts?|reasoning|analysis|reflection)(?:\s[^<>]{0,80})?>"
-    r"|◁think▷|\[THINK\]|<\|begin_of_thought\|>|<\|START_THINKING\|>|<unused94>"
-    r"|<\|channel\|>\s{0,3}(?:analysis|commentary))"
-    r"|(?P<close></\s?(?:think|thinking|thoughts?|reasoning|analysis|reflection)\s?>"
-    r"|◁/think▷|\[/THINK\]|<\|end_of_thought\|>|<\|END_THINKING\|>|<unused95>"
-    r"|<\|channel\|>\s{0,3}final[^<>]{0,40}<\|message\|>)",
+    r"[<◁\[](?:(?P<open>(?<=<)(?:(?:think|thinking|thoughts?|reasoning|analysis|reflection)(?:\s[^<>]{0,80})?>"
+    r"|\|begin_of_thought\|>|\|START_THINKING\|>|unused94>|\|channel\|>\s{0,3}(?:analysis|commentary))"
+    r"|(?<=◁)think▷|(?<=\[)THINK\])"
+    r"|(?P<close>(?<=<)(?:/\s?(?:think|thinking|thoughts?|reasoning|analysis|reflection)\s?>"
+    r"|\|end_of_thought\|>|\|END_THINKING\|>|unused95>|\|channel\|>\s{0,3}final[^<>]{0,40}<\|message\|>)"
+    r"|(?<=◁)/think▷|(?<=\[)/THINK\]))",
     re.IGNORECASE,
 )
 # A pair of tags in which a model puts its final answer.

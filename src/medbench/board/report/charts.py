@@ -1,0 +1,208 @@
+"""Charts as Vega-Lite specs, and their drawing as SVG.
+
+Names reach a spec as data only, never as a field name, an expression or an address. Positions come from row numbers and
+fixed widths, so that neither the names nor the fonts of the machine that draws change the layout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import util
+from typing import Any
+
+import msgspec
+
+from medbench.errors import InputError
+from medbench.text import say
+
+Spec = dict[str, Any]
+
+WIDTH = 460
+BLUE, PALE, ORANGE = "#0072b2", "#9ecae1", "#d55e00"  # Okabe and Ito's blue and vermilion: told apart by everybody
+INK, GREY, GRID = "#1f2933", "#616e7c", "#e4e7eb"
+NAME_WIDTH = 132
+ROW, BAR_ROW = 22, 44
+
+
+class Bar(msgspec.Struct, frozen=True):
+    """One score in a chart, 0..100.
+
+    Attributes:
+        label: Name shown.
+        value: Score.
+        low: Lower limit of its interval; None: undefined.
+        high: Upper limit.
+        text: The numbers as shown.
+        whole: Nothing that belongs to it is missing.
+        chance: What guessing gives; None: not defined.
+    """
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    text: str
+    whole: bool = True
+    chance: float | None = None
+
+
+class Positions(msgspec.Struct, frozen=True):
+    """Shares of the answers per displayed position, A first, and those to be expected without preference."""
+
+    label: str
+    shares: tuple[float, ...]
+    expected: tuple[float, ...]
+
+
+def dimension_chart(bars: Sequence[Bar]) -> Spec:
+    """Bars with interval whiskers, names above them: readable on a phone whatever their length."""
+    y = _rows()
+    axis = {"values": [0, 25, 50, 75, 100], **_AXIS}
+    bar = {"type": "bar", "height": 12, "yOffset": 8}
+    return _chart(
+        [
+            {
+                "mark": bar,
+                "encoding": {
+                    "y": y,
+                    "x": {"field": "value", "type": "quantitative", "scale": {"domain": [0, 100]}, "axis": axis},
+                    "color": {"condition": {"test": "datum.whole", "value": BLUE}, "value": PALE},
+                },
+            },
+            _interval(y, offset=8),
+            _text(y, "label", 0, dy=-9, color=INK, limit=320),
+            _text(y, "text", WIDTH, align="right", dy=-9, color=GREY),
+        ],
+        bars,
+        BAR_ROW,
+    )
+
+
+def dataset_chart(bars: Sequence[Bar]) -> Spec:
+    """Dots with intervals and a mark where guessing would stand."""
+    y = _rows()
+    scale = {"domain": [0, 100], "range": [NAME_WIDTH, WIDTH - 8]}
+    x = {"field": "value", "type": "quantitative", "scale": scale, "axis": {"values": [0, 25, 50, 75, 100], **_AXIS}}
+    return _chart(
+        [
+            _interval(y),
+            {
+                "mark": {"type": "tick", "color": ORANGE, "thickness": 2.5, "size": 13, "opacity": 1},
+                "transform": [{"filter": "datum.chance !== null"}],
+                "encoding": {"y": y, "x": {**x, "field": "chance"}},
+            },
+            {
+                "mark": {"type": "point", "filled": True, "color": BLUE, "size": 55, "opacity": 1},
+                "encoding": {"y": y, "x": x},
+            },
+            _text(y, "label", 0, color=INK, limit=NAME_WIDTH - 12),
+        ],
+        bars,
+        ROW,
+    )
+
+
+def position_chart(parts: Sequence[Positions]) -> Spec:
+    """One small chart per part: share of the answers at each displayed position, and the share expected."""
+    columns = 2
+    wide = (WIDTH - 40 * columns) / columns
+    most = max(max(part.shares + part.expected) for part in parts)
+    y = {"type": "quantitative", "scale": {"domain": [0, most]}, "title": None}
+
+    def small(part: Positions) -> Spec:
+        values = [
+            {"at": index, "letter": chr(ord("A") + index), "share": share, "expected": expected}
+            for index, (share, expected) in enumerate(zip(part.shares, part.expected, strict=True))
+        ]
+        x = {
+            "field": "letter",
+            "type": "ordinal",
+            "sort": {"field": "at"},
+            "axis": {"title": None, "labelAngle": 0, "labelFontSize": 12, "labelColor": GREY, "ticks": False},
+        }
+        axis = {"format": ".0%", "tickCount": 3, **_AXIS}
+        return {
+            "title": {"text": part.label, "anchor": "start", "fontSize": 13, "fontWeight": "normal", "color": INK},
+            "width": wide,
+            "height": 84,
+            "data": {"values": values},
+            "layer": [
+                {
+                    "mark": {"type": "bar", "color": PALE, "width": {"band": 0.7}},
+                    "encoding": {"x": x, "y": {**y, "field": "share", "axis": axis}},
+                },
+                {
+                    "mark": {"type": "tick", "color": ORANGE, "thickness": 2.5, "width": {"band": 0.7}, "opacity": 1},
+                    "encoding": {"x": x, "y": {**y, "field": "expected", "axis": axis}},
+                },
+            ],
+        }
+
+    return {**_FRAME, "concat": [small(part) for part in parts], "columns": columns, "spacing": 24}
+
+
+def draw(spec: Spec) -> str:
+    """Draw a spec as SVG text; names in its data are escaped by the renderer.
+
+    Raises:
+        InputError: vl-convert is not installed.
+    """
+    if util.find_spec("vl_convert") is None:
+        raise InputError(say("report.no_renderer"))
+    import vl_convert
+
+    svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
+    return svg
+
+
+def warm_up() -> None:
+    """Start the renderer, which takes a third of a second once per process and holds no lock meanwhile.
+
+    Meant for a daemon thread that a command starts before it begins to wait for a model. Without vl-convert it does
+    nothing: the report says so when its time comes.
+    """
+    if util.find_spec("vl_convert") is not None:
+        draw({**_FRAME, "data": {"values": [{}]}, "mark": "point"})
+
+
+_AXIS: Spec = {
+    "title": None,
+    "grid": True,
+    "gridColor": GRID,
+    "domain": False,
+    "ticks": False,
+    "labelColor": GREY,
+    "labelFontSize": 11,
+    "labelPadding": 6,
+}
+_FRAME: Spec = {
+    "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
+    "background": None,
+    "config": {"aria": False, "font": "sans-serif", "view": {"stroke": None}, "axis": {"labelFontWeight": "normal"}},
+}
+
+
+def _chart(layers: list[Spec], bars: Sequence[Bar], step: int) -> Spec:
+    values = [{"row": row, **msgspec.structs.asdict(bar)} for row, bar in enumerate(bars)]
+    frame = {**_FRAME, "padding": {"left": 2, "right": 10, "top": 2, "bottom": 2}}
+    return {**frame, "width": WIDTH, "height": {"step": step}, "data": {"values": values}, "layer": layers}
+
+
+def _rows() -> Spec:
+    return {"field": "row", "type": "ordinal", "axis": None, "scale": {"padding": 0}}
+
+
+def _interval(y: Spec, offset: float = 0) -> Spec:
+    return {
+        "mark": {"type": "rule", "color": INK, "strokeWidth": 1.5, "yOffset": offset},
+        "transform": [{"filter": "datum.low !== null"}],
+        "encoding": {"y": y, "x": {"field": "low", "type": "quantitative"}, "x2": {"field": "high"}},
+    }
+
+
+def _text(y: Spec, field: str, x: float, *, color: str, align: str = "left", dy: float = 0, limit: int = 0) -> Spec:
+    mark = {"type": "text", "align": align, "dy": dy, "fontSize": 13, "color": color, "baseline": "middle"}
+    return {
+        "mark": {**mark, **({"limit": limit} if limit else {})},
+        "encoding": {"y": y, "x": {"value": x}, "text": {"field": field, "type": "nominal"}},
+    }

@@ -1,0 +1,161 @@
+"""When two values of a field say the same: numbers with units, dates, ways of saying "not stated", and text."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+
+import msgspec
+
+from medbench.scoring.extract.normalise import nfkc
+
+_MAX_QUANTITY = 48
+
+# Units of clinical documents and bills, after NFKC and in one case. Only these may stand behind a number: "3天前" or
+# "120/80mmHg" is no number with a unit. No unit is ever converted; the second table holds spellings of the same unit.
+_UNIT_ATOMS = (
+    "kpa mmhg cmh2o kcal mmol umol μmol nmol pmol mol meq miu uiu μiu mg ug μg ng pg kg ml dl ul μl fl mm cm nm μm um km "
+    "min ms hz kg g l m s h d u iu ph bpm gy msv mgy mci mbq hu 次 分钟 分 秒 小时 时 天 日 周 个月 月 年 岁 级 度 期 型 类 "
+    "元 万元 角 人民币 rmb cny yuan 片 粒 支 袋 瓶 盒 丸 滴 包 个 枚 例 人 张 毫升 毫克 微克 克 千克 公斤 斤 厘米 毫米 米 升 "
+    "摄氏度 °c °f ° % ‰ 毫米汞柱 years year months month weeks week days day hours hour times beats breaths minute"
+)
+_ATOM = "|".join(re.escape(atom) for atom in sorted(_UNIT_ATOMS.split(), key=len, reverse=True))
+_UNIT = rf"(?:{_ATOM})(?:[2-3²³]|\^[2-3])?(?:[/·*](?:{_ATOM})(?:[2-3]|\^[2-3])?){{0,2}}|/(?:{_ATOM})|per (?:{_ATOM})"
+_SAME_UNIT = {
+    "摄氏度": "°c", "次/分钟": "次/分", "次/min": "次/分", "/分": "次/分", "/min": "次/分", "bpm": "次/分", "beats/min": "次/分",
+    "breaths/min": "次/分", "times/min": "次/分", "beats/minute": "次/分", "毫米汞柱": "mmhg", "人民币": "元", "rmb": "元", "cny": "元", "yuan": "元",
+    "毫升": "ml", "毫克": "mg", "微克": "μg", "ug": "μg", "克": "g", "千克": "kg", "公斤": "kg", "厘米": "cm", "毫米": "mm",
+    "米": "m", "升": "l", "umol/l": "μmol/l", "years": "岁", "year": "岁", "小时": "h", "分钟": "min", "mm2": "mm^2", "cm2": "cm^2",
+    "kg/m2": "kg/m^2",
+}  # fmt: skip
+_QUANTITY = re.compile(
+    r"(?:[¥$]|人民币|rmb|cny)?\s?(?P<number>[+-]?(?:[0-9]{1,3}(?:,[0-9]{3}){1,6}|[0-9]{1,30})(?:\.[0-9]{0,30})?"
+    r"(?:e[+-]?[0-9]{1,3})?|[ivx]{1,5})"
+    rf"\s?(?P<power>[×x*]\s?10\^?[0-9]{{1,2}})?\s?(?P<unit>{_UNIT}|/l)?"
+)
+_ROMAN = {"i": 1, "v": 5, "x": 10}
+_DATE = re.compile(
+    r"(?<![0-9])([12][0-9]{3})\s?(?:年|[-/.])\s?([0-9]{1,2})\s?(?:(?:月|[-/.])\s?([0-9]{1,2})(?![0-9])\s?(?:日|号)?|月)"
+)
+_MEANINGLESS = re.compile(
+    # White space and punctuation, but not what carries meaning: a point, comma, colon or space between digits, and every
+    # sign (+, -, /, %, <, >, =, ±); a hyphen between letters joins a word.
+    r"(?<![0-9])[.,:\s]|[.,:\s](?![0-9])|[。、;!?\"'“”‘’「」『』【】()\[\]{}《》〈〉·…—_*`#|]|(?<=[^\W\d])-(?=[^\W\d])"
+)
+_NUMBERING = re.compile(r"(?:(?<=^)|(?<=[\s;,。]))([0-9]{1,2})(?:[.、)])(?![0-9])|\(([0-9]{1,2})\)")
+
+
+class Quantity(msgspec.Struct, frozen=True, gc=False):
+    """A number with a unit.
+
+    Attributes:
+        number: As written; a power of ten belongs to the unit.
+        unit: In one spelling; empty where none is written.
+    """
+
+    number: Decimal
+    unit: str
+
+
+@lru_cache(maxsize=65536)
+def quantity(text: str) -> Quantity | None:
+    """Read a whole text as one number, perhaps with a unit (`37℃`, `80次/分`, `1,234.50元`, `Ⅳ级`, `16.7×10^9/L`).
+
+    Returns:
+        None where the text is anything else, such as `120/80mmHg`, `3天前` or `约5`.
+    """
+    if len(text) > _MAX_QUANTITY:
+        return None
+    folded = _plain(text).strip().rstrip("。.;,").casefold()
+    match = _QUANTITY.fullmatch(folded)
+    if match is None:
+        return None
+    written = match["number"]
+    if written[0] in _ROMAN:
+        number = Decimal(_roman(written))
+    else:
+        try:
+            number = Decimal(written.replace(",", ""))
+        except InvalidOperation:  # pragma: no cover - the pattern admits decimal numbers only
+            return None
+    unit = (match["power"] or "").replace(" ", "").replace("x", "×").replace("*", "×").replace("^", "") + (match["unit"] or "")
+    if not unit and folded[0] in "¥人rc":
+        unit = "元"
+    return Quantity(number, _SAME_UNIT.get(unit, unit))
+
+
+def _roman(numeral: str) -> int:
+    total = 0
+    for here, following in zip(numeral, [*numeral[1:], ""], strict=True):
+        value = _ROMAN[here]
+        total += -value if value < _ROMAN.get(following, 0) else value
+    return total
+
+
+def _plain(text: str) -> str:
+    """NFKC in which a raised number stays a power: `10⁹` is `10^9`, not 109."""
+    if not text.isascii():
+        text = _RAISED.sub(lambda match: "^" + match[0].translate(_LOWERED), text)
+    return nfkc(text)
+
+
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+
+
+@lru_cache(maxsize=65536)
+def plain_text(text: str) -> str:
+    """`text` as it is compared: dates in one form, no numbering of lists, no white space or punctuation without meaning."""
+    text = _plain(text).casefold()
+    if "0" <= min(text, default="a") or any(digit in text for digit in "0123456789"):
+        text = _DATE.sub(_date, text)
+        text = _unnumbered(text)
+    return _MEANINGLESS.sub("", text.replace("~", "-").replace("〜", "-").replace("^", ""))
+
+
+def _date(match: re.Match[str]) -> str:
+    year, month, day = match[1], int(match[2]), match[3]
+    if not 1 <= month <= 12 or (day is not None and not 1 <= int(day) <= 31):
+        return match[0]
+    return f"{year}-{month:02d}" if day is None else f"{year}-{month:02d}-{int(day):02d}"
+
+
+def _unnumbered(text: str) -> str:
+    """Without the numbers of a list, which begins the text with 1 and goes on with 2, 3 … ."""
+    expected = 1
+
+    def drop(match: re.Match[str]) -> str:
+        nonlocal expected
+        number = int(match[1] or match[2])
+        if number != expected or (expected == 1 and text[: match.start()].strip()):
+            return match[0]
+        expected += 1
+        return ";"
+
+    return _NUMBERING.sub(drop, text)
+
+
+def same_value(given: str, expected: str, *, tolerance: Decimal, unknown: frozenset[str]) -> bool:
+    """Whether two values of a field say the same.
+
+    Two numbers are equal within the tolerance where their units are the same or one has none; units are never converted.
+    Otherwise the texts must be equal without white space and punctuation, with dates in one form.
+
+    Args:
+        given: From the answer.
+        expected: From the key.
+        tolerance: Largest absolute difference of two equal numbers.
+        unknown: Values, through `plain_text`, that all mean "not stated".
+    """
+    if given == expected:
+        return True
+    left, right = quantity(given), quantity(expected)
+    if left is not None and right is not None:
+        if left.unit and right.unit and left.unit != right.unit:
+            return False
+        return abs(left.number - right.number) <= tolerance
+    plain_given, plain_expected = plain_text(given), plain_text(expected)
+    if plain_given == plain_expected:
+        return True
+    return plain_given in unknown and plain_expected in unknown
