@@ -84,7 +84,7 @@ class Trial:
 
     def bare(self) -> dict[str, Any]:
         """The floor."""
-        script = Path(__file__).parent / "peers" / "bare_loop.py"
+        script = Path(__file__).resolve().parent / "peers" / "bare_loop.py"
         command = [sys.executable, str(script), "--bodies", str(self._bodies("all"))]
         command += ["--url", self.endpoint.url, "--concurrency", str(self.concurrency)]
         finished, asked = self._run("bare loop", command, "all", {})

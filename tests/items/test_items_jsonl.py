@@ -55,7 +55,9 @@ def test_a_full_row_is_split_into_question_and_key(tmp_path):
             **OPEN,
             "language": "zh",
             "specialty": "内科",
-            "basis": [{"guideline": "高血压防治指南", "issuer": "学会", "version": "2024", "date": "2024-07", "clause": "5.1"}],
+            "basis": [
+                {"guideline": "高血压防治指南", "issuer": "学会", "version": "2024", "date": "2024-07", "clause": "5.1"}
+            ],
             "key_points": [{"text": "测血压", "weight": 2, "kind": "should"}],
             "rubric": "分级",
             "media": ["p/a.png"],
@@ -146,6 +148,7 @@ def test_gold_beside_a_label_is_kept_as_rubric(tmp_path):
         ({**OPEN, "answer": {"a": 1}}, "answer"),
         ({**OPEN, "dataset": "MedHG", "options": ["内科"], "answer": "皮肤科"}, "answer"),
         ({**OPEN, "dataset": "MedHG", "answer": "内科"}, "options"),
+        ({**OPEN, "dataset": "MedQC", "options": ["偏中心"], "answer": "偏中心"}, "options"),
         ({**OPEN, "dataset": "MedOutcome", "answer": {"理由": "x"}}, "answer"),
         ({**OPEN, "dataset": "MedInsureCalc", "answer": {"总费用": 1}}, "answer"),
         ({**OPEN, "dataset": "SMDoc", "answer": {"主诉": ["腹痛"]}}, "answer"),
@@ -155,16 +158,30 @@ def test_gold_beside_a_label_is_kept_as_rubric(tmp_path):
     ],
 )
 def test_what_is_wrong_with_a_row_is_told_with_its_field(tmp_path, row, field):
-    assert [(line, name) for line, name, _ in problems_of(item_file(tmp_path, CHOICE | {"id": "0"}, row))] == [(2, field)]
+    assert [(line, name) for line, name, _ in problems_of(item_file(tmp_path, CHOICE | {"id": "0"}, row))] == [
+        (2, field)
+    ]
 
 
 @pytest.mark.parametrize(
     "line",
-    [b"{", b"[1]", b'"x"', b"nul", b"\xff\xfe{}", b'{"id": "\\ud800", "dataset": "MedHC", "question": "x"}']
-    + [b'{"id":"1","id":"2","dataset":"MedHC","question":"x"}', b'{"id":"1","dataset":"MedHC","question":"x","meta":NaN}']
-    + [b'{"id":"1","dataset":"MedHC","question":"x","meta":{"a":1e999}}', b"[" * 200_000, b'{"a":' * 200_000]
-    + [b'{"id":"1","dataset":"MedHC","question":"x","meta":{"a":{"b":1,"b":2}}}', b'{"id":"1","dataset":"MedHC"} trailing']
-    + [b'{"id":' + b"9" * 5000 + b"}", b'{"id": "a' + b"x" * LONGEST_ROW + b'"}'],
+    [
+        b"{",
+        b"[1]",
+        b'"x"',
+        b"nul",
+        b"\xff\xfe{}",
+        b'{"id": "\\ud800", "dataset": "MedHC", "question": "x"}',
+        b'{"id":"1","id":"2","dataset":"MedHC","question":"x"}',
+        b'{"id":"1","dataset":"MedHC","question":"x","meta":NaN}',
+        b'{"id":"1","dataset":"MedHC","question":"x","meta":{"a":1e999}}',
+        b"[" * 200000,
+        b'{"a":' * 200000,
+        b'{"id":"1","dataset":"MedHC","question":"x","meta":{"a":{"b":1,"b":2}}}',
+        b'{"id":"1","dataset":"MedHC"} trailing',
+        b'{"id":' + b"9" * 5000 + b"}",
+        b'{"id": "a' + b"x" * LONGEST_ROW + b'"}',
+    ],
     ids=lambda line: line[:30].decode(errors="replace"),
 )
 def test_hostile_lines_are_one_problem_and_the_rest_is_read(tmp_path, line):
@@ -230,7 +247,9 @@ def test_skipping_sets_the_rows_aside_for_their_owner_alone(tmp_path):
     assert aside.stat().st_mode & 0o077 == 0
 
 
-@given(st.sampled_from(["MedExam", "MedHG", "MedOutcome", "SMDoc", "MedDetect", "MedHC"]), st.text("MARK标记", min_size=8))
+@given(
+    st.sampled_from(["MedExam", "MedHG", "MedOutcome", "SMDoc", "MedDetect", "MedHC"]), st.text("MARK标记", min_size=8)
+)
 def test_no_message_tells_an_answer(dataset, marker):
     from medbench.catalog.load import load_catalog
     from medbench.items.media import NoMedia
@@ -250,7 +269,9 @@ def test_no_message_tells_an_answer(dataset, marker):
 
 def test_media_warnings_never_stop(tmp_path):
     (tmp_path / "text.png").write_text("not a picture")
-    path = item_file(tmp_path, {**OPEN, "media": ["absent.png", "../x.png", "/etc/passwd", "text.png", "a\x00.png", "C:x"]})
+    path = item_file(
+        tmp_path, {**OPEN, "media": ["absent.png", "../x.png", "/etc/passwd", "text.png", "a\x00.png", "C:x"]}
+    )
     source = open_source(path)
     assert [medium.missing for medium in next(source.questions()).media] == [
         *("absent", "outside", "outside", "other_kind", "bad_name", "outside")
@@ -308,7 +329,7 @@ def test_what_is_not_there_or_no_source(tmp_path):
 
 def test_memory_stays_flat(tmp_path):
     peaks = []
-    for count in (2_000, 20_000):
+    for count in (1_000, 10_000):
         path = tmp_path / f"{count}.jsonl"
         with path.open("w", encoding="utf-8") as file:
             for number in range(count):
@@ -319,4 +340,4 @@ def test_memory_stays_flat(tmp_path):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     # Beside the 8 bytes an id (held twice while sorting) nothing grows.
-    assert peaks[1] - peaks[0] < 18_000 * 8 * 5
+    assert peaks[1] - peaks[0] < 9_000 * 8 * 5

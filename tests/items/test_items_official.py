@@ -95,7 +95,9 @@ def test_identical_shuffled_rows_are_kept_in_file_order(official, rows_in_files)
     for question in official.questions():
         if question.dataset in ("MedExam", "MedEthics", "MedSafety"):
             rows = rows_in_files[question.meta["file"]]
-            assert [variant.row for variant in question.variants] == sorted(variant.row for variant in question.variants)
+            assert [variant.row for variant in question.variants] == sorted(
+                variant.row for variant in question.variants
+            )
             assert [rows[variant.row - 1]["question"] for variant in question.variants] == [
                 variant.prompt for variant in question.variants
             ]
@@ -110,7 +112,9 @@ def test_every_row_of_every_file_can_be_rebuilt_verbatim(official, rows_in_files
             rebuilt[question.meta["file"]][number] = content
     for name, rows in rows_in_files.items():
         assert [rebuilt[name][number + 1] for number in range(len(rows))] == rows
-        assert [json.dumps(rebuilt[name][number + 1]) for number in range(len(rows))] == [json.dumps(one) for one in rows]
+        assert [json.dumps(rebuilt[name][number + 1]) for number in range(len(rows))] == [
+            json.dumps(one) for one in rows
+        ]
 
 
 def test_questions_are_asked_verbatim_and_ids_repeat_only_across_parts(official):
@@ -209,10 +213,17 @@ def test_img_path_as_string_or_list_and_what_can_go_wrong_with_it(tmp_path):
     folder = release(
         tmp_path / "release",
         MedQC=[row(1, "问", img_path="MedQC/a.png"), row(2, "问", img_path="../../../../secret.png")],
-        MedGen=[row(1, "问", img_path=["MedGen/a.png", "/etc/passwd", "MedGen/b.png", "MedGen/c.png", "MedGen/link.png"])],
+        MedGen=[
+            row(1, "问", img_path=["MedGen/a.png", "/etc/passwd", "MedGen/b.png", "MedGen/c.png", "MedGen/link.png"])
+        ],
     )
     images = folder / "MedBench_VLM/images"
-    for name, content in {"MedQC/a.png": PNG, "MedGen/a.png": PNG, "MedGen/b.png": b"", "MedGen/c.png": b"text"}.items():
+    for name, content in {
+        "MedQC/a.png": PNG,
+        "MedGen/a.png": PNG,
+        "MedGen/b.png": b"",
+        "MedGen/c.png": b"text",
+    }.items():
         (images / name).parent.mkdir(parents=True, exist_ok=True)
         (images / name).write_bytes(content)
     (tmp_path / "secret.png").write_bytes(PNG)
@@ -220,7 +231,13 @@ def test_img_path_as_string_or_list_and_what_can_go_wrong_with_it(tmp_path):
     questions = {question.uid: question for question in open_source(folder).questions()}
     assert [medium.missing for medium in questions["MedQC/1"].media] == [""]
     assert [medium.missing for medium in questions["MedQC/2"].media] == ["outside"]
-    assert [medium.missing for medium in questions["MedGen/1"].media] == ["", "outside", "empty", "other_kind", "absent"]
+    assert [medium.missing for medium in questions["MedGen/1"].media] == [
+        "",
+        "outside",
+        "empty",
+        "other_kind",
+        "absent",
+    ]
     assert questions["MedQC/1"].meta["img_path"] == "MedQC/a.png"
 
 

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from medbench.items.options import order_of, parse_fields, parse_labels, parse_options
 
-EXAMPLE = "## 任务示例：题目：\n应采取的措施是:\nA.保守治疗\nB.手术\nC.观察\nD.其他\nE.以上都不是\n\n答：<E>\n\n## 题目："
+EXAMPLE = (
+    "## 任务示例：题目：\n应采取的措施是:\nA.保守治疗\nB.手术\nC.观察\nD.其他\nE.以上都不是\n\n答：<E>\n\n## 题目："
+)
 
 
 @pytest.mark.parametrize(
@@ -21,7 +23,11 @@ EXAMPLE = "## 任务示例：题目：\n应采取的措施是:\nA.保守治疗\n
         ("的人是\nA、希波克拉底B、盖伦C、迈蒙尼提斯\n", "的人是\n", ("希波克拉底", "盖伦", "迈蒙尼提斯")),
         ("()\nA.维生素CB.亚硫酸氢钠C.碳酸氢钠", "()\n", ("维生素C", "亚硫酸氢钠", "碳酸氢钠")),
         ("()\nA.0.9%氯化钠B.5%葡萄糖,bidC.50%葡萄糖", "()\n", ("0.9%氯化钠", "5%葡萄糖,bid", "50%葡萄糖")),
-        ("维生素B、C\nA. 维生素B、维生素C\nB. E2\nC. OC+GnRH方案", "维生素B、C\n", ("维生素B、维生素C", "E2", "OC+GnRH方案")),
+        (
+            "维生素B、C\nA. 维生素B、维生素C\nB. E2\nC. OC+GnRH方案",
+            "维生素B、C\n",
+            ("维生素B、维生素C", "E2", "OC+GnRH方案"),
+        ),
         ("A. 甲\nB. 乙C. 丙\nD. 丁", "", ("甲", "乙", "丙", "丁")),
         ("？\nA. 与B. 相同\nB. 乙\nC. 丙", "？\n", ("与B. 相同", "乙", "丙")),
         ("Which?\nA) one\nB) two", "Which?\n", ("one", "two")),
@@ -75,5 +81,9 @@ def test_same_texts_keep_their_order_and_other_texts_are_refused():
 def test_closed_lists_and_field_lists():
     assert parse_labels("以下科室：内科、外科 、儿科。请", "以下科室：([^。\n]+)。") == ("内科", "外科", "儿科")
     assert parse_labels("无", "以下科室：([^。\n]+)。") == ()
-    assert parse_fields("需要提取的实体字段：\n- 主诉\n- 体温(℃)\n- B超-大小(mm)\n") == ("主诉", "体温(℃)", "B超-大小(mm)")
+    assert parse_fields("需要提取的实体字段：\n- 主诉\n- 体温(℃)\n- B超-大小(mm)\n") == (
+        "主诉",
+        "体温(℃)",
+        "B超-大小(mm)",
+    )
     assert parse_fields("请提取") == ()

@@ -23,8 +23,26 @@ def displayed(item: Question, variant: Variant) -> list[str]:
 
 @pytest.mark.parametrize(
     "option",
-    ["以上都对", "以上都不是", "以上均非", "以上答案全是", "上述各项均正确", "都对", "均不正确", "A和B", "A、B、C都对", "AB", "A+C"]
-    + ["All of the above", "none of the above", "Both A and B", "A, B and C", "A & D", "Neither of the above", "选项A"],
+    [
+        "以上都对",
+        "以上都不是",
+        "以上均非",
+        "以上答案全是",
+        "上述各项均正确",
+        "都对",
+        "均不正确",
+        "A和B",
+        "A、B、C都对",
+        "AB",
+        "A+C",
+        "All of the above",
+        "none of the above",
+        "Both A and B",
+        "A, B and C",
+        "A & D",
+        "Neither of the above",
+        "选项A",
+    ],
 )
 def test_options_about_other_options_keep_their_place(option):
     assert keeps_its_place(option, 5)
@@ -32,8 +50,25 @@ def test_options_about_other_options_keep_their_place(option):
 
 @pytest.mark.parametrize(
     "option",
-    ["维生素A和维生素D", "B和T细胞", "以上腹痛为主", "38℃以上", "A型", "B超", "ACTH", "肝炎", "A1 and C3 fractions", "C00H"]
-    + ["All patients", "Both kidneys", "None", "Aspirin", "Cd", "DNA", "全部切除"],
+    [
+        "维生素A和维生素D",
+        "B和T细胞",
+        "以上腹痛为主",
+        "38℃以上",
+        "A型",
+        "B超",
+        "ACTH",
+        "肝炎",
+        "A1 and C3 fractions",
+        "C00H",
+        "All patients",
+        "Both kidneys",
+        "None",
+        "Aspirin",
+        "Cd",
+        "DNA",
+        "全部切除",
+    ],
 )
 def test_medical_words_are_not_taken_for_references(option):
     assert not keeps_its_place(option, 5)

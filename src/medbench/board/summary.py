@@ -93,6 +93,8 @@ class Summary(msgspec.Struct, frozen=True):
         headline: Mean over the dimensions that this run scored, each the mean of its scored datasets: the score of this
             run, not the track's overall score.
         overall: Track -> its overall score; None when a dimension is incomplete.
+        official: Track -> number of its datasets in MedBench v4.
+        incomplete: Track -> those of them without a score here.
         coverage: Share of planned calls whose outcome counts.
         rankable: Whether the coverage reaches the gate.
         awaiting_judge: Datasets asked that need a judge.
@@ -100,6 +102,7 @@ class Summary(msgspec.Struct, frozen=True):
         at_chance: Datasets whose score can't be told from guessing.
         latency_s: Quantiles of the seconds per response.
         complete: Every planned call has a response.
+        illustrative: Items asked that are marked as illustrative: made to try the bench out, not to judge a model.
     """
 
     pins: Pins
@@ -107,6 +110,8 @@ class Summary(msgspec.Struct, frozen=True):
     headline_dimensions: int
     headline_datasets: int
     overall: dict[str, Figure | None]
+    official: dict[str, int]
+    incomplete: dict[str, tuple[str, ...]]
     dimensions: tuple[DimensionSummary, ...]
     datasets: tuple[DatasetSummary, ...]
     coverage: float
@@ -130,6 +135,7 @@ class Summary(msgspec.Struct, frozen=True):
     latency_s: dict[str, float]
     served_models: tuple[str, ...]
     keys_fingerprint: str
+    illustrative: int = 0
 
 
 def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
@@ -142,6 +148,9 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         estimates[entry.dataset] = estimate
     dimensions, scored = _dimensions(catalog, datasets, estimates)
     tracks = sorted({summary.track for summary in datasets})
+    official = {
+        track: [name for names in official_members(catalog, track).values() for name in names] for track in tracks
+    }
     headline = combine_mover(scored) if scored else None
     totals = figures.totals
     by_score_status: dict[str, int] = {}
@@ -156,6 +165,10 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         headline_dimensions=len(scored),
         headline_datasets=sum(summary.score is not None for summary in datasets),
         overall={track: _overall(catalog, track, estimates) for track in tracks},
+        official={track: len(names) for track, names in official.items()},
+        incomplete={
+            track: tuple(name for name in names if estimates.get(name) is None) for track, names in official.items()
+        },
         dimensions=tuple(dimensions),
         datasets=tuple(datasets),
         coverage=coverage,

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-import msgspec
 import typer
 
+from medbench.cli.output import print_json
 from medbench.items.importing import ImportOutcome, ImportRequest, ItemFormat, import_items
 from medbench.text import say
 
@@ -17,7 +16,9 @@ app = typer.Typer(help="Import and validate items. 导入与校验题目。", no
 SHOWN_WARNINGS = 20
 
 _PathArgument = Annotated[Path, typer.Argument(help="Item file, or folder or zip of the official release.")]
-_Format = Annotated[ItemFormat | None, typer.Option("--format", help="How the source is written; default: by its name.")]
+_Format = Annotated[
+    ItemFormat | None, typer.Option("--format", help="How the source is written; default: by its name.")
+]
 _Mapping = Annotated[
     Path | None, typer.Option(help="Mapping (TOML) of columns to fields: for CSV, and for JSONL of another shape.")
 ]
@@ -48,7 +49,7 @@ def import_command(
       medbench items import medbench_v4_release --format medbench-v4 --into bank
       medbench items import items.jsonl --into bank --disclosure hidden
       medbench items import val.jsonl --mapping cmexam.toml --into bank --skip-invalid rejected.jsonl
-    """  # noqa: D301 - \b keeps the examples' lines apart
+    """
     outcome = import_items(
         ImportRequest(
             path=path,
@@ -78,7 +79,7 @@ def validate_command(
     Examples:
       medbench items validate items.jsonl
       medbench items validate exam.csv --format csv --mapping exam.toml --json
-    """  # noqa: D301 - \b keeps the examples' lines apart
+    """
     outcome = import_items(
         ImportRequest(path=path, format=format_, mapping=mapping, catalog_folder=catalog, skip_invalid=skip_invalid)
     )
@@ -89,7 +90,7 @@ def _show(outcome: ImportOutcome, *, as_json: bool, validating: bool, skip_inval
     """Print the summary, then refuse if there was an error."""
     summary, report = outcome
     if as_json:
-        sys.stdout.write(msgspec.json.encode(summary).decode() + "\n")
+        print_json(summary)
         report.raise_errors()
         return
     # What a refusal lists itself is not printed twice.

@@ -54,7 +54,7 @@ def read_answer(value: object, form: AnswerForm, options: tuple[str, ...]) -> tu
     if isinstance(form, ChoiceForm):
         return _letters(value, form, len(options)), ""
     if isinstance(form, LabelForm):
-        return _labels(value, form, options or form.labels)
+        return _labels(value, form, form.labels or options)
     if isinstance(form, FieldsForm):
         return _fields(value, form), ""
     if isinstance(form, BoxesForm):

@@ -226,6 +226,8 @@ class RowReader:
         elif isinstance(form, LabelForm):
             if not options and not form.labels:
                 complain("no_labels", "options")
+            elif options and form.labels:
+                complain("options_unused", "options")
         elif options:
             complain("options_unused", "options")
         if any(not option.strip() for option in options):

@@ -182,7 +182,7 @@ class TableReader:
         return item
 
     def _split(self, text: str) -> list[str] | None:
-        """Options out of one text; none if their letters do not run from A, so that an answer's letter would mislead."""
+        """Options out of one text; none if their letters do not run from A: an answer would mean another option."""
         if self._mapping.options is None or self._strip is None:
             return [text]
         options = []

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import stat
 import struct
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol, cast
+from typing import IO, TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from medbench.errors import InputError, Problem
 from medbench.items.media import bad_name, normal_name
 from medbench.items.report import problem
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 MOST_FILES = 20_000
 LARGEST_FILE = 1024**3
@@ -111,10 +116,8 @@ class ZipTree:
 
     def open(self, path: str) -> BinaryIO:
         """See `Tree`."""
-        try:
-            return cast(BinaryIO, self._archive.open(self._members[path]))
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-            raise OSError(str(error)) from error
+        with _damage_as_os_error():
+            return io.BufferedReader(_Member(self._archive.open(self._members[path])))
 
     def local(self, path: str) -> Path:
         """See `Tree`."""
@@ -123,9 +126,8 @@ class ZipTree:
             if self._unpacked is None:
                 self._unpacked = tempfile.TemporaryDirectory(prefix="medbench-")
             known = Path(self._unpacked.name, f"{len(self._local)}{_plain_suffix(path)}")
-            with self.open(path) as stream, known.open("wb") as file, _zip_errors(self._path):
-                while chunk := stream.read(1024 * 1024):
-                    file.write(chunk)
+            with _zip_errors(self._path), self.open(path) as stream, known.open("wb") as file:
+                shutil.copyfileobj(stream, file)
             self._local[path] = known
         return known
 
@@ -151,6 +153,8 @@ def _hostile_members(path: Path, members: list[zipfile.ZipInfo]) -> Iterator[Pro
             yield problem("zip_not_a_file", file=path, field=shown)
         elif member.flag_bits & 0x1:
             yield problem("zip_encrypted", file=path, field=shown)
+        elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            yield problem("zip_method", file=path, field=shown)
         elif PurePosixPath(name).suffix.lower() in (".zip", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz", ".zst"):
             yield problem("zip_nested", file=path, field=shown)
         elif member.file_size > LARGEST_FILE:
@@ -174,6 +178,35 @@ def _member_name(member: zipfile.ZipInfo) -> str:
         except UnicodeDecodeError:
             continue
     return member.filename
+
+
+class _Member(io.RawIOBase):
+    """A member's content; damage is an OSError, as with any other file that can't be read."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer, /) -> int:
+        view = memoryview(buffer)
+        with _damage_as_os_error():
+            content = self._stream.read(len(view))
+        view[: len(content)] = content
+        return len(content)
+
+    def close(self) -> None:
+        self._stream.close()
+        super().close()
+
+
+@contextmanager
+def _damage_as_os_error() -> Iterator[None]:
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error) as error:
+        raise OSError(str(error)) from error
 
 
 class _MeasuredFile(io.FileIO):

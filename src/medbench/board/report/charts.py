@@ -122,7 +122,6 @@ def position_chart(parts: Sequence[Positions]) -> Spec:
         }
         axis = {"format": ".0%", "tickCount": 3, **_AXIS}
         return {
-            "title": {"text": part.label, "anchor": "start", "fontSize": 13, "fontWeight": "normal", "color": INK},
             "width": wide,
             "height": 84,
             "data": {"values": values},
@@ -134,6 +133,10 @@ def position_chart(parts: Sequence[Positions]) -> Spec:
                 {
                     "mark": {"type": "tick", "color": ORANGE, "thickness": 2.5, "width": {"band": 0.7}, "opacity": 1},
                     "encoding": {"x": x, "y": {**y, "field": "expected", "axis": axis}},
+                },
+                {
+                    "data": {"values": [{"label": part.label}]},
+                    **_text({"value": -14}, "label", 0, color=INK, limit=int(wide)),
                 },
             ],
         }

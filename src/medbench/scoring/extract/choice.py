@@ -42,7 +42,7 @@ def extract_choice(text: str, options: Sequence[str], *, multiple: bool) -> Extr
     """Read the options that an answer names.
 
     Args:
-        text: The answer without reasoning. Only its last 64 Ki characters are read.
+        text: The answer without reasoning. Only its last 32 Ki characters are read.
         options: Texts in the order displayed; empty where they are not known (then any letter is in range).
         multiple: Several options may be named.
 
@@ -129,7 +129,7 @@ class _Reader:
 
     def strong(self, text: str, margin: int) -> Extraction | None:
         """The last verdict of the first kind that begins at `margin` or behind it."""
-        last_line_start = text.rstrip().rfind("\n") + 1
+        last_line_start = text.rstrip(patterns.DECORATION).rfind("\n") + 1
         if last_line_start >= margin and last_line_start > 0:
             found = self._last_line(text, last_line_start)
             if found is not None:
@@ -192,7 +192,7 @@ class _Reader:
 
     def _last_line(self, text: str, start: int) -> Extraction | None:
         line = text[start:].strip()
-        if len(line) > 240 or line.endswith("?"):
+        if len(line) > 240 or text.rstrip().endswith(("?", ":", "...")):
             return None
         match = patterns.WHOLE.fullmatch(line.strip(patterns.DECORATION))
         if match is not None:
@@ -205,8 +205,8 @@ class _Reader:
         letter = patterns.LETTER_LINE.fullmatch(line)
         if letter is not None and self._has_own_text(letter):
             before = text[:start].rstrip()
-            previous = before[before.rfind("\n") + 1 :]
-            if patterns.LETTER_LINE.fullmatch(previous) is None:
+            above = patterns.LETTER_LINE.fullmatch(before[before.rfind("\n") + 1 :])
+            if above is None or not self._has_own_text(above):
                 return _SINGLE[_POSITION[letter[1].upper()]]
         return None
 
@@ -230,13 +230,26 @@ class _Reader:
         found = self._letters(letters, whole=False)
         if found is None or patterns.NEGATED_AFTER.match(text, end):
             return None
-        if patterns.RETRACTED_AFTER.match(text, end):
+        if patterns.RETRACTED_AFTER.match(text, end) or patterns.EITHER_AFTER.match(text, end):
             return _AMBIGUOUS
         if self.multiple and len(letters) == 1 and found.value is not None:
             listed = self._listed(text, match.start(group or ""))
             if listed is not None:
                 return listed
-        return found
+        return _AMBIGUOUS if self._goes_on(text, end, letters) else found
+
+    def _goes_on(self, text: str, end: int, letters: str) -> bool:
+        """Whether other options follow on the same line, each a letter with its own text: options written out again."""
+        if text[end : end + 1] not in (".", "、", ":", ")"):
+            return False
+        line_end = text.find("\n", end, end + 600)
+        for other in patterns.LISTED.finditer(text, end, line_end if line_end >= 0 else end + 600):
+            position = _POSITION[other[1]]
+            if other[1] not in letters and position < len(self.options):
+                own = _bare(self.options[position])
+                if own and _bare(text[other.end() : other.end() + len(own) + 16]).startswith(own):
+                    return True
+        return False
 
     def _cued_text(self, text: str, start: int) -> Extraction | None:
         """A cue that is followed by an option's text, with or without its letter before it (`答案是B胰腺癌`)."""
@@ -253,6 +266,10 @@ class _Reader:
             own = _bare(self.options[position]) if position < self.count else ""
             if own and letter[1].isupper() and _bare(letter[3]).startswith(own) and not _article(letter):
                 return _SINGLE[position]
+        named = patterns.TEXT_WITH_LETTER.match(line)
+        if named is not None:
+            found = self._exact_text(named[1])
+            return found if found is not None and found.value == frozenset((_POSITION[named[2]],)) else None
         found = self._exact_text(line)
         if found is None:
             clause = re.split(r"[。;,]|\.\s|\.$", line, maxsplit=1)[0]
@@ -310,11 +327,12 @@ class _Reader:
             if not self.multiple:
                 return _AMBIGUOUS
             listed = self._listed(text, 0)
-            # The options written out once more, every one of them, are a repetition of the question.
-            if listed is not None and isinstance(listed.value, frozenset) and len(listed.value) == self.count:
-                return _AMBIGUOUS
-            return listed
+            return None if listed is None else self._unless_all(listed)
         return None
+
+    def _unless_all(self, listed: Extraction) -> Extraction:
+        """The options written out once more, every one of them, are a repetition of the question."""
+        return _AMBIGUOUS if isinstance(listed.value, frozenset) and len(listed.value) == self.count else listed
 
     def _predicates(self, text: str) -> Extraction | None:
         verdicts: dict[object, Extraction] = {}
@@ -334,17 +352,17 @@ class _Reader:
             return None
         if patterns.NEGATED_AFTER.match(text, match.end()):
             return None
-        if re.match(rf"\s?(?:{patterns.EPITHETS})\b", text[match.end() : match.end() + 24]):
+        if re.match(rf"\s?(?:{patterns.EPITHETS})(?![a-z])", text[match.end() : match.end() + 24]):
             return None
+        if self.multiple and len(match[1]) == 1 and ";" in text:
+            listed = self._listed(text, 0)
+            if listed is not None:
+                return self._unless_all(listed)
         found = self._letters(match[1], whole=False)
         named = set(match[1])
         for other in patterns.MARKER.finditer(text, match.end() - 1):
             if other[1] not in named and not patterns.NEGATED_AFTER.match(text, other.end()):
                 return _AMBIGUOUS if other[2] else None
-        if self.multiple and len(match[1]) == 1 and ";" in text:
-            listed = self._listed(text, 0)
-            if listed is not None:
-                return listed
         if len({other[1] for other in patterns.LISTED.finditer(text, match.end())} - named) > 1:
             return _AMBIGUOUS
         return found
@@ -352,4 +370,5 @@ class _Reader:
 
 def _article(letter: re.Match[str]) -> bool:
     """Whether a letter before a text is the English article ("A biopsy")."""
-    return letter[1] in "Aa" and not letter[2] and letter[3][:1].isascii() and letter[3][:1].isalpha()
+    behind = letter.string[letter.end(1) : letter.end(1) + 1]
+    return letter[1] in "Aa" and behind == " " and letter[3][:1].isascii() and letter[3][:1].isalpha()

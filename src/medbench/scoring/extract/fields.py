@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from medbench.scoring.extract.json_answer import last_value
-from medbench.scoring.extract.normalise import fold_key
+from medbench.scoring.extract.normalise import fold_key, nfkc
 from medbench.scoring.model import Extraction
 
 _EMPTY = Extraction(None, "empty")
@@ -44,7 +44,9 @@ def extract_fields(text: str, required: Sequence[str]) -> Extraction:
         return not names or any(fold_key(key) in names for key in value)
 
     def meant(piece: str) -> bool:
-        return piece.startswith("{") and (not names or any(f'"{name}' in piece or name in piece for name in names.values()))
+        if not piece.startswith("{"):
+            return False
+        return not names or any(f'"{name}"' in piece or f'"{nfkc(name)}"' in piece for name in names.values())
 
     value, reason = last_value(text, wanted, meant)
     if value is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NoReturn
 
 import msgspec
@@ -48,37 +49,29 @@ class _Refused(ValueError):
         super().__init__(reason)
 
 
-def parse(text: str) -> tuple[Any, str]:
-    """Read one JSON value.
+def _read(text: str, *, repeated_keys: bool = False) -> tuple[Any, str]:
+    """One JSON value, or None with `not_json` or `duplicate_key`.
 
-    Line ends and tabs inside strings are allowed, since long free text is often written so; everything else is strict.
-
-    Returns:
-        The value and an empty reason; or None and `not_json`, `duplicate_key` or `too_long` (also: nested too deeply).
-        NaN and Infinity are `not_json`.
+    Line ends and tabs inside strings are allowed, since long free text is often written so; everything else is strict:
+    NaN, Infinity and numbers beyond a float are no JSON.
     """
-    if len(text) > MAX_LENGTH:
-        return None, "too_long"
-    if text.count("{") + text.count("[") > MAX_DEPTH and any(span.height > MAX_DEPTH for span in spans(text)):
-        return None, "too_long"
-    return _read(text)
-
-
-def _read(text: str) -> tuple[Any, str]:
     try:
         value = msgspec.json.decode(text)
     except (msgspec.DecodeError, ValueError):
-        return _read_slowly(text)
+        return _read_slowly(text, repeated_keys=repeated_keys)
+    if repeated_keys:
+        return value, ""
     # The fast reader keeps the last of two equal keys without a word. Every key is written with a quote and a colon, so
     # as many keys as there are such pairs shows that none was lost; otherwise a string holds such a pair, or a key is lost.
     if len(_NAME.findall(text)) != _count_keys(value):
-        return _read_slowly(text)
+        return _read_slowly(text, repeated_keys=False)
     return value, ""
 
 
-def _read_slowly(text: str) -> tuple[Any, str]:
+def _read_slowly(text: str, *, repeated_keys: bool) -> tuple[Any, str]:
+    hook = dict if repeated_keys else _object
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_float, strict=False)
+        value = json.loads(text, object_pairs_hook=hook, parse_constant=_constant, parse_float=_float, strict=False)
     except _Refused as error:
         return None, error.reason
     except (ValueError, RecursionError):
@@ -152,7 +145,12 @@ def spans(text: str) -> list[Span]:
 
 
 def last_value(
-    text: str, accept: Callable[[Any], bool], mark: Callable[[str], bool], *, inside_broken: bool = True
+    text: str,
+    accept: Callable[[Any], bool],
+    mark: Callable[[str], bool],
+    *,
+    inside_broken: bool = True,
+    repeated_keys: bool = False,
 ) -> tuple[Any, str]:
     """The last value in an answer that is what is looked for.
 
@@ -165,19 +163,21 @@ def last_value(
         accept: Whether a value is what is looked for.
         mark: Whether the source of a piece that can't be read shows that it was meant to be.
         inside_broken: Accept a whole value inside JSON that was cut off.
+        repeated_keys: Accept an object that has a key twice; its last value counts.
 
     Returns:
         The value and an empty reason, or None and `not_json`, `duplicate_key` or `too_long`.
     """
     text = text.strip()
-    if text[:1] in ("{", "[") and text[-1:] in ("}", "]"):
-        value, reason = parse(text)
+    if len(text) <= MAX_LENGTH and text[:1] in ("{", "[") and text[-1:] in ("}", "]") and text.count("{") + text.count("[") <= MAX_DEPTH:
+        value, reason = _read(text, repeated_keys=repeated_keys)
         if not reason and accept(value):
             return value, ""
-    value, reason = _last_value(text[-MAX_LENGTH:], accept, mark, inside_broken)
+    read = partial(_read, repeated_keys=repeated_keys)
+    value, reason = _last_value(text[-MAX_LENGTH:], accept, mark, read, inside_broken)
     if reason == "not_json" and not text.isascii():
         plain = nfkc(text[-MAX_LENGTH:])
-        again, still = _last_value(plain, accept, mark, inside_broken)
+        again, still = _last_value(plain, accept, mark, read, inside_broken)
         if not still:
             return again, ""
     if reason == "not_json" and len(text) > MAX_LENGTH:
@@ -186,7 +186,11 @@ def last_value(
 
 
 def _last_value(
-    text: str, accept: Callable[[Any], bool], mark: Callable[[str], bool], inside_broken: bool
+    text: str,
+    accept: Callable[[Any], bool],
+    mark: Callable[[str], bool],
+    read: Callable[[str], tuple[Any, str]],
+    inside_broken: bool,
 ) -> tuple[Any, str]:
     if "{" not in text and "[" not in text:
         return None, "not_json"
@@ -198,7 +202,7 @@ def _last_value(
             deep = True  # what is inside it and too deep as well says the same
             continue
         piece = text[span.start : span.end]
-        value, reason = _read(piece)
+        value, reason = read(piece)
         if not reason and span.broken and not inside_broken:
             return None, "not_json"
         if not reason and accept(value):

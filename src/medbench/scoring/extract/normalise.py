@@ -6,11 +6,12 @@ import re
 import unicodedata
 from functools import lru_cache
 
-VERDICT_WINDOW = 64 * 1024
+VERDICT_WINDOW = 32 * 1024
 """Characters of an answer, counted from its end, in which a verdict is looked for; what stands before is ignored."""
 
 _CHUNK = 1024
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
+_BESIDE_CHINESE = re.compile(r" (?:(?<=[^\x00-\x7f] )|(?=[^\x00-\x7f]))")
 _SPACE = re.compile(r"\s+")
 _BRACKETS = str.maketrans("【〔〖［｛〈《「『】〕〗］｝〉》」』", "(((((((((" + ")))))))))")
 
@@ -35,12 +36,15 @@ def nfkc(text: str) -> str:
 
 
 def fold(text: str) -> str:
-    """`text` as it is compared with a label or an option: NFKC, one case, no white space where Chinese stands.
+    """`text` as it is compared with a label or an option: NFKC, one case, no white space beside Chinese.
 
-    White space separates words only in a text of Latin letters; there a run of it counts as one space.
+    White space separates only words of Latin letters; there a run of it counts as one space.
     """
-    text = nfkc(text).casefold()
-    return _SPACE.sub(" " if text.isascii() else "", text.strip())
+    words = nfkc(text).casefold().split()
+    if len(words) <= 1:
+        return words[0] if words else ""
+    text = " ".join(words)
+    return text if text.isascii() else _BESIDE_CHINESE.sub("", text)
 
 
 @lru_cache(maxsize=16384)

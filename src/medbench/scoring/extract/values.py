@@ -34,16 +34,27 @@ _QUANTITY = re.compile(
     r"(?:e[+-]?[0-9]{1,3})?|[ivx]{1,5})"
     rf"\s?(?P<power>[×x*]\s?10\^?[0-9]{{1,2}})?\s?(?P<unit>{_UNIT}|/l)?"
 )
+_POWER_OF_UNIT = re.compile(r"\^(?<![0-9]\^)")
+_DIGIT = re.compile("[0-9]")
+_GRADES = ("级", "度", "期", "型", "类", "°")  # what Roman numerals count
 _ROMAN = {"i": 1, "v": 5, "x": 10}
 _DATE = re.compile(
     r"(?<![0-9])([12][0-9]{3})\s?(?:年|[-/.])\s?([0-9]{1,2})\s?(?:(?:月|[-/.])\s?([0-9]{1,2})(?![0-9])\s?(?:日|号)?|月)"
 )
+_CIRCLED = {ord(circled): f"({number})" for number, circled in enumerate("①②③④⑤⑥⑦⑧⑨⑩⑪⑫⑬⑭⑮⑯⑰⑱⑲⑳", 1)}
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
+_LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
+_NUMBERING = re.compile(r"(?:^|(?<=[\s;,。]))([0-9]{1,2})[.、)](?![0-9])|\(([0-9]{1,2})\)")
+# White space and punctuation mean nothing, except between two digits and except signs (+, -, /, %, <, >, =, ±); a
+# hyphen between letters joins a word.
+_BETWEEN_DIGITS = re.compile(r"[\s,;:.。、]{1,20}(?=[0-9])")
 _MEANINGLESS = re.compile(
-    # White space and punctuation, but not what carries meaning: a point, comma, colon or space between digits, and every
-    # sign (+, -, /, %, <, >, =, ±); a hyphen between letters joins a word.
-    r"(?<![0-9])[.,:\s]|[.,:\s](?![0-9])|[。、;!?\"'“”‘’「」『』【】()\[\]{}《》〈〉·…—_*`#|]|(?<=[^\W\d])-(?=[^\W\d])"
+    r"[\s.:;,。、!?\"'“”‘’「」『』【】()\[\]{}《》〈〉·…—_*`#|\\-](?:(?<=[.:;])(?:(?<![0-9][.:;])|(?![0-9]))|(?<=-)(?<=[^\W\d]-)(?=[^\W\d])|(?<![.:;-]))"
 )
-_NUMBERING = re.compile(r"(?:(?<=^)|(?<=[\s;,。]))([0-9]{1,2})(?:[.、)])(?![0-9])|\(([0-9]{1,2})\)")
+
+
+# Several numbers that only figures and signs join: a blood pressure, a range, a ratio, a bound.
+_FIGURES = re.compile(rf"([<>=±+-]{{0,2}}[0-9][0-9./:<>=±+-]{{0,40}})(?:\s?({_UNIT}))?")
 
 
 class Quantity(msgspec.Struct, frozen=True, gc=False):
@@ -58,7 +69,7 @@ class Quantity(msgspec.Struct, frozen=True, gc=False):
     unit: str
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def quantity(text: str) -> Quantity | None:
     """Read a whole text as one number, perhaps with a unit (`37℃`, `80次/分`, `1,234.50元`, `Ⅳ级`, `16.7×10^9/L`).
 
@@ -72,14 +83,17 @@ def quantity(text: str) -> Quantity | None:
     if match is None:
         return None
     written = match["number"]
+    unit = match["unit"] or ""
     if written[0] in _ROMAN:
+        if unit and unit not in _GRADES:
+            return None
         number = Decimal(_roman(written))
     else:
         try:
             number = Decimal(written.replace(",", ""))
         except InvalidOperation:  # pragma: no cover - the pattern admits decimal numbers only
             return None
-    unit = (match["power"] or "").replace(" ", "").replace("x", "×").replace("*", "×").replace("^", "") + (match["unit"] or "")
+    unit = (match["power"] or "").replace(" ", "").replace("x", "×").replace("*", "×").replace("^", "") + unit
     if not unit and folded[0] in "¥人rc":
         unit = "元"
     return Quantity(number, _SAME_UNIT.get(unit, unit))
@@ -94,24 +108,28 @@ def _roman(numeral: str) -> int:
 
 
 def _plain(text: str) -> str:
-    """NFKC in which a raised number stays a power: `10⁹` is `10^9`, not 109."""
+    """NFKC in which a raised number stays a power (`10⁹` is `10^9`, not 109) and ① is the number of a list."""
     if not text.isascii():
-        text = _RAISED.sub(lambda match: "^" + match[0].translate(_LOWERED), text)
+        text = _RAISED.sub(lambda match: "^" + match[0].translate(_LOWERED), text).translate(_CIRCLED)
     return nfkc(text)
 
 
-_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹]+")
-_LOWERED = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹", "0123456789")
-
-
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)
 def plain_text(text: str) -> str:
     """`text` as it is compared: dates in one form, no numbering of lists, no white space or punctuation without meaning."""
-    text = _plain(text).casefold()
-    if "0" <= min(text, default="a") or any(digit in text for digit in "0123456789"):
-        text = _DATE.sub(_date, text)
-        text = _unnumbered(text)
-    return _MEANINGLESS.sub("", text.replace("~", "-").replace("〜", "-").replace("^", ""))
+    text = _plain(text).casefold().replace("~", "-").strip()
+    if "^" in text:
+        text = _POWER_OF_UNIT.sub("", text)
+    if _DIGIT.search(text):
+        text = _unnumbered(_DATE.sub(_date, text))
+        text = _BETWEEN_DIGITS.sub(_between_digits, text)
+    return _MEANINGLESS.sub("", text)
+
+
+def _between_digits(match: re.Match[str]) -> str:
+    if match.start() == 0 or not match.string[match.start() - 1].isdigit():
+        return match[0]
+    return match[0] if match[0] in (".", ":") else ";"
 
 
 def _date(match: re.Match[str]) -> str:
@@ -128,7 +146,7 @@ def _unnumbered(text: str) -> str:
     def drop(match: re.Match[str]) -> str:
         nonlocal expected
         number = int(match[1] or match[2])
-        if number != expected or (expected == 1 and text[: match.start()].strip()):
+        if number != expected or (expected == 1 and match.start() > 0):
             return match[0]
         expected += 1
         return ";"
@@ -140,6 +158,7 @@ def same_value(given: str, expected: str, *, tolerance: Decimal, unknown: frozen
     """Whether two values of a field say the same.
 
     Two numbers are equal within the tolerance where their units are the same or one has none; units are never converted.
+    Figures that belong together (`120/80mmHg`, `3-5天`) must be the same figures, under the same rule for units.
     Otherwise the texts must be equal without white space and punctuation, with dates in one form.
 
     Args:
@@ -155,7 +174,14 @@ def same_value(given: str, expected: str, *, tolerance: Decimal, unknown: frozen
         if left.unit and right.unit and left.unit != right.unit:
             return False
         return abs(left.number - right.number) <= tolerance
+    if len(given) > 8 * len(expected) + 1024:
+        return False  # nothing that is left out when texts are compared makes up so much
     plain_given, plain_expected = plain_text(given), plain_text(expected)
     if plain_given == plain_expected:
         return True
+    if len(plain_given) <= _MAX_QUANTITY and len(plain_expected) <= _MAX_QUANTITY:
+        left_figures, right_figures = _FIGURES.fullmatch(plain_given), _FIGURES.fullmatch(plain_expected)
+        if left_figures and right_figures and left_figures[1] == right_figures[1]:
+            units = {_SAME_UNIT.get(unit, unit) for unit in (left_figures[2], right_figures[2]) if unit}
+            return len(units) <= 1
     return plain_given in unknown and plain_expected in unknown

@@ -1,0 +1,313 @@
+"""Two models on the same items: paired differences per dataset, dimension and overall (specs/scoring.md, section 8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from medbench.board.pairing import LEVEL, Difference, Paired, combine, pair_items, read_outcomes
+from medbench.board.summary import DatasetSummary, Summary, load_summary
+from medbench.catalog.model import Bilingual, Track
+from medbench.errors import InputError, Problem
+from medbench.stats import half_up, holm, mcnemar_exact, minimum_detectable_effect, sign_flip_permutation
+from medbench.store.parquet import read_batches
+from medbench.text import say
+
+FEW_CLUSTERS = 30
+"""Below this number of clusters p comes from the sign-flip permutation test instead of t."""
+POWER = 0.8
+
+
+class McNemarTest(msgspec.Struct, frozen=True):
+    """Exact McNemar test on the items' outcomes: `b` items only A has right, `c` only B."""
+
+    b: int
+    c: int
+    p: float
+
+
+class Effect(msgspec.Struct, frozen=True):
+    """A difference A − B in points of 100.
+
+    Attributes:
+        difference: On the items that both runs have an outcome for.
+        low: Lower limit of the 95 % interval; None where it is undefined (fewer than two clusters).
+        high: Upper limit.
+        p: Two-sided; None where it is undefined.
+        mde: Smallest true difference that a test at .05 finds with power .8; None where no error is known.
+        n: Items paired.
+        clusters: Item families among them.
+    """
+
+    difference: float
+    low: float | None
+    high: float | None
+    p: float | None
+    mde: float | None
+    n: int
+    clusters: int
+
+
+class DatasetComparison(Effect, frozen=True, kw_only=True):
+    """One dataset in both runs.
+
+    Attributes:
+        a: Score of A on the paired items, 0..100.
+        b: Score of B.
+        p_holm: p adjusted over all datasets compared.
+        mcnemar: None where an item's outcome is not simply right or wrong.
+        whole: Every part and metric is compared; otherwise judges are awaited and the dataset stays out of the means.
+    """
+
+    name: str
+    track: Track
+    dimension: str
+    title: Bilingual
+    a: float
+    b: float
+    p_holm: float | None
+    mcnemar: McNemarTest | None
+    whole: bool
+
+
+class DimensionComparison(Effect, frozen=True, kw_only=True):
+    """Mean of the differences of a dimension's datasets that are compared whole."""
+
+    id: str
+    track: Track
+    title: Bilingual
+    datasets: tuple[str, ...]
+
+
+class Side(msgspec.Struct, frozen=True):
+    """One of the two runs; `score` is its own headline, over all that it scored."""
+
+    run_dir: str
+    model: str
+    coverage: float
+    score: float | None
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """All that `medbench compare` shows.
+
+    Attributes:
+        items: Items paired.
+        left_out: Items with an outcome in only one of the runs.
+        overall: Mean over the dimensions of means over their datasets; None where none is compared whole.
+        not_compared: Dataset -> why: `one_run_only`, `no_shared_items`, or why it has no score (`DatasetSummary.why`).
+        notes: What to bear in mind, in the language of the process.
+    """
+
+    a: Side
+    b: Side
+    items: int
+    left_out: int
+    overall: Effect | None
+    dimensions: tuple[DimensionComparison, ...]
+    datasets: tuple[DatasetComparison, ...]
+    not_compared: dict[str, str]
+    notes: tuple[str, ...]
+
+
+def compare(run_a: Path, run_b: Path) -> Comparison:
+    """Compare two scored runs over the same items, item by item.
+
+    Rows are aligned on (item, variant): an item counts where both runs have an outcome for all its variants. Its value
+    is the mean over them, in circular evaluation whether all are right. p is by t with clustered errors, or, below 30
+    clusters, by the sign-flip permutation test over clusters; for micro-averaged F1, which is no mean over items, by t
+    with the jackknife. A few numbers per item are all that is held.
+
+    Raises:
+        InputError: A run is not scored or under hidden disclosure, or the two were not asked the same.
+    """
+    first, second = load_summary(run_a), load_summary(run_b)
+    for path, summary in ((run_a, first), (run_b, second)):
+        if summary.pins.disclosure == "hidden":
+            raise InputError(say("compare.hidden", path=path))
+        if not (path / "scores").is_dir():
+            raise InputError(say("runs.not_scored", path=path))
+    _require_same_items(run_a, run_b, first, second)
+
+    outcomes_a, outcomes_b = read_outcomes(run_a, first.pins.n_calls), read_outcomes(run_b, second.pins.n_calls)
+    theirs = {dataset.name: dataset for dataset in second.datasets}
+    not_compared = {name: "one_run_only" for name in theirs if name not in {each.name for each in first.datasets}}
+    found: list[tuple[DatasetSummary, bool, list[Paired]]] = []
+    left_out = 0
+    for dataset in first.datasets:
+        other = theirs.get(dataset.name)
+        if other is None:
+            not_compared[dataset.name] = "one_run_only"
+            continue
+        paired: list[Paired] = []
+        for part in dataset.parts:
+            ours, others = outcomes_a.get((dataset.name, part.name)), outcomes_b.get((dataset.name, part.name))
+            if part.metric is None or ours is None or others is None:
+                continue
+            pair = pair_items(dataset.name, part, ours, others)
+            shared = pair.size if pair else 0
+            left_out += len(ours.codes) + len(others.codes) - 2 * shared
+            if pair:
+                paired.append(pair)
+        if paired:
+            whole = dataset.score is not None and other.score is not None and len(paired) == len(dataset.parts)
+            found.append((dataset, whole, paired))
+        else:
+            not_compared[dataset.name] = dataset.why or other.why or "no_shared_items"
+    if not found:
+        raise InputError(say("compare.nothing_shared"))
+    differences = [combine([pair.difference for pair in paired]) for _, _, paired in found]
+    datasets = _datasets(found, differences)
+    dimensions, means = _dimensions(first, found, differences)
+    return Comparison(
+        a=_side(run_a, first),
+        b=_side(run_b, second),
+        items=sum(each.n for each in datasets),
+        left_out=left_out,
+        overall=Effect(**_numbers(combine(means))) if means else None,
+        dimensions=tuple(dimensions),
+        datasets=datasets,
+        not_compared=not_compared,
+        notes=tuple(_notes(first, second, left_out)),
+    )
+
+
+def _require_same_items(run_a: Path, run_b: Path, first: Summary, second: Summary) -> None:
+    if first.pins.items_fingerprint != second.pins.items_fingerprint:
+        a, b = _names(run_a), _names(run_b)
+        message = say("compare.other_items", shared=len(a & b), first=len(a), second=len(b))
+        raise InputError(Problem(message=message, file=str(run_b)))
+    then, now = first.pins.catalog_version, second.pins.catalog_version
+    if then != now:
+        raise InputError(Problem(message=say("compare.other_catalog", first=then, second=now), file=str(run_b)))
+
+
+def _names(run_dir: Path) -> set[str]:
+    return {uid for batch in read_batches(run_dir / "scores", ["uid"]) for uid in batch["uid"].to_pylist()}
+
+
+def _notes(first: Summary, second: Summary, left_out: int) -> list[str]:
+    notes = []
+    if first.pins.model == second.pins.model:
+        notes.append(say("compare.same_model"))
+    for run, summary in (("A", first), ("B", second)):
+        if not summary.complete:
+            notes.append(say("compare.incomplete", run=run, answered=summary.answered, planned=summary.planned))
+    shares = [f"{half_up(100 * summary.coverage)}%" for summary in (first, second)]
+    if shares[0] != shares[1]:
+        notes.append(say("compare.coverage_differs", first=shares[0], second=shares[1]))
+    if left_out:
+        notes.append(say("compare.left_out", count=left_out))
+    if first.pins.code_version != second.pins.code_version:
+        notes.append(say("compare.other_code", first=first.pins.code_version, second=second.pins.code_version))
+    if first.keys_fingerprint != second.keys_fingerprint:
+        notes.append(say("compare.other_keys"))
+    return notes
+
+
+def _side(run_dir: Path, summary: Summary) -> Side:
+    score = None if summary.headline is None else summary.headline.value
+    return Side(str(run_dir), summary.pins.model.spec, summary.coverage, score)
+
+
+def _datasets(
+    found: Sequence[tuple[DatasetSummary, bool, list[Paired]]], differences: Sequence[Difference]
+) -> tuple[DatasetComparison, ...]:
+    p_values = [_p_value(each, paired) for each, (_, _, paired) in zip(differences, found, strict=True)]
+    known = [p for p in p_values if p is not None]
+    adjusted = iter(holm(known).tolist())
+    return tuple(
+        DatasetComparison(
+            name=dataset.name,
+            track=dataset.track,
+            dimension=dataset.dimension,
+            title=dataset.title,
+            a=100 * sum(pair.a for pair in paired) / len(paired),
+            b=100 * sum(pair.b for pair in paired) / len(paired),
+            p_holm=None if p is None else next(adjusted),
+            mcnemar=_mcnemar(paired),
+            whole=whole,
+            **{**_numbers(difference), "p": p},
+        )
+        for (dataset, whole, paired), difference, p in zip(found, differences, p_values, strict=True)
+    )
+
+
+def _dimensions(
+    summary: Summary,
+    found: Sequence[tuple[DatasetSummary, bool, list[Paired]]],
+    differences: Sequence[Difference],
+) -> tuple[list[DimensionComparison], list[Difference]]:
+    comparisons, means = [], []
+    for dimension in summary.dimensions:
+        members = {
+            dataset.name: difference
+            for (dataset, whole, _), difference in zip(found, differences, strict=True)
+            if whole and (dataset.track, dataset.dimension) == (dimension.track, dimension.id)
+        }
+        if members:
+            mean = combine(list(members.values()))
+            means.append(mean)
+            comparisons.append(
+                DimensionComparison(
+                    id=dimension.id,
+                    track=dimension.track,
+                    title=dimension.title,
+                    datasets=tuple(members),
+                    **_numbers(mean),
+                )
+            )
+    return comparisons, means
+
+
+def _numbers(difference: Difference) -> dict[str, Any]:
+    """The fields of an `Effect`."""
+    estimate, degrees = difference.estimate, difference.degrees
+    error = estimate.standard_error
+    mde = minimum_detectable_effect(error, LEVEL, POWER, degrees) if error and degrees else None
+    return {
+        "difference": 100 * estimate.value,
+        # t does not know that scores are bounded.
+        "low": None if estimate.low is None else max(-100.0, 100 * estimate.low),
+        "high": None if estimate.high is None else min(100.0, 100 * estimate.high),
+        "p": _t_test(difference),
+        "mde": None if mde is None else 100 * mde,
+        "n": estimate.n,
+        "clusters": estimate.clusters,
+    }
+
+
+def _p_value(difference: Difference, paired: Sequence[Paired]) -> float | None:
+    """By sign flips where clusters are few or all differ alike, else by t."""
+    few = difference.estimate.clusters < FEW_CLUSTERS or not difference.estimate.standard_error
+    if not few or any(pair.flips is None for pair in paired):
+        return _t_test(difference)
+    sums: dict[int, float] = {}
+    for pair in paired:
+        for family, total in (pair.flips or {}).items():
+            sums[family] = sums.get(family, 0.0) + total
+    return sign_flip_permutation(list(sums.values()))
+
+
+def _t_test(difference: Difference) -> float | None:
+    from scipy.special import stdtr
+
+    error, degrees = difference.estimate.standard_error, difference.degrees
+    if error is None:
+        return None
+    if not error or not degrees:
+        return 1.0 if difference.estimate.value == 0.0 else None
+    return float(2 * stdtr(degrees, -abs(difference.estimate.value) / error))
+
+
+def _mcnemar(paired: Sequence[Paired]) -> McNemarTest | None:
+    """Over the items of all parts together; None unless all are simply right or wrong."""
+    outcomes = [pair.outcomes for pair in paired if pair.outcomes is not None]
+    if len(outcomes) < len(paired):
+        return None
+    test = mcnemar_exact(np.concatenate([a for a, _ in outcomes]), np.concatenate([b for _, b in outcomes]))
+    return McNemarTest(b=test.first_only, c=test.second_only, p=test.p_value)

@@ -1,0 +1,112 @@
+"""Writing the report: charts drawn, the page filled in, the file put in place whole."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from markupsafe import Markup
+
+from medbench.board.report.charts import Spec, dataset_chart, dimension_chart, draw, position_chart
+from medbench.board.report.view import View, interval, number, percent
+from medbench.board.summary import Summary
+from medbench.engine.budget import Price
+from medbench.store.files import write_atomically
+from medbench.text import LANGUAGES, Language
+
+REPORT_FILE = "report.html"
+NO_PRICE = Price()
+TAGS: Mapping[Language, str] = {"en": "en", "zh": "zh-Hans"}
+NAMES: Mapping[Language, str] = {"en": "English", "zh": "中文"}
+
+
+@dataclass(frozen=True, slots=True)
+class Charts:
+    """The charts of a page as SVG, by track."""
+
+    dimensions: dict[str, Markup]
+    datasets: dict[str, Markup]
+    positions: Markup | None
+
+
+def write_report(
+    run_dir: Path,
+    summary: Summary,
+    language: Language,
+    *,
+    price: Price = NO_PRICE,
+) -> Path:
+    """Write `report.html` into the folder of a run. The same summary gives the same bytes.
+
+    Args:
+        run_dir: Folder of the run.
+        summary: What is shown.
+        language: Shown first; the reader can switch to the other.
+        price: Per million tokens; the cost is shown where it is given.
+
+    Returns:
+        Path of the file.
+
+    Raises:
+        InputError: vl-convert is not installed.
+        WorkError: The file can't be written; an older one is untouched.
+    """
+    path = run_dir / REPORT_FILE
+    write_atomically(path, render_report(summary, language, price=price).encode())
+    return path
+
+
+def render_report(
+    summary: Summary,
+    language: Language,
+    *,
+    price: Price = NO_PRICE,
+) -> str:
+    """The report as HTML that loads nothing and runs nothing.
+
+    Raises:
+        InputError: vl-convert is not installed.
+    """
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    ordered = [language, *(other for other in LANGUAGES if other != language)]
+    views = [View(summary, each, price) for each in ordered]
+    environment = Environment(
+        loader=FunctionLoader(_source),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=False,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(number=number, percent=percent, interval=interval)
+    return environment.get_template("report.html.jinja").render(
+        views=views, charts=_charts(views), tags=TAGS, names=NAMES
+    )
+
+
+def _charts(views: Sequence[View]) -> dict[Language, Charts]:
+    """Draw everything; charts that hold names of datasets only are shared by the languages."""
+    view = views[0]
+    datasets = {track: _svg(dataset_chart(bars)) for track in view.tracks() if (bars := view.dataset_bars(track))}
+    positions = _svg(position_chart(found)) if (found := view.positions()) else None
+    return {
+        each.language: Charts(
+            dimensions={
+                track: _svg(dimension_chart(bars)) for track in each.tracks() if (bars := each.dimension_bars(track))
+            },
+            datasets=datasets,
+            positions=positions,
+        )
+        for each in views
+    }
+
+
+def _svg(spec: Spec) -> Markup:
+    # The only text of the page that is not escaped by the template: our own drawing, escaped by the renderer.
+    return Markup(draw(spec))  # noqa: S704
+
+
+def _source(name: str) -> str:
+    return files("medbench.board.report").joinpath(name).read_text("utf-8")

@@ -1,0 +1,411 @@
+"""What the report says, in one language: plain text for every place of the page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from medbench.board.report.charts import Bar, Positions
+from medbench.board.report.repeat import command_line
+from medbench.board.summary import COVERAGE_GATE, DatasetSummary, DimensionSummary, Figure, Summary
+from medbench.catalog.model import TRACKS, Bilingual
+from medbench.engine.budget import Price
+from medbench.scoring.score import SMALLEST_CELL
+from medbench.scoring.tally import CircularFigures, PartFigures
+from medbench.stats import Estimate, half_up
+from medbench.text import Language, say
+
+SAFETY_DIMENSIONS = frozenset({"safety_ethics", "safety_compliance"})
+NOTHING = "–"
+POSITION_LEVEL = 0.05
+"""p value below which a preferred position is named."""
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRow:
+    """One line of the table of datasets; `part` lines stand under their dataset."""
+
+    name: str
+    title: str
+    score: str
+    interval: str
+    clusters: str
+    coverage: str
+    chance: str
+    unparsed: str
+    status: str
+    refusals: str
+    part: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CircularRow:
+    """One line of the table of option orders."""
+
+    name: str
+    items: str
+    acc_circular: str
+    acc_origin: str
+    acc_mean: str
+    more: tuple[str, ...]
+    consistency: str
+    position: str
+
+
+class View:
+    """A summary in one language."""
+
+    def __init__(self, summary: Summary, language: Language, price: Price) -> None:
+        self.summary = summary
+        self.language = language
+        self.hidden = summary.pins.disclosure == "hidden"
+        self._price = price
+
+    def t(self, name: str, /, **values: object) -> str:
+        """The message of that name."""
+        return say(f"report.{name}", language=self.language, **values)
+
+    def title(self, text: Bilingual) -> str:
+        """A bilingual text in this language."""
+        return str(getattr(text, self.language))
+
+    def track(self, track: str) -> str:
+        """Name of a track."""
+        return say(f"catalog.track_{track}", language=self.language)
+
+    def names(self, names: Iterable[str]) -> str:
+        """Names in a row."""
+        return ("、" if self.language == "zh" else ", ").join(names)
+
+    def tracks(self) -> list[str]:
+        """Tracks of the run, in their order."""
+        return sorted(self.summary.overall, key=lambda track: TRACKS.index(track))
+
+    def created(self) -> str:
+        """When the run began."""
+        return self.summary.pins.created.replace("T", " ").replace("+00:00", " UTC")
+
+    # ---- headline and warnings
+
+    def overall_lines(self) -> list[str]:
+        """What the headline is or is not of each track."""
+        lines = []
+        for track in self.tracks():
+            figure = self.summary.overall[track]
+            missing, total = len(self.summary.incomplete[track]), self.summary.official[track]
+            name = self.track(track)
+            if figure is not None:
+                words = {"total": total, "score": number(figure.value), "interval": interval(figure)}
+                lines.append(self.t("overall", track=name, **words))
+            elif total:
+                lines.append(self.t("not_overall", track=name, missing=missing, total=total))
+        return lines
+
+    def missing(self) -> list[tuple[str, str]]:
+        """(track, datasets of MedBench v4 without a score) for each track that lacks some."""
+        lacking = self.summary.incomplete
+        return [(self.track(track), self.names(lacking[track])) for track in self.tracks() if lacking[track]]
+
+    def warnings(self) -> list[str]:
+        """What a reader has to know before reading on."""
+        summary = self.summary
+        lines = []
+        if summary.illustrative:
+            counts = {"count": f"{summary.illustrative:,}", "items": f"{summary.items:,}"}
+            lines.append(self.t("illustrative", **counts))
+        if not summary.complete:
+            counts = {"answered": f"{summary.answered:,}", "planned": f"{summary.planned:,}"}
+            lines.append(self.t("incomplete", **counts))
+        if not summary.rankable:
+            lines.append(self.t("not_ranked", coverage=percent(summary.coverage), gate=percent(COVERAGE_GATE)))
+        guessed = [self._at_chance(dataset) for dataset in summary.datasets if dataset.at_chance]
+        if guessed:
+            lines.append(self.t("at_chance", names=self.names(guessed)))
+        if summary.awaiting_judge:
+            lines.append(self.t("awaiting", names=self.names(summary.awaiting_judge)))
+        if summary.uncounted_usage:
+            counts = {"count": f"{summary.uncounted_usage:,}", "responses": f"{summary.answered:,}"}
+            lines.append(self.t("uncounted", **counts))
+        if self.hidden:
+            lines.append(self.t("hidden", least=SMALLEST_CELL))
+        return lines
+
+    def _at_chance(self, dataset: DatasetSummary) -> str:
+        figure = dataset.score or dataset.closed
+        score = number(figure.value) if figure else NOTHING
+        return self.t("at_chance_one", name=dataset.name, score=score, chance=number(dataset.chance or 0.0))
+
+    # ---- dimensions and datasets
+
+    def dimensions(self, track: str) -> list[DimensionSummary]:
+        """The dimensions of a track that the run touches."""
+        return [dimension for dimension in self.summary.dimensions if dimension.track == track]
+
+    def datasets_scored(self, dimension: DimensionSummary) -> str:
+        """How many of a dimension's datasets are scored."""
+        total = dimension.datasets_scored + len(dimension.missing)
+        return self.t("n_of_total", scored=dimension.datasets_scored, total=total)
+
+    def dimension_bars(self, track: str) -> list[Bar]:
+        """Bars of the dimensions that have a score."""
+        return [
+            Bar(
+                label=self.title(dimension.title),
+                value=dimension.scored.value,
+                low=dimension.scored.low,
+                high=dimension.scored.high,
+                text=f"{number(dimension.scored.value)} ({interval(dimension.scored)})",
+                whole=dimension.score is not None,
+            )
+            for dimension in self.dimensions(track)
+            if dimension.scored is not None
+        ]
+
+    def dataset_bars(self, track: str) -> list[Bar]:
+        """Dots of the datasets that have a score; names only, so that one chart serves both languages."""
+        return [
+            Bar(dataset.name, figure.value, figure.low, figure.high, number(figure.value), chance=dataset.chance)
+            for dataset in self.summary.datasets
+            if dataset.track == track and (figure := dataset.score) is not None
+        ]
+
+    def dataset_rows(self, track: str | None = None, *, safety: bool = False) -> list[DatasetRow]:
+        """Lines of the table of datasets, of one track or of the safety dimensions."""
+        rows = []
+        for dataset in self.summary.datasets:
+            wanted = dataset.dimension in SAFETY_DIMENSIONS if safety else dataset.track == track
+            if wanted:
+                rows.append(self._dataset_row(dataset))
+                if len(dataset.parts) > 1:
+                    rows += [self._part_row(part) for part in dataset.parts]
+        return rows
+
+    @property
+    def safety_scored(self) -> bool:
+        """Whether any dataset of the safety dimensions has a score."""
+        return any(each.score is not None and each.dimension in SAFETY_DIMENSIONS for each in self.summary.datasets)
+
+    def _dataset_row(self, dataset: DatasetSummary) -> DatasetRow:
+        figure = dataset.score
+        concealed = self._concealed(dataset.items)
+        return DatasetRow(
+            name=dataset.name,
+            title=self.title(dataset.title),
+            score=number(figure.value) if figure else NOTHING,
+            interval=interval(figure) if figure else NOTHING,
+            clusters=f"{figure.n:,} / {figure.clusters:,}" if figure else f"{dataset.items:,} / {NOTHING}",
+            coverage=percent(dataset.coverage),
+            chance=NOTHING if dataset.chance is None or concealed else number(dataset.chance),
+            unparsed=NOTHING if concealed else _unparsed(dataset.parts),
+            status=self._status(dataset),
+            refusals=self._refusals(dataset.parts),
+        )
+
+    def _part_row(self, part: PartFigures) -> DatasetRow:
+        estimate = part.estimate
+        concealed = self._concealed(part.items)
+        return DatasetRow(
+            name=self.t("part", name=part.name),
+            title="",
+            score=number(100 * estimate.value) if estimate else NOTHING,
+            interval=_estimate_interval(estimate),
+            clusters=f"{estimate.n:,} / {estimate.clusters:,}" if estimate else f"{part.items:,} / {NOTHING}",
+            coverage=percent(part.counted / part.planned) if part.planned else NOTHING,
+            chance=NOTHING if part.chance is None or concealed else number(100 * part.chance),
+            unparsed=NOTHING if concealed else _unparsed([part]),
+            status=self.t("is_awaiting_judge") if part.awaiting else self.t("is_scored") if estimate else NOTHING,
+            refusals=self._refusals([part]),
+            part=True,
+        )
+
+    def _concealed(self, items: int) -> bool:
+        return self.hidden and items < SMALLEST_CELL
+
+    def _refusals(self, parts: Sequence[PartFigures]) -> str:
+        answered = sum(part.answered for part in parts)
+        return self.t("of", count=sum(part.refusals for part in parts), total=answered)
+
+    def _status(self, dataset: DatasetSummary) -> str:
+        reasons = sorted({reason for part in dataset.parts for reason in part.by_reason})
+        words = self.t(f"is_{dataset.why or 'scored'}", reasons=self.names(reasons) or self.t("unknown"))
+        if dataset.score is None and dataset.closed is not None:
+            score, limits = number(dataset.closed.value), interval(dataset.closed)
+            words = self.t("closed_alone", status=words, score=score, interval=limits)
+        return words
+
+    # ---- option orders
+
+    def circular_parts(self) -> list[tuple[str, PartFigures, CircularFigures]]:
+        """(name, part, its figures) of everything asked in several orders."""
+        return [
+            (f"{dataset.name} {part.name}".strip(), part, part.circular)
+            for dataset in self.summary.datasets
+            for part in dataset.parts
+            if part.circular is not None and not self._concealed(part.items)
+        ]
+
+    def most_orders(self) -> int:
+        """The largest m of `more_m`."""
+        return max((len(figures.more_m) for _, _, figures in self.circular_parts()), default=0)
+
+    def circular_rows(self) -> list[CircularRow]:
+        """Lines of the table of option orders."""
+        return [
+            CircularRow(
+                name=name,
+                items=f"{part.items:,}",
+                acc_circular=(
+                    f"{number(100 * part.estimate.value)} ({_estimate_interval(part.estimate)})"
+                    if part.estimate and part.metric == "accuracy_circular"
+                    else NOTHING
+                ),
+                acc_origin=_score(figures.acc_origin),
+                acc_mean=_score(figures.acc_mean),
+                more=tuple(_score(figures.more_m.get(str(least))) for least in range(1, self.most_orders() + 1)),
+                consistency=_score(figures.consistency),
+                position=self._position(figures),
+            )
+            for name, part, figures in self.circular_parts()
+        ]
+
+    def positions(self) -> list[Positions]:
+        """Shares per displayed position, for the chart."""
+        return [
+            Positions(name, figures.position_shares, figures.position_expected)
+            for name, _, figures in self.circular_parts()
+            if figures.position_shares
+        ]
+
+    def _position(self, figures: CircularFigures) -> str:
+        if figures.position_p is None or not figures.position_shares:
+            return NOTHING
+        p = p_value(figures.position_p)
+        if figures.position_p >= POSITION_LEVEL:
+            return self.t("position_none", p=p)
+        excess = [share - due for share, due in zip(figures.position_shares, figures.position_expected, strict=True)]
+        most = excess.index(max(excess))
+        shares = {
+            "share": percent(figures.position_shares[most]),
+            "expected": percent(figures.position_expected[most]),
+        }
+        return self.t("position_found", letter=chr(ord("A") + most), p=p, **shares)
+
+    # ---- errors, usage, pins
+
+    def counts(self, counts: Mapping[str, int], prefix: str = "") -> list[tuple[str, str, str]]:
+        """(words, count, share) per code, largest first; codes without words of their own stand as they are."""
+        total = sum(counts.values())
+        ordered = sorted(counts.items(), key=lambda pair: (-pair[1], pair[0]))
+        return [
+            (self.t(prefix + code) if prefix else code, f"{count:,}", percent(count / total)) for code, count in ordered
+        ]
+
+    def reasons(self) -> dict[str, int]:
+        """Reason -> answers that were not simply scored."""
+        totals: dict[str, int] = {}
+        for dataset in self.summary.datasets:
+            for part in dataset.parts:
+                for reason, count in part.by_reason.items():
+                    totals[reason] = totals.get(reason, 0) + count
+        return totals
+
+    def usage(self) -> list[tuple[str, str]]:
+        """(what, number) of what the run took."""
+        summary = self.summary
+        rows = [
+            (self.t("requests"), f"{summary.requests:,}"),
+            (self.t("cached"), f"{summary.cached:,}"),
+            (self.t("input_tokens"), f"{summary.input_tokens:,}"),
+            (self.t("output_tokens"), f"{summary.output_tokens:,}"),
+        ]
+        if self._price.input or self._price.output:
+            cost = self._price.cost(summary.input_tokens, summary.output_tokens)
+            prices = {"input": f"{self._price.input:g}", "output": f"{self._price.output:g}"}
+            rows.append((self.t("cost", **prices), str(half_up(cost, 4))))
+        if summary.latency_s:
+            rows.append((self.t("latency"), " / ".join(str(half_up(each, 2)) for each in summary.latency_s.values())))
+        return rows
+
+    def pins(self) -> list[tuple[str, str]]:
+        """(what, value) of everything that decides what was measured."""
+        pins = self.summary.pins
+        model, selection = pins.model, pins.selection
+        rows = [
+            ("pin_model", model.spec),
+            ("pin_revision", model.revision or self.t("unknown")),
+            ("pin_endpoint", model.endpoint),
+            ("pin_served", self.names(self.summary.served_models)),
+            ("pin_parameters", _json(model.parameters)),
+            ("pin_items", pins.items),
+            ("pin_items_fingerprint", pins.items_fingerprint),
+            ("pin_keys_fingerprint", self.summary.keys_fingerprint),
+            ("pin_catalog", pins.catalog_version),
+            ("pin_selection", self._selection()),
+            ("pin_seed", str(selection.seed) if selection.sample is not None else ""),
+            ("pin_orders", self.t(f"orders_{selection.orders}")),
+            ("pin_disclosure", self.t(f"disclosure_{pins.disclosure}")),
+            ("pin_judge", self.t("no_judge")),
+            ("pin_code", f"{pins.code_version} / {pins.python}"),
+            ("pin_config", pins.config_hash()),
+        ]
+        return [(self.t(name), value) for name, value in rows if value]
+
+    def command(self) -> str:
+        """The command that asks the same again."""
+        return command_line(self.summary.pins)
+
+    def _selection(self) -> str:
+        selection = self.summary.pins.selection
+        words = []
+        if selection.track:
+            words.append(self.t("select_track", track=self.track(selection.track)))
+        if selection.datasets:
+            words.append(self.t("select_datasets", names=self.names(selection.datasets)))
+        if selection.limit is not None:
+            words.append(self.t("select_limit", count=selection.limit))
+        if selection.sample is not None:
+            words.append(self.t("select_sample", count=selection.sample))
+        return "; ".join(words) or self.t("all_items")
+
+
+def number(value: float) -> str:
+    """A score as shown: half up to one decimal."""
+    return str(half_up(value))
+
+
+def percent(share: float) -> str:
+    """A share as shown."""
+    return f"{half_up(100 * share)}%"
+
+
+def interval(figure: Figure) -> str:
+    """Limits as shown."""
+    return NOTHING if figure.low is None or figure.high is None else f"{number(figure.low)}–{number(figure.high)}"
+
+
+def p_value(p: float) -> str:
+    """A p value as shown, kept on one line."""
+    return "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{half_up(p, 3)}"
+
+
+def _estimate_interval(estimate: Estimate | None) -> str:
+    if estimate is None or estimate.low is None or estimate.high is None:
+        return NOTHING
+    return f"{number(100 * estimate.low)}–{number(100 * estimate.high)}"
+
+
+def _score(share: float | None) -> str:
+    return NOTHING if share is None else number(100 * share)
+
+
+def _unparsed(parts: Sequence[PartFigures]) -> str:
+    unparsed = sum(part.by_status.get("unparsed", 0) for part in parts)
+    read = unparsed + sum(part.by_status.get("scored", 0) for part in parts)
+    return percent(unparsed / read) if read else NOTHING
+
+
+def _json(value: dict[str, Any]) -> str:
+    return msgspec.json.encode(value).decode() if value else ""

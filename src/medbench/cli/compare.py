@@ -1,0 +1,135 @@
+"""`medbench compare`: two runs over the same items."""
+
+from __future__ import annotations
+
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medbench.cli.output import print_json
+from medbench.text import current_language, say
+
+if TYPE_CHECKING:
+    from medbench.board.compare import Comparison, DatasetComparison, Effect
+
+NOTHING = "–"
+WIDE = 120
+
+
+def compare(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of a scored run.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Folder of a scored run over the same items.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """Compare two models item by item: difference A − B with its interval, per dataset, dimension and overall.
+
+    \b
+    Example:
+      medbench compare run-qwen run-llama
+    """
+    from medbench.board.compare import compare as compute
+
+    comparison = compute(run_a, run_b)
+    if as_json:
+        print_json(comparison)
+    else:
+        _print(comparison)
+
+
+def _print(comparison: Comparison) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # A file or a pipe has no width to fit into; the tables below then stand on one line per row.
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    first, second = (_named(side.model, side.run_dir) for side in (comparison.a, comparison.b))
+    console.print(Text(say("compare.title", first=first, second=second, items=f"{comparison.items:,}")))
+    console.print()
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("compare.dataset"), overflow="fold")
+    for header in ("items", "a", "b", "difference", "p_holm", "mcnemar", "mde"):
+        table.add_column(say(f"compare.{header}"), justify="right", no_wrap=header == "difference")
+    for dataset in comparison.datasets:
+        name = dataset.name if dataset.whole else f"{dataset.name} *"
+        cells = [f"{dataset.n:,}", _number(dataset.a), _number(dataset.b), _difference(dataset)]
+        table.add_row(Text(name), *cells, _p(dataset.p_holm), _mcnemar(dataset), _number(dataset.mde))
+    console.print(table)
+    console.print()
+
+    if comparison.overall:
+        table = Table(box=None, pad_edge=False)
+        table.add_column(say("compare.dimension"), overflow="fold")
+        for header in ("difference", "p", "mde"):
+            table.add_column(say(f"compare.{header}"), justify="right", no_wrap=header == "difference")
+        for dimension in comparison.dimensions:
+            table.add_row(Text(getattr(dimension.title, current_language())), *_effect(dimension))
+        table.add_row(Text(say("compare.overall"), style="bold"), *_effect(comparison.overall))
+        console.print(table)
+        console.print()
+    for line in _lines(comparison):
+        console.print(Text(line))
+
+
+def _lines(comparison: Comparison) -> list[str]:
+    """The verdict in words, and what to bear in mind."""
+    overall = comparison.overall
+    lines = [say("compare.no_overall") if overall is None else _verdict(comparison, overall), say("compare.legend")]
+    if not all(dataset.whole for dataset in comparison.datasets):
+        lines.append(say("compare.closed_only"))
+    for why in dict.fromkeys(comparison.not_compared.values()):
+        names = ", ".join(name for name, reason in comparison.not_compared.items() if reason == why)
+        lines.append(say("compare.not_compared", names=names, why=say(f"compare.why_{why}")))
+    return [*lines, *comparison.notes]
+
+
+def _verdict(comparison: Comparison, overall: Effect) -> str:
+    if overall.low is None or overall.high is None or overall.low <= 0 <= overall.high:
+        if overall.mde is None:
+            return say("compare.no_difference_no_mde")
+        return say("compare.no_difference", mde=_number(overall.mde))
+    ahead, limits = comparison.a, (overall.low, overall.high)
+    if overall.difference < 0:
+        ahead, limits = comparison.b, (-overall.high, -overall.low)
+    interval = "–".join(_number(limit) for limit in limits)
+    points = _number(abs(overall.difference))
+    return say("compare.better", name=_named(ahead.model, ahead.run_dir), points=points, interval=interval)
+
+
+def _named(model: str, run_dir: str) -> str:
+    return f"{model} ({run_dir})"
+
+
+def _effect(effect: Effect) -> tuple[str, str, str]:
+    return _difference(effect), _p(effect.p), _number(effect.mde)
+
+
+def _difference(effect: Effect) -> str:
+    if effect.low is None or effect.high is None:
+        return f"{_rounded(effect.difference):+}"
+    return f"{_rounded(effect.difference):+} ({_rounded(effect.low):+} … {_rounded(effect.high):+})"
+
+
+def _mcnemar(dataset: DatasetComparison) -> str:
+    test = dataset.mcnemar
+    return NOTHING if test is None else say("compare.mcnemar_cell", b=test.b, c=test.c, p=_p(test.p))
+
+
+def _p(p: float | None) -> str:
+    if p is None:
+        return NOTHING
+    return "<0.001" if p < 0.001 else str(_rounded(p, 3))
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None else str(_rounded(value))
+
+
+def _rounded(value: float, places: int = 1) -> Decimal:
+    from medbench.stats import half_up
+
+    return half_up(value, places)
