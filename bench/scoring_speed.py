@@ -2,10 +2,10 @@
 
     python bench/scoring_speed.py [--json]
 
-The responses are synthetic: made here from a seed, after the forms that the official questions ask for (one letter, several
-letters, one label, a set of labels, JSON fields, JSON corrections), in Chinese and English. Two lengths: about 40 characters
-(a clause of reasoning before what is shorter), and 2,000 characters of reasoning before each answer, half of it in a think
-block and half in plain text.
+The responses are synthetic: made here from a seed, after the forms that the official questions ask for (one letter,
+several letters, one label, a set of labels, JSON fields, JSON corrections), in Chinese and English. Two lengths: about
+40 characters (a clause of reasoning before what is shorter), and 2,000 characters of reasoning before each answer, half
+of the time in a think block and half in plain text.
 """
 
 from __future__ import annotations
@@ -21,8 +21,14 @@ from medbench.scoring.extract import extract
 from medbench.scoring.metrics import mark
 
 OPTIONS = ("社区获得性肺炎", "胰腺癌", "慢性胰腺炎", "急性胆囊炎", "肝硬化")
-INTENTS = tuple("病情咨询 用药咨询 康复咨询 检查咨询 预约挂号 预约复诊 服务态度投诉 诊疗质量投诉 费用争议投诉 检验报告解读 住院费用查询".split())
-DEPARTMENTS = tuple("头颈外科 乳腺外科 胸外科 消化内科 呼吸内科 淋巴瘤科 血液科 急诊科 营养科 内镜科 病理科 麻醉科".split())
+INTENTS = (
+    *("病情咨询", "用药咨询", "康复咨询", "检查咨询", "预约挂号", "预约复诊", "服务态度投诉", "诊疗质量投诉"),
+    *("费用争议投诉", "检验报告解读", "住院费用查询"),
+)
+DEPARTMENTS = (
+    *("头颈外科", "乳腺外科", "胸外科", "消化内科", "呼吸内科", "淋巴瘤科", "血液科", "急诊科", "营养科", "内镜科"),
+    *("病理科", "麻醉科"),
+)
 FIELDS = ("体温(℃)", "脉搏(次/分)", "初步诊断")
 ERRORS = ("多字或少字", "错别字", "单位错误", "方位错误", "用词不当")
 
@@ -39,9 +45,21 @@ STRUCTURE = FieldsForm(fields=FIELDS, unknown=("未知", "无", "否认"))
 CORRECTIONS = LabelForm(labels=ERRORS, multiple=True, correction_keys=("错误类型", "修改建议"))
 
 SINGLE_TEXTS = (
-    "{0}", "<{0}>", "{0}.", "**{0}**", "答案是{0}", "正确答案：{0}", "综合患者的症状与体征，并结合影像学检查结果，本题应选{0}。",
-    "The correct answer is ({0}).", "根据题干所给出的信息，最符合的诊断为下列选项，故选{0}项。", "{0}. {1}", "\\boxed{{{0}}}", "Answer: {0}. {1}",
-)  # fmt: skip
+    *(
+        "{0}",
+        "<{0}>",
+        "{0}.",
+        "**{0}**",
+        "{0}. {1}",
+        "答案是{0}",
+        "正确答案：{0}",
+        "\\boxed{{{0}}}",
+        "Answer: {0}. {1}",
+    ),
+    "综合患者的症状与体征，并结合影像学检查结果，本题应选{0}。",
+    "根据题干所给出的信息，最符合的诊断为下列选项，故选{0}项。",
+    "The correct answer is ({0}).",
+)
 
 
 def single(draw: random.Random) -> Case:
@@ -84,10 +102,22 @@ def corrections(draw: random.Random) -> Case:
 
 
 # Shares after the official release's closed-set rows: 540 of one letter, 60 of several, then labels and JSON.
-MIX: tuple[tuple[Maker, int], ...] = ((single, 54), (several, 6), (label, 9), (labels, 3), (fields, 6), (corrections, 3))
+MIX: tuple[tuple[Maker, int], ...] = (
+    (single, 54),
+    (several, 6),
+    (label, 9),
+    (labels, 3),
+    (fields, 6),
+    (corrections, 3),
+)
 
-CHINESE = "患者，男性，50岁，因“上腹痛伴体重下降3天”入院；查体：体温37.5℃，巩膜黄染（+），A选项提到的疾病多有发热，与本例不符。"
-ENGLISH = "The patient is 50 years old and presents with jaundice and weight loss; option A is usually seen with fever. "
+CHINESE = (
+    "患者，男性，50岁，因“上腹痛伴体重下降3天”入院；查体：体温37.5℃，"
+    "巩膜黄染（+），A选项提到的疾病多有发热，与本例不符。"
+)
+ENGLISH = (
+    "The patient is 50 years old and presents with jaundice and weight loss; option A is usually seen with fever. "
+)
 
 
 def reasoning(draw: random.Random, length: int) -> str:
@@ -127,7 +157,7 @@ def measure(cases: list[Case]) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    parser.add_argument("--count", type=int, default=100_000, help="responses of about 40 characters; a tenth of the long ones")
+    parser.add_argument("--count", type=int, default=100_000, help="short responses; a tenth as many long ones")
     arguments = parser.parse_args()
     rows: list[Mapping[str, object]] = []
     for length, count, wanted in ((SHORT, arguments.count, 50_000), (2000, arguments.count // 10, 5_000)):
@@ -135,18 +165,19 @@ def main() -> None:
         measure(cases[: min(2000, count)])
         seconds, read = measure(cases)
         characters = sum(len(text) for _, _, text, _, _ in cases) / len(cases)
-        rows.append(
-            {
-                "characters": length, "mean_characters": round(characters, 1), "responses": count,
-                "per_second": round(count / seconds), "required_per_second": wanted, "read": round(read, 4), "data": "synthetic",
-            }
-        )  # fmt: skip
+        row = {"characters": length, "mean_characters": round(characters, 1), "responses": count, "data": "synthetic"}
+        speed = {"per_second": round(count / seconds), "required_per_second": wanted, "read": round(read, 4)}
+        rows.append(row | speed)
     if arguments.json:
         print(json.dumps(rows, indent=2))
         return
-    print(f"{'characters':>10} {'mean length':>12} {'responses':>10} {'per second':>11} {'required':>9} {'read':>7}   synthetic responses, one core")
+    print("Synthetic responses, one core")
+    print(f"{'characters':>10} {'mean':>7} {'responses':>10} {'per second':>11} {'required':>9} {'read':>7}")
     for row in rows:
-        print("{characters:>10} {mean_characters:>12} {responses:>10} {per_second:>11} {required_per_second:>9} {read:>7}".format(**row))
+        print(
+            f"{row['characters']:>10} {row['mean_characters']:>7} {row['responses']:>10} {row['per_second']:>11} "
+            f"{row['required_per_second']:>9} {row['read']:>7}"
+        )
 
 
 if __name__ == "__main__":

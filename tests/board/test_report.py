@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from html.parser import HTMLParser
 
 import msgspec
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from medbench.board.report.render import render_report, write_report
 from medbench.board.report.repeat import command_line
 from medbench.board.report.view import View
 from medbench.board.summary import Summary, summarise
 from medbench.catalog import Bilingual, Catalog, ChoiceForm, Dataset, Part, load_catalog
+from medbench.cli.main import app
 from medbench.engine.budget import Price
 from medbench.models.model import Identity
 from medbench.runs.config import Pins, Selection
@@ -488,3 +491,34 @@ def test_charts_hold_every_number(page):
         "MedExam", "MedHG", "DDx-advanced", "SMDoc", "MedInsureCalc", "MedSafety", "MedEthics",
     ]  # fmt: skip
     assert all(bar.low is not None and bar.low <= bar.value <= bar.high for bar in bars)
+
+
+def test_report_of_a_real_run(tmp_path):
+    items = tmp_path / "items.jsonl"
+    question = {"dataset": "MedExam", "question": "?", "options": ["a", "b", "c"], "answer": "B", "language": "en"}
+    items.write_text("".join(json.dumps({"id": f"q{i}", **question}) + "\n" for i in range(4)))
+    answers = tmp_path / "answers.jsonl"
+    answer = {"dataset": "MedExam", "answer": "<B>"}
+    answers.write_text(
+        "".join(json.dumps({"id": f"q{i}", "variant": v, **answer}) + "\n" for i in range(4) for v in range(3))
+    )
+
+    def invoke(*arguments: object) -> str:
+        result = CliRunner().invoke(app, ["--lang", "en", *map(str, arguments)])
+        assert result.exit_code == 0, result.output
+        return result.stdout
+
+    invoke("run", "--items", items, "--model", f"answers:{answers}", "--out", tmp_path / "run")
+    report = tmp_path / "run" / "report.html"
+    report.unlink()
+    assert str(report) in invoke("report", tmp_path / "run").replace("\n", "")
+    # "B" in every order is the right text in one of three: always the same place, never the same content.
+    text = Page(report.read_text("utf-8")).text["en"]
+    assert "Score of this run 0.0" in text
+    for flags in (["--json"], ["--format", "json"]):
+        found = json.loads(invoke("report", tmp_path / "run", *flags))
+        assert found["headline"]["value"] == 0.0
+        circular = found["datasets"][0]["parts"][0]["circular"]
+        assert circular["acc_mean"] == pytest.approx(1 / 3)
+        assert circular["position_shares"] == [0.0, 1.0, 0.0]
+        assert circular["consistency"] == 0.0

@@ -26,12 +26,19 @@ FORMS = {
     "text": TextForm(),
 }
 UNITS = [
-    "答案是", "答案是A", "故选", "选A", "<", ">", "<A", "<A>", "A,", "A、", "A ", "A", "AB ", "a,", "a ", "a", "A或", "A and ", "(", ")", "((A))", "{", "}", "{}",
-    "[", "]", "[]", "{[", '{"a":', '{"a":1}', '{"a":[', '["a",', '"', '\\"', "\\", '{"', '{"a', '{a}', "{\"a\":1,", '[{"a":1},', "[1,", "`", "```", "```json\n", "*", "**", "**A**", "_", "#", "\n", " ", "\t",
-    "\u3000", "A\n", "A.\n", "A. x\n", "B. 胰腺癌\n", "1. ", "1) ", "(1)", "①", "- ", "<think>", "</think>", "<think", "<think ", "◁think▷", "[THINK]", "<|channel|>analysis", "<|channel|>", "<|", "<answer>", "</answer>",
-    "<answer>A</answer>", "<b>", "<b>A</b>", "</b>", "\\boxed{", "\\boxed{A", "\\boxed{A}", "the answer is ", "the answer is A ", "answer to ", "most likely a ", "is ", "not ", "不", "不是", "不选", "是", "为",
-    "考虑", "胰腺癌", "胰腺癌、", "胰腺癌或", "考虑胰腺癌", "意图标签：", "预测结局", "预测结局：", "推荐科室：", "、", "，", "；", "|", "/", "1", "1,", "1,234", "1.", "0.0", "2024-", "2024年3月5日", "e", "×10", "-", "+",
-    "℃", "（", "）", "Ａ", "\u0315\u0316", "\u0315", "\u200b", "\ufdfa", "a\u0301", "我无法", "I cannot ", "抱歉", "作为AI", "因此", "综上", "最可能的", "正确的", "最a的", "选项", "A选项正确", "A正确", "A is correct. ", "A:", "A。", "x\n\n", "\ud800", "😀",
+    "答案是", "答案是A", "故选", "选A", "<", ">", "<A", "<A>", "A,", "A、", "A ", "A", "AB ", "a,", "a ", "a", "A或",
+    "A and ", "(", ")", "((A))", "{", "}", "{}",
+    "[", "]", "[]", "{[", '{"a":', '{"a":1}', '{"a":[', '["a",', '"', '\\"', "\\", '{"', '{"a', '{a}', "{\"a\":1,",
+    '[{"a":1},', "[1,", "`", "```", "```json\n", "*", "**", "**A**", "_", "#", "\n", " ", "\t",
+    "\u3000", "A\n", "A.\n", "A. x\n", "B. 胰腺癌\n", "1. ", "1) ", "(1)", "①", "- ", "<think>", "</think>", "<think",
+    "<think ", "◁think▷", "[THINK]", "<|channel|>analysis", "<|channel|>", "<|", "<answer>", "</answer>",
+    "<answer>A</answer>", "<b>", "<b>A</b>", "</b>", "\\boxed{", "\\boxed{A", "\\boxed{A}", "the answer is ",
+    "the answer is A ", "answer to ", "most likely a ", "is ", "not ", "不", "不是", "不选", "是", "为",
+    "考虑", "胰腺癌", "胰腺癌、", "胰腺癌或", "考虑胰腺癌", "意图标签：", "预测结局", "预测结局：", "推荐科室：", "、",
+    "，", "；", "|", "/", "1", "1,", "1,234", "1.", "0.0", "2024-", "2024年3月5日", "e", "×10", "-", "+",
+    "℃", "（", "）", "Ａ", "\u0315\u0316", "\u0315", "\u200b", "\ufdfa", "a\u0301", "我无法", "I cannot ", "抱歉",
+    "作为AI", "因此", "综上", "最可能的", "正确的", "最a的", "选项", "A选项正确", "A正确", "A is correct. ", "A:",
+    "A。", "x\n\n", "\ud800", "😀",
 ]  # fmt: skip
 
 
@@ -61,14 +68,19 @@ def _nested() -> list[str]:
         "分" * half + "选A型" * (half // 3),
         "胰腺癌" + "、" * SIZE + "x",
     ]
-    for depth in (60, 64, 65):
-        texts.append(('{"k":[' * depth + '"体温(℃)",' * 300 + "x]}" + "]}" * depth) * 20)
-    return texts
+    return texts + [('{"k":[' * depth + '"体温(℃)",' * 300 + "x]}" + "]}" * depth) * 20 for depth in (60, 64, 65)]
 
 
-# Single and multiple choice share their patterns, and so do the forms with labels: all of the units meet each pattern, and
+# Single and multiple choice share their patterns, and so do the forms with labels: every unit meets every pattern, and
 # the forms that share it meet a part each.
-SHARES = {"single": UNITS[::2], "multiple": UNITS[1::2], "label": UNITS, "labels": UNITS[::3], "corrections": UNITS[1::3]}
+SHARES = {
+    "single": UNITS[::2],
+    "multiple": UNITS[1::2],
+    "label": UNITS[::2],
+    "labels": UNITS[::3],
+    "corrections": UNITS[1::2],
+    "fields": UNITS[::2],
+}
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -84,7 +96,7 @@ def test_hostile_text_is_read_in_linear_time(name):
 def test_hostile_values_are_compared_in_linear_time():
     slowest = (0.0, "")
     form = FieldsForm(fields=("a",), compare="characters")
-    for text in _repeated(UNITS[::3]) + _nested()[:8]:
+    for text in _repeated(UNITS[::4]) + _nested()[:8]:
         start = time.process_time()
         same_value(text, "x" * (SIZE // 8), tolerance=Decimal(0), unknown=frozenset())
         mark("micro_f1", form, Extraction({"a": text}), {"a": "胰腺癌"})
@@ -92,7 +104,9 @@ def test_hostile_values_are_compared_in_linear_time():
     assert slowest[0] < 1.0, slowest
 
 
-@pytest.mark.parametrize("unit", ["答案是A", "<A", "A,", "a ", '{"a":', "[", "胰腺癌、", " ", "A是正确的", "\u0315\u0316"])
+@pytest.mark.parametrize(
+    "unit", ["答案是A", "<A", "A,", "a ", '{"a":', "[", "胰腺癌、", " ", "A是正确的", "\u0315\u0316"]
+)
 def test_four_times_the_text_takes_about_four_times_the_time(unit):
     """Below the caps, where a quadratic pattern would take sixteen times as long."""
 

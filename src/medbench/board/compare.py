@@ -133,7 +133,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
             raise InputError(say("runs.not_scored", path=path))
     _require_same_items(run_a, run_b, first, second)
 
-    outcomes_a, outcomes_b = read_outcomes(run_a, first.pins.n_calls), read_outcomes(run_b, second.pins.n_calls)
+    outcomes_a, outcomes_b = read_outcomes(run_a, first), read_outcomes(run_b, second)
     theirs = {dataset.name: dataset for dataset in second.datasets}
     not_compared = {name: "one_run_only" for name in theirs if name not in {each.name for each in first.datasets}}
     found: list[tuple[DatasetSummary, bool, list[Paired]]] = []
@@ -146,9 +146,9 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         paired: list[Paired] = []
         for part in dataset.parts:
             ours, others = outcomes_a.get((dataset.name, part.name)), outcomes_b.get((dataset.name, part.name))
-            if part.metric is None or ours is None or others is None:
+            if ours is None or others is None:
                 continue
-            pair = pair_items(dataset.name, part, ours, others)
+            pair = pair_items(dataset.name, ours, others)
             shared = pair.size if pair else 0
             left_out += len(ours.codes) + len(others.codes) - 2 * shared
             if pair:
@@ -284,13 +284,12 @@ def _numbers(difference: Difference) -> dict[str, Any]:
 def _p_value(difference: Difference, paired: Sequence[Paired]) -> float | None:
     """By sign flips where clusters are few or all differ alike, else by t."""
     few = difference.estimate.clusters < FEW_CLUSTERS or not difference.estimate.standard_error
-    if not few or any(pair.flips is None for pair in paired):
+    flips = [pair.flips for pair in paired if pair.flips is not None]
+    if not few or len(flips) < len(paired):
         return _t_test(difference)
-    sums: dict[int, float] = {}
-    for pair in paired:
-        for family, total in (pair.flips or {}).items():
-            sums[family] = sums.get(family, 0.0) + total
-    return sign_flip_permutation(list(sums.values()))
+    # A family may have items in several parts: its sign is flipped in all of them at once.
+    families, sums = (np.concatenate(column) for column in zip(*flips, strict=True))
+    return sign_flip_permutation(np.bincount(np.unique(families, return_inverse=True)[1].reshape(-1), weights=sums))
 
 
 def _t_test(difference: Difference) -> float | None:

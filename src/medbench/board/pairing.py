@@ -10,15 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from medbench.board.summary import Summary
 from medbench.errors import InputError
-from medbench.scoring.tally import PartFigures
 from medbench.stats import Estimate, combine_mover, paired_difference
 from medbench.store.parquet import read_batches
 from medbench.text import say
 
 LEVEL = 0.95
+COUNTS = frozenset({"scored", "unparsed"})
+"""Statuses of a score that has an outcome."""
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -26,56 +29,71 @@ Codes = NDArray[np.int64]
 
 @dataclass(slots=True)
 class Outcomes:
-    """Items of one part with all their variants scored; numbers only."""
+    """Items of one part with all their variants scored; a few numbers per item.
 
+    Attributes:
+        metric: Of the part.
+        codes: Code of the item's name.
+        families: Code of its family.
+        variants: Number of its variants.
+        values: In circular evaluation 1 if all variants are right, else 0; for micro-averaged F1 the true positives;
+            otherwise the mean over the variants.
+        errors: For micro-averaged F1 false positives plus false negatives.
+    """
+
+    metric: str
     codes: array[int] = field(default_factory=lambda: array("q"))
     families: array[int] = field(default_factory=lambda: array("q"))
-    variants: array[int] = field(default_factory=lambda: array("q"))
-    mean: array[float] = field(default_factory=lambda: array("d"))
-    all_right: array[float] = field(default_factory=lambda: array("d"))
-    hits: array[int] = field(default_factory=lambda: array("q"))
-    errors: array[int] = field(default_factory=lambda: array("q"))
+    variants: array[int] = field(default_factory=lambda: array("i"))
+    values: array[float] = field(default_factory=lambda: array("d"))
+    errors: array[float] = field(default_factory=lambda: array("d"))
 
-    def add(self, uid: str, rows: Sequence[tuple[str, float | None, int, int, int]]) -> None:
-        """Take an item: (family, value, true positives, false positives, false negatives) of each of its variants."""
-        self.codes.append(_code(uid))
-        self.families.append(_code(rows[0][0]))
+    def add(self, uid: str, rows: Sequence[tuple[str, float | None, int, int]]) -> None:
+        """Take an item: (family, value, true positives, wrong ones) of each of its variants."""
+        code, family = _code(uid), rows[0][0]
+        self.codes.append(code)
+        self.families.append(code if family == uid else _code(family))
         self.variants.append(len(rows))
-        # An item without labels on either side has no F1 of its own; only its counts are used.
-        values = [math.nan if value is None else value for _, value, *_ in rows]
-        self.mean.append(sum(values) / len(values))
-        self.all_right.append(float(all(value == 1.0 for value in values)))
-        self.hits.append(sum(row[2] for row in rows))
-        self.errors.append(sum(row[3] + row[4] for row in rows))
+        if self.metric == "micro_f1":
+            # An item without labels on either side has no value of its own; its counts are 0.
+            self.values.append(sum(row[2] for row in rows))
+            self.errors.append(sum(row[3] for row in rows))
+            return
+        values = [value for _, value, *_ in rows if value is not None]
+        right = self.metric == "accuracy_circular"
+        self.values.append(float(values.count(1.0) == len(rows)) if right else sum(values) / len(rows))
 
 
-def read_outcomes(run_dir: Path, n_calls: int) -> dict[tuple[str, str], Outcomes]:
-    """Stream the scores of a run.
+def read_outcomes(run_dir: Path, summary: Summary) -> dict[tuple[str, str], Outcomes]:
+    """Stream the scores of a run: (dataset, part) -> its items, for parts with a closed-set metric.
 
     The plan numbers its calls without gaps, so an item is complete if its rows reach from its first call to that of the
     next item. Where the next item is missing altogether this can't be told, and the item is left out.
     """
-    columns = ["seq", "uid", "dataset", "part", "family", "variant", "status", "value"]
-    counts = ["true_positives", "false_positives", "false_negatives"]
-    found: dict[tuple[str, str], Outcomes] = {}
-    item: tuple[str, str, str] | None = None
+    found = {
+        (dataset.name, part.name): Outcomes(part.metric)
+        for dataset in summary.datasets
+        for part in dataset.parts
+        if part.metric is not None
+    }
+    columns = ["uid", "dataset", "part", "family", "variant", "status", "value", "seq", "true_positives"]
+    item = ""
+    outcomes: Outcomes | None = None
     begin = 0
-    rows: list[tuple[str, float | None, int, int, int]] = []
-
-    def close(end: int) -> None:
-        if item is not None and len(rows) == end - begin:
-            found.setdefault(item[:2], Outcomes()).add(item[2], rows)
-
-    for batch in read_batches(run_dir / "scores", columns + counts):
-        for seq, uid, dataset, part, family, variant, status, value, *marks in zip(
-            *(batch[name].to_pylist() for name in columns + counts), strict=True
+    rows: list[tuple[str, float | None, int, int]] = []
+    for batch in read_batches(run_dir / "scores", [*columns, "false_positives", "false_negatives"]):
+        wrong = pc.add(batch["false_positives"], batch["false_negatives"])
+        for uid, dataset, part, family, variant, status, value, seq, right, errors in zip(
+            *(batch[name].to_pylist() for name in columns), wrong.to_pylist(), strict=True
         ):
-            if item is None or uid != item[2]:
-                close(seq - variant)
-                item, begin, rows = (dataset, part, uid), seq - variant, []
-            if status in {"scored", "unparsed"}:
-                rows.append((family, value, *marks))
-    close(n_calls)
+            if uid != item:
+                if outcomes is not None and len(rows) == seq - variant - begin:
+                    outcomes.add(item, rows)
+                item, begin, rows, outcomes = uid, seq - variant, [], found.get((dataset, part))
+            if status in COUNTS:
+                rows.append((family, value, right, errors))
+    if outcomes is not None and len(rows) == summary.pins.n_calls - begin:
+        outcomes.add(item, rows)
     return found
 
 
@@ -92,60 +110,56 @@ class Paired:
     """One part on the items that both runs have an outcome for.
 
     Attributes:
-        flips: Sums of the differences by cluster, in units of the part's mean; None for micro-averaged F1.
+        flips: Clusters, and the sum of the differences in each in units of the part's mean; None for micro-averaged F1.
         outcomes: Right (1) or wrong (0) per item for A and B; None where there is more than that.
     """
 
     a: float
     b: float
     difference: Difference
-    flips: dict[int, float] | None
+    flips: tuple[Codes, Floats] | None
     outcomes: tuple[Floats, Floats] | None
     size: int
 
 
-def pair_items(dataset: str, part: PartFigures, ours: Outcomes, theirs: Outcomes) -> Paired | None:
+def pair_items(dataset: str, ours: Outcomes, theirs: Outcomes) -> Paired | None:
     """The difference of one part on the items that both runs have an outcome for; None where there is none.
 
     Raises:
         InputError: Items were asked in different numbers of variants.
     """
-    _, rows_a, rows_b = np.intersect1d(
-        _codes(ours.codes), _codes(theirs.codes), assume_unique=True, return_indices=True
-    )
+    names_a, names_b = _codes(ours.codes), _codes(theirs.codes)
+    _, rows_a, rows_b = np.intersect1d(names_a, names_b, assume_unique=True, return_indices=True)
     if not rows_a.size:
         return None
-    unlike = int(np.count_nonzero(_codes(ours.variants)[rows_a] != _codes(theirs.variants)[rows_b]))
+    unlike = int(np.count_nonzero(np.array(ours.variants)[rows_a] != np.array(theirs.variants)[rows_b]))
     if unlike:
         raise InputError(say("compare.other_orders", dataset=dataset, count=unlike))
     families = _codes(ours.families)[rows_a]
     clusters = np.unique(families).size
-    if part.metric == "micro_f1":
-        hits = _codes(ours.hits)[rows_a], _codes(theirs.hits)[rows_b]
-        errors = _codes(ours.errors)[rows_a], _codes(theirs.errors)[rows_b]
-        scores = micro_f1_difference(hits, errors, families)
+    a, b = np.frombuffer(ours.values)[rows_a], np.frombuffer(theirs.values)[rows_b]
+    if ours.metric == "micro_f1":
+        errors = np.frombuffer(ours.errors)[rows_a], np.frombuffer(theirs.errors)[rows_b]
+        scores = micro_f1_difference((a, b), errors, families)
         if scores is None:
             return None
         return Paired(*scores[:2], Difference(scores[2], clusters - 1 or None), None, None, rows_a.size)
-    circular = part.metric == "accuracy_circular"
-    a = np.frombuffer(ours.all_right if circular else ours.mean)[rows_a]
-    b = np.frombuffer(theirs.all_right if circular else theirs.mean)[rows_b]
     estimate = paired_difference(a, b, families, level=LEVEL)
     names, members = np.unique(families, return_inverse=True)
     sums = np.bincount(members.reshape(-1), weights=a - b) / a.size
-    simple = part.metric in {"accuracy", "accuracy_circular"} and bool(np.isin(np.concatenate((a, b)), (0, 1)).all())
+    simple = ours.metric in {"accuracy", "accuracy_circular"} and bool(np.isin(np.concatenate((a, b)), (0, 1)).all())
     return Paired(
         a=float(a.mean()),
         b=float(b.mean()),
         difference=Difference(estimate, clusters - 1 or None),
-        flips=dict(zip(names.tolist(), sums.tolist(), strict=True)),
+        flips=(names, sums),
         outcomes=(a, b) if simple else None,
         size=a.size,
     )
 
 
 def micro_f1_difference(
-    hits: tuple[Codes, Codes], errors: tuple[Codes, Codes], clusters: Codes
+    hits: tuple[Floats, Floats], errors: tuple[Floats, Floats], clusters: Codes
 ) -> tuple[float, float, Estimate] | None:
     """Difference of two micro-averaged F1 figures over the same items, with the delete-one-cluster jackknife.
 

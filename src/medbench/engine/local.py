@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+import contextlib
+from collections.abc import Awaitable, Iterable, Iterator
 from typing import Protocol, TypeVar
 
 from medbench.engine.budget import BudgetReached
@@ -80,86 +81,82 @@ async def dispatch(
 ) -> None:
     """Perform all calls with bounded memory, recording results as they come.
 
-    Tasks in flight are bounded by the meter's concurrency; a call that waits for its retry does not hold others up.
+    A crew of workers takes the next call as soon as one is done. Its size follows the meter's concurrency; a worker that
+    waits for a retry does not count, so that it holds nobody up.
 
     Raises:
         Stopped: The budget is reached, the endpoint is down, or `stop` was set.
         WorkError: A result could not be made durable.
     """
-    tasks: set[asyncio.Task[Result]] = set()
-    wake = asyncio.Event()
-    finished: list[asyncio.Task[Result]] = []
+    crew: set[asyncio.Task[None]] = set()
     held: list[Result] = []
+    troubles: list[BaseException] = []
+    over = asyncio.Event()
+    exhausted = False
 
-    def on_done(task: asyncio.Task[Result]) -> None:
-        finished.append(task)
-        wake.set()
+    def size() -> int:
+        limit = meter.concurrency.limit
+        return min(limit + meter.waiting, 2 * limit)
 
-    async def tick() -> None:
-        while True:
-            await asyncio.sleep(FLUSH_SECONDS)
-            wake.set()
+    def fill() -> None:
+        while not exhausted and len(crew) < size():
+            worker = asyncio.create_task(work())
+            crew.add(worker)
+            worker.add_done_callback(leave)
 
-    def take(task: asyncio.Task[Result]) -> None:
-        tasks.discard(task)
-        result = task.result()
+    def leave(worker: asyncio.Task[None]) -> None:
+        crew.discard(worker)
+        if not worker.cancelled() and (error := worker.exception()) is not None:
+            troubles.append(error)
+        if troubles or not crew:
+            over.set()
+
+    async def work() -> None:
+        nonlocal exhausted
+        while not exhausted and len(crew) <= size():
+            call = next(calls, None)
+            if call is None:
+                exhausted = True
+                return
+            take(await handler.perform(call))
+            fill()
+
+    def take(result: Result) -> None:
         if result.status == "failed":
             # Only later successes prove that it was the item and not a dead endpoint, so failures wait for one.
             held.append(result)
             if len(held) >= FAILURES_IN_A_ROW:
                 raise Stopped("endpoint", say("engine.endpoint_down", n=len(held), detail=_detail(held[-1])))
             return
-        for known in (*held, result):
-            recorder.add(known)
-            progress.completed(known)
-        held.clear()
+        if held:
+            keep(held)
+            held.clear()
+        keep((result,))
 
-    ticker = asyncio.create_task(tick())
-    exhausted = False
-    try:
-        while True:
-            while not exhausted and not stop.is_set():
-                limit = meter.concurrency.limit
-                if len(tasks) - meter.waiting >= limit or len(tasks) >= 2 * limit:
-                    break
-                call = next(calls, None)
-                if call is None:
-                    exhausted = True
-                    break
-                task: asyncio.Task[Result] = asyncio.create_task(_run(handler, call))
-                task.add_done_callback(on_done)
-                tasks.add(task)
-            progress.in_flight, progress.limit = len(tasks), meter.concurrency.limit
-            if stop.is_set():
-                raise Stopped("interrupted", say("engine.interrupted"))
-            if not tasks:
-                break
-            await wake.wait()
-            wake.clear()
-            ready, finished[:] = finished[:], []
-            for task in ready:
-                take(task)
-            recorder.flush_if_due()
-        for result in held:
+    def keep(results: Iterable[Result]) -> None:
+        for result in results:
             recorder.add(result)
             progress.completed(result)
-        recorder.flush()
+
+    try:
+        fill()
+        while crew and not troubles:
+            progress.in_flight, progress.limit = len(crew), meter.concurrency.limit
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(over.wait(), FLUSH_SECONDS)
+            recorder.flush_if_due()
+            if stop.is_set():
+                raise Stopped("interrupted", say("engine.interrupted"))
+        for error in troubles:
+            raise error
+        keep(held)
     except BudgetReached as error:
         raise Stopped("budget", say("engine.budget_reached")) from error
     finally:
-        ticker.cancel()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        for task in tasks:
-            if not task.cancelled() and task.exception() is None and task.result().status != "failed":
-                recorder.add(task.result())
-                progress.completed(task.result())
+        for worker in crew:
+            worker.cancel()
+        await asyncio.gather(*crew, return_exceptions=True)
         recorder.flush()
-
-
-async def _run(handler: Handler[C], call: C) -> Result:
-    return await handler.perform(call)
 
 
 async def _reach_budget(results: Awaitable[list[Result]]) -> list[Result]:

@@ -25,10 +25,13 @@ class KeySource(Protocol):
     """Keys in the order of the questions of the same source."""
 
     def keys(self) -> Iterator[Key]:
-        """One key for every question, those without gold included."""
+        """One key for every question, those without gold included; can be read once."""
 
     def fingerprint(self) -> str:
-        """Hex digest over all keys: salted with a bank's own salt, unsalted SHA-256 for a bare file."""
+        """Hex digest over all keys: salted with a bank's own salt, unsalted SHA-256 for a bare file.
+
+        Reads the rest of the keys where `keys` has not been read to its end.
+        """
 
 
 def open_keys(path: Path, *, catalog_folder: Path | None = None) -> KeySource:
@@ -50,39 +53,47 @@ class _BankKeys:
         if not path.is_file():
             raise InputError(problem("no_keys", file=path))
         self._path = path
+        with database_errors(path), closing(connect_existing(path)) as connection:
+            (self._salt,) = connection.execute("SELECT value FROM salt").fetchone()
+        self._digest = hashlib.blake2b(key=self._salt, digest_size=32)
+        self._keys = self._read()
 
     def keys(self) -> Iterator[Key]:
+        return self._keys
+
+    def fingerprint(self) -> str:
+        for _ in self._keys:
+            pass
+        return self._digest.hexdigest()
+
+    def _read(self) -> Iterator[Key]:
         decode = msgspec.json.Decoder(Key).decode
         with database_errors(self._path), closing(connect_existing(self._path)) as connection:
             for (json,) in connection.execute("SELECT json FROM key ORDER BY ordinal"):
-                yield decode(json)
-
-    def fingerprint(self) -> str:
-        with database_errors(self._path), closing(connect_existing(self._path)) as connection:
-            (salt,) = connection.execute("SELECT value FROM salt").fetchone()
-        return _digest((key.salted_hash(salt) for key in self.keys()), salt)
+                key = decode(json)
+                self._digest.update(key.salted_hash(self._salt).encode() + b"\n")
+                yield key
 
 
 class _FileKeys:
     def __init__(self, reader: ItemReader) -> None:
         self._reader = reader
+        self._digest = hashlib.sha256()
+        self._keys = self._read()
 
     def keys(self) -> Iterator[Key]:
+        return self._keys
+
+    def fingerprint(self) -> str:
+        for _ in self._keys:
+            pass
+        return self._digest.hexdigest()
+
+    def _read(self) -> Iterator[Key]:
+        encode = msgspec.json.Encoder(order="deterministic").encode
         report = Report()
         for item in self._reader.items(report):
+            self._digest.update(encode(item.key) + b"\n")
             yield item.key
         report.raise_errors()
 
-    def fingerprint(self) -> str:
-        encode = msgspec.json.Encoder(order="deterministic").encode
-        digest = hashlib.sha256()
-        for key in self.keys():
-            digest.update(encode(key) + b"\n")
-        return digest.hexdigest()
-
-
-def _digest(hashes: Iterator[str], salt: bytes) -> str:
-    digest = hashlib.blake2b(key=salt, digest_size=32)
-    for one in hashes:
-        digest.update(one.encode() + b"\n")
-    return digest.hexdigest()

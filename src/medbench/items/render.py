@@ -63,9 +63,11 @@ def make_variants(question: Question, orders: Orders) -> tuple[Variant, ...]:
     """
     if question.variants:
         return question.variants[:1] if orders == "first" else question.variants
+    if orders == "first":
+        return (Variant(),)
     count = len(question.options)
     free = [index for index, option in enumerate(question.options) if not keeps_its_place(option, count)]
-    if orders == "first" or len(free) < 2:
+    if len(free) < 2:
         return (Variant(),)
     if orders == "rotate":
         arrangements = [tuple(free[shift:] + free[:shift]) for shift in range(len(free))]

@@ -16,6 +16,7 @@ from medbench.items.model import Media, Question
 from medbench.items.official import OfficialReader
 from medbench.items.report import problem
 from medbench.items.rows import ItemReader
+from medbench.items.spool import Spool
 from medbench.items.survey import Selection, survey
 from medbench.items.tree import open_tree
 
@@ -63,7 +64,7 @@ class ItemSource(Protocol):
 class FileSource:
     """An item file or an official release, validated once when it is opened."""
 
-    def __init__(self, path: Path, kind: SourceKind, catalog: Catalog, selection: Selection) -> None:
+    def __init__(self, path: Path, kind: SourceKind, catalog: Catalog, selection: Selection, spool: Spool) -> None:
         self.path = path
         self.kind: SourceKind = kind
         self.catalog = catalog
@@ -72,20 +73,16 @@ class FileSource:
         self.fingerprint = selection.fingerprint
         self.disclosure: Disclosure = "local"
         self.warnings = tuple(selection.report.all())
-        self._selection = selection
+        self._media = selection.reader.media
+        self._spool = spool
 
     def questions(self) -> Iterator[Question]:
-        """See `ItemSource`.
-
-        Raises:
-            InputError: The file changed so that an item is no longer usable.
-        """
-        for item in self._selection.items():
-            yield item.question
+        """See `ItemSource`; what was read when the source was opened, also if the file has changed since."""
+        return iter(self._spool)
 
     def media_path(self, media: Media) -> Path | None:
         """See `ItemSource`."""
-        return self._selection.reader.media.path(media)
+        return self._media.path(media)
 
 
 def open_source(path: Path, *, catalog_folder: Path | None = None) -> ItemSource:
@@ -102,9 +99,10 @@ def open_source(path: Path, *, catalog_folder: Path | None = None) -> ItemSource
     if kind == "bank":
         return Bank(path)
     catalog = catalog_with(catalog_folder)
-    selection, _ = survey(open_reader(path, kind, catalog))
+    spool = Spool()
+    selection, _ = survey(open_reader(path, kind, catalog), spool=spool)
     selection.report.raise_errors()
-    return FileSource(path, kind, catalog, selection)
+    return FileSource(path, kind, catalog, selection, spool)
 
 
 def source_kind(path: Path) -> SourceKind:

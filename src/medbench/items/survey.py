@@ -17,6 +17,7 @@ from medbench.items.media import missing_names
 from medbench.items.model import Question
 from medbench.items.report import ImportSummary, MediaSummary, Rejected, Report, problem
 from medbench.items.rows import Item, ItemReader
+from medbench.items.spool import Spool
 
 _MASK = 2**64 - 1
 
@@ -106,6 +107,7 @@ def survey(
     on_rejected: Callable[[Rejected], None] | None = None,
     *,
     restart: Callable[[], None] | None = None,
+    spool: Spool | None = None,
 ) -> tuple[Selection, Counts]:
     """Read a whole source once (twice if an id repeats).
 
@@ -113,11 +115,14 @@ def survey(
         reader: The source.
         on_rejected: Called with every row left out.
         restart: Called before each pass: what `on_rejected` wrote before is void.
+        spool: Keeps the questions for later passes.
     """
     repeated: frozenset[int] = frozenset()
     while True:
         if restart:
             restart()
+        if spool:
+            spool.clear()
         report, counts, fingerprint = Report(on_rejected), Counts(), Fingerprint()
         # 8 bytes an id, sorted at the end: a set of strings would take twenty times as much.
         hashes = array("Q")
@@ -125,10 +130,14 @@ def survey(
             hashes.append(hash(item.question.uid) & _MASK)
             fingerprint.add(item.question.public_hash())
             counts.add(item)
+            if spool:
+                spool.add(item.question)
         found = _repeated(hashes) - repeated
         if not found:
             break
         repeated = repeated | found
+    if spool:
+        spool.flush()
     count = len(hashes)
     if not count and not report.errors:
         report.add(problem("no_items"))

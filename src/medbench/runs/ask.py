@@ -12,7 +12,7 @@ from medbench.engine.meter import Meter
 from medbench.items.model import Media
 from medbench.items.render import render
 from medbench.models.model import CallError, Completion, Model, Response
-from medbench.runs.plan import KIND
+from medbench.runs.plan import KIND, call_key
 from medbench.scoring.asked import Asked
 
 _encode = msgspec.json.Encoder().encode
@@ -70,7 +70,7 @@ class AskHandler:
         response = await self._respond(call)
         return Result(
             seq=call.seq,
-            key=call.key,
+            key=call_key(call),
             status=response.status,
             body=_encode(response),
             error_class=response.error_class,

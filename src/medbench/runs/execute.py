@@ -25,7 +25,7 @@ from medbench.models.model import Identity, Model
 from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.ask import AskHandler
 from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pins, write_pins
-from medbench.runs.plan import KIND, asked, selected, variants
+from medbench.runs.plan import KIND, asked, call_key, selected, variants
 from medbench.runs.results import compact_responses, score_run
 from medbench.scoring.asked import Asked
 from medbench.scoring.score import Figures
@@ -257,7 +257,7 @@ def _unanswered(source: ItemSource, pins: Pins, ledger: Ledger) -> Iterator[Aske
             key = done.get(call.seq)
             if key is None:
                 yield call
-            elif key != call.key:
+            elif key != call_key(call):
                 raise WorkError(say("runs.foreign_result", path=ledger.path, uid=call.question.uid))
 
 

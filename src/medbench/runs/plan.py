@@ -33,12 +33,16 @@ def asked(source: ItemSource, selection: Selection) -> Iterator[Asked]:
     """Yield every call of the plan."""
     seq = 0
     for question, part in selected(source, selection):
-        version = bytes.fromhex(question.public_hash())
         for index, variant in enumerate(variants(question, part, selection)):
-            key = hashlib.blake2b(b"%s\0%d\0" % (KIND.encode(), index) + version, digest_size=16)
-            key.update(question.uid.encode())
-            yield Asked(seq=seq, key=key.digest(), question=question, part=part, variant=index, form=variant)
+            yield Asked(seq=seq, question=question, part=part, variant=index, form=variant)
             seq += 1
+
+
+def call_key(call: Asked) -> bytes:
+    """The key of a call, unique in a run: kind, item version (its public hash) and variant."""
+    question = call.question
+    parts = f"{KIND}\0{call.variant}\0{question.uid}\0{question.public_hash()}"
+    return hashlib.blake2b(parts.encode(), digest_size=16).digest()
 
 
 def variants(question: Question, part: Part, selection: Selection) -> tuple[Variant, ...]:

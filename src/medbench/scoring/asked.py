@@ -13,7 +13,6 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         seq: Place in the plan.
-        key: Of the call.
         question: The question.
         part: Its part of the dataset.
         variant: Index of the variant.
@@ -21,7 +20,6 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     """
 
     seq: int
-    key: bytes
     question: Question
     part: Part
     variant: int

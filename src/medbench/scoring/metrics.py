@@ -42,7 +42,8 @@ def mark(
         options: The closed list of labels where the form has none.
 
     Raises:
-        ValueError: The metric does not go with the form or the answer's type (`detection_iou` and judged metrics never do).
+        ValueError: The metric does not go with the form or the answer's type (`detection_iou` and judged metrics never
+            do).
     """
     if isinstance(form, ChoiceForm):
         if metric in ("accuracy", "accuracy_circular") and isinstance(answer, frozenset):

@@ -18,7 +18,8 @@ from medbench.text import say
 Spec = dict[str, Any]
 
 WIDTH = 460
-BLUE, PALE, ORANGE = "#0072b2", "#9ecae1", "#d55e00"  # Okabe and Ito's blue and vermilion: told apart by everybody
+# From the palette of Okabe and Ito, whose colours everybody tells apart; `PALE` is a tint of `SKY`.
+BLUE, SKY, PALE, ORANGE = "#0072b2", "#56b4e9", "#cde7f8", "#d55e00"
 INK, GREY, GRID = "#1f2933", "#616e7c", "#e4e7eb"
 NAME_WIDTH = 132
 ROW, BAR_ROW = 22, 44
@@ -66,7 +67,7 @@ def dimension_chart(bars: Sequence[Bar]) -> Spec:
                 "encoding": {
                     "y": y,
                     "x": {"field": "value", "type": "quantitative", "scale": {"domain": [0, 100]}, "axis": axis},
-                    "color": {"condition": {"test": "datum.whole", "value": BLUE}, "value": PALE},
+                    "color": {"condition": {"test": "datum.whole", "value": SKY}, "value": PALE},
                 },
             },
             _interval(y, offset=8),
@@ -127,7 +128,7 @@ def position_chart(parts: Sequence[Positions]) -> Spec:
             "data": {"values": values},
             "layer": [
                 {
-                    "mark": {"type": "bar", "color": PALE, "width": {"band": 0.7}},
+                    "mark": {"type": "bar", "color": SKY, "width": {"band": 0.7}},
                     "encoding": {"x": x, "y": {**y, "field": "share", "axis": axis}},
                 },
                 {

@@ -1,4 +1,4 @@
-"""Reading what an answer says, by the grammar of its form. Never a guess: ambiguous or missing is no value, with a reason.
+"""Reading what an answer says, by the grammar of its form. No guess: ambiguous or missing is no value, with a reason.
 
 Every reader is linear in the length of the answer. Text is compared after NFKC; reasoning is removed first.
 """

@@ -27,6 +27,7 @@ _ALPHABET = 26
 _TAIL = 320
 _TAIL_MARGIN = 48
 _BEFORE = 32
+_UNFINISHED = ("?", ":", "...")  # a question, a heading, a text that was cut
 _SINGLE = tuple(Extraction(frozenset((position,))) for position in range(_ALPHABET))
 _POSITION = {letter: position for position, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
 _AMBIGUOUS = Extraction(None, "ambiguous")
@@ -170,7 +171,7 @@ class _Reader:
         return Extraction(frozenset(chosen)) if self.multiple else _AMBIGUOUS
 
     def _whole(self, core: str, text: str) -> Extraction | None:
-        if len(core) > 240 or text.rstrip().endswith("?"):
+        if len(core) > 240 or text.rstrip().endswith(_UNFINISHED):
             return None
         match = patterns.WHOLE.fullmatch(core)
         if match is None:
@@ -192,7 +193,7 @@ class _Reader:
 
     def _last_line(self, text: str, start: int) -> Extraction | None:
         line = text[start:].strip()
-        if len(line) > 240 or text.rstrip().endswith(("?", ":", "...")):
+        if len(line) > 240 or text.rstrip().endswith(_UNFINISHED):
             return None
         match = patterns.WHOLE.fullmatch(line.strip(patterns.DECORATION))
         if match is not None:

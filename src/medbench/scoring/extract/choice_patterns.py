@@ -43,7 +43,9 @@ _STRICT_END = r"(?=\s*$|\s*\n|[\s)\]}>\"'*]{0,4}[。.!,;](?![A-Za-z0-9]))"
 _ADVERB = r"(?:应该|应当|应|很可能|最可能|可能|也|就|即|便|仍|只能|确定|明显|显然|则){0,2}"
 _IS = rf"[\s\"'”」)\]}}】]{{0,3}}{_ADVERB}(?:(?:是|为|选择|选(?!项)|即|:|=|→|->|⇒|=>|——){{1,2}}|(?<=[】\n]))"
 _THE_ONE_IS = rf"的[^\s,。;:\n]{{0,12}}?{_ADVERB}(?:是|为):?"
-_CHOSEN = "|".join(f"(?<={word}选)" for word in "正确 正确的 合适的 恰当的 最佳 最终 我的 题意的".split())
+_CHOSEN = "|".join(
+    f"(?<={word}选)" for word in ["正确", "正确的", "合适的", "恰当的", "最佳", "最终", "我的", "题意的"]
+)
 _CHINESE_CUES = (
     # Behind the first character; a look-behind then looks at it and at what stands before it.
     rf"(?<=答)(?:案|(?<![A-Za-z\u4e00-\u9fff]答)|(?<=回答)){_IS}"
@@ -123,10 +125,14 @@ RETRACTED_AFTER = re.compile(
     r"[\s。.,!;)>\]}\"'$]{0,6}(?:不对|错了|不,|等等|等一下|慢着|不行|(?i:wait|hmm|no,|actually,?\sno|scratch\sthat|sorry)(?![a-z]))"
 )
 
-LETTER_LINE = re.compile(r"[\s\-*•>#]{0,4}(?:选项|(?i:option)\s)?[(\[<【\"']{0,2}([A-Za-z])(?![A-Za-z0-9])[)\]>】\"']{0,2}\s{0,2}([.、:),–—-]?)\s{0,3}(\S[^\n]{0,400})")
+LETTER_LINE = re.compile(
+    r"[\s\-*•>#]{0,4}(?:选项|(?i:option)\s)?[(\[<【\"']{0,2}([A-Za-z])(?![A-Za-z0-9])[)\]>】\"']{0,2}\s{0,2}([.、:),–—-]?)\s{0,3}(\S[^\n]{0,400})"
+)
 """One line: a letter, a separator (or none) and a text."""
 
-MARKER = re.compile(r"(?<![^\n。;,.])[\s\-*•(\[<]{0,4}(?:选项|(?i:option)\s)?([A-Z])(?![A-Za-z0-9])\s?(?:选项|项)?[)\]>]?\s?([.、:)]|(?=\S))")
+MARKER = re.compile(
+    r"(?<![^\n。;,.])[\s\-*•(\[<]{0,4}(?:选项|(?i:option)\s)?([A-Z])(?![A-Za-z0-9])\s?(?:选项|项)?[)\]>]?\s?([.、:)]|(?=\S))"
+)
 """A letter that opens a statement of its own, as in an analysis option by option."""
 
 TEXT_WITH_LETTER = re.compile(r"([^\n()]{1,300}?)\s?\(\s?(?:选项|(?i:option)\s)?([A-Z])\s?\)")

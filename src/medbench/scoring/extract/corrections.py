@@ -1,4 +1,4 @@
-"""Types of error with their corrections in JSON: the types are a set of labels, the corrections are judged elsewhere."""
+"""Types of error with corrections in JSON: the types are a set of labels, the corrections are judged elsewhere."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ _AMBIGUOUS = Extraction(None, "ambiguous")
 
 
 def extract_corrections(form: LabelForm, text: str, options: Sequence[str], keys: tuple[str, str]) -> Extraction:
-    """Read the types of error from an object `{type: correction}`, a list of objects `{key: type, key: correction}` or a
-    list of objects `{type: correction}`; an empty object or list is the empty set.
+    """Read the types of error that an answer names with their corrections.
 
-    Types outside the closed list stay in the set as they are written (false positives). A type that is named several
-    times counts once: in the object form there is no other way to say that there are two errors of one type.
+    The forms of the official release: an object `{type: correction}`, a list of objects `{key: type, key: correction}`
+    or of objects `{type: correction}`; an empty object or list is the empty set. Types outside the closed list stay in
+    the set as they are written (false positives). A type that is named several times counts once: the object form has
+    no other way to say that there are two errors of one type.
 
     Args:
         form: The form.
@@ -29,8 +30,8 @@ def extract_corrections(form: LabelForm, text: str, options: Sequence[str], keys
         keys: The keys that name type and correction in the list form.
 
     Returns:
-        Labels, or no value with a reason: `empty`, `not_json`, `too_long`, `ambiguous` (the label of the empty set beside
-        others).
+        Labels, or no value with a reason: `empty`, `not_json`, `too_long`, `ambiguous` (the label of the empty set
+        beside others).
     """
     if not text:
         return _EMPTY
@@ -67,7 +68,7 @@ class _Types:
         self.type_key = type_key
         self.correction_key = correction_key
 
-    def read(self, value: Any, depth: int = 0) -> list[str] | None:
+    def read(self, value: object, depth: int = 0) -> list[str] | None:
         """Types as written; None where the value has another form."""
         if isinstance(value, list):
             types: list[str] = []
@@ -100,7 +101,8 @@ class _Types:
     def _of_types(self, value: dict[str, Any]) -> bool:
         """Whether an object looks like {type: correction}: corrections are texts or lists of texts."""
         return all(
-            isinstance(inner, str) or (isinstance(inner, list) and all(isinstance(one, (str, dict)) for one in inner))
+            isinstance(inner, str)
+            or (isinstance(inner, list) and all(isinstance(member, (str, dict)) for member in inner))
             for inner in value.values()
         )
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
 
 from medbench.scoring.extract.json_answer import last_value
 from medbench.scoring.extract.normalise import fold_key, nfkc
@@ -31,14 +30,14 @@ def extract_fields(text: str, required: Sequence[str]) -> Extraction:
         required: Empty: any object will do.
 
     Returns:
-        Key -> text, or none with a reason: `empty`, `not_json`, `duplicate_key` (also where two keys differ only in what
-        is not compared), `too_long`.
+        Key -> text, or none with a reason: `empty`, `not_json`, `duplicate_key` (also where two keys differ
+        only in what is not compared), `too_long`.
     """
     if not text:
         return _EMPTY
     names = _names(tuple(required))
 
-    def wanted(value: Any) -> bool:
+    def wanted(value: object) -> bool:
         if not isinstance(value, dict):
             return False
         return not names or any(fold_key(key) in names for key in value)
@@ -61,7 +60,7 @@ def extract_fields(text: str, required: Sequence[str]) -> Extraction:
     return Extraction(fields)
 
 
-def flat(value: Any) -> str:
+def flat(value: object) -> str:
     """A JSON value as one text."""
     if value is None:
         return ""

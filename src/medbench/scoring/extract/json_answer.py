@@ -18,7 +18,7 @@ MAX_DEPTH = 64
 """Levels of nesting, above which a value is refused before it is parsed."""
 _MAX_PIECES = 2000  # read from the end; more are no answer
 
-# Inside brackets: a string, an escape outside a string (so that a quote without a partner is tried only once), a bracket.
+# Inside brackets: a string, an escape outside one (so that a quote without a partner is tried only once), a bracket.
 _INSIDE = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|\\.|[{}\[\]]', re.DOTALL)
 _OPENER = re.compile(r"[{\[]")
 _NAME = re.compile(r'"\s*+:')
@@ -62,7 +62,7 @@ def _read(text: str, *, repeated_keys: bool = False) -> tuple[Any, str]:
     if repeated_keys:
         return value, ""
     # The fast reader keeps the last of two equal keys without a word. Every key is written with a quote and a colon, so
-    # as many keys as there are such pairs shows that none was lost; otherwise a string holds such a pair, or a key is lost.
+    # as many keys as there are such pairs shows that none was lost; else a string holds such a pair, or one was.
     if len(_NAME.findall(text)) != _count_keys(value):
         return _read_slowly(text, repeated_keys=False)
     return value, ""
@@ -97,7 +97,7 @@ def _float(literal: str) -> float:
     return value
 
 
-def _count_keys(value: Any) -> int:
+def _count_keys(value: object) -> int:
     if isinstance(value, dict):
         return len(value) + sum(_count_keys(inner) for inner in value.values() if isinstance(inner, (dict, list)))
     if isinstance(value, list):
@@ -112,7 +112,7 @@ def spans(text: str) -> list[Span]:
     closed does not hide what is balanced behind it.
     """
     found: list[Span] = []
-    stack: list[tuple[str, int, int]] = []  # bracket, place, number of pieces found before it
+    stack: list[tuple[str, int]] = []  # bracket and place
     heights: list[int] = []
     place = 0
     while True:
@@ -122,7 +122,7 @@ def spans(text: str) -> list[Span]:
         place = token.end()
         bracket = token[0]
         if bracket in ("{", "["):
-            stack.append((bracket, token.start(), len(found)))
+            stack.append((bracket, token.start()))
             heights.append(1)
         elif bracket in ("}", "]"):
             if stack[-1][0] != _PARTNER[bracket]:
@@ -130,17 +130,15 @@ def spans(text: str) -> list[Span]:
                 stack.clear()
                 heights.clear()
                 continue
-            _, start, _ = stack.pop()
+            _, start = stack.pop()
             height = heights.pop()
             if heights:
                 heights[-1] = max(heights[-1], height + 1)
             found.append(Span(start, place, height))
     if stack:
-        begun = next((start for bracket, start, _ in stack if text[start + 1 : start + 40].lstrip()[:1] in ("{", '"')), None)
+        begun = next((start for _, start in stack if text[start + 1 : start + 40].lstrip()[:1] in ("{", '"')), None)
         if begun is not None:
-            found = [
-                msgspec.structs.replace(span, broken=True) if span.start > begun else span for span in found
-            ]
+            found = [msgspec.structs.replace(span, broken=True) if span.start > begun else span for span in found]
     return found
 
 
@@ -169,7 +167,12 @@ def last_value(
         The value and an empty reason, or None and `not_json`, `duplicate_key` or `too_long`.
     """
     text = text.strip()
-    if len(text) <= MAX_LENGTH and text[:1] in ("{", "[") and text[-1:] in ("}", "]") and text.count("{") + text.count("[") <= MAX_DEPTH:
+    if (
+        len(text) <= MAX_LENGTH
+        and text[:1] in ("{", "[")
+        and text[-1:] in ("}", "]")
+        and text.count("{") + text.count("[") <= MAX_DEPTH
+    ):
         value, reason = _read(text, repeated_keys=repeated_keys)
         if not reason and accept(value):
             return value, ""

@@ -7,8 +7,8 @@ Verdicts are read in this order:
 3. The first line is a label and an explanation follows.
 4. Weaker statements (`考虑…`, `…：X`, an answer that begins with the label): all of them must name the same label.
 
-A label that is denied ("不是X而是Y"), belongs to the past history or is followed by further words is not a verdict; several
-labels side by side are ambiguous.
+A label that is denied ("不是X而是Y"), belongs to the past history or is followed by further words is no verdict;
+several side by side are ambiguous.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import pairwise
 
 from medbench.catalog.model import LabelForm
 from medbench.scoring.extract import label_patterns as patterns
@@ -83,7 +83,7 @@ def value_within(key: str, text: str) -> str | None:
     folded = fold_key(key)
     if "{" in text or "｛" in text:
 
-        def wanted(value: Any) -> bool:
+        def wanted(value: object) -> bool:
             return isinstance(value, dict) and any(fold_key(name) == folded for name in value)
 
         value, _ = last_value(text, wanted, lambda piece: False)
@@ -99,7 +99,8 @@ def value_within(key: str, text: str) -> str | None:
 def _in_prose(key: str) -> re.Pattern[str]:
     return re.compile(
         re.escape(nfkc(key))
-        + r"[\"'”」)\]】}*\s]{0,4}(?:应该|可能|最可能|应)?(?:是|为|:|=){1,2}[\s\"'“「【\[(*]{0,6}([^\"'”」】\]*,。;\n}]{1,60})"
+        + r"[\"'”」)\]】}*\s]{0,4}(?:应该|可能|最可能|应)?(?:是|为|:|=){1,2}"
+        + r"[\s\"'“「【\[(*]{0,6}([^\"'”」】\]*,。;\n}]{1,60})"
     )
 
 
@@ -119,21 +120,21 @@ def _read(grammar: Grammar, text: str) -> Extraction:
     occurrences = grammar.occurrences(text)
     if occurrences and not text[: occurrences[0].start].strip(DECORATION):
         joined = _with_neighbours(text, occurrences, 0)
-        between = zip(occurrences, occurrences[1:], strict=False)
+        between = pairwise(occurrences)
         if joined.value is None or (
             not text[occurrences[-1].end :].strip(DECORATION)
             and all(patterns.JOINER.fullmatch(text, left.end, right.start) for left, right in between)
         ):
             return joined
     asserted: set[str | None] = set()
-    for place, found in enumerate(occurrences):
-        if _weak(text, found):
+    for place, occurrence in enumerate(occurrences):
+        if _weak(text, occurrence):
             if _with_neighbours(text, occurrences, place).value is None:
                 return _AMBIGUOUS
-            asserted.add(found.label)
+            asserted.add(occurrence.label)
     if len(asserted) == 1:
         return one(asserted.pop())
-    if asserted or len({found.label for found in occurrences}) > 1:
+    if asserted or len({occurrence.label for occurrence in occurrences}) > 1:
         return _AMBIGUOUS
     if not occurrences and len(text.strip(DECORATION)) <= 2 * grammar.longest:
         return _UNKNOWN

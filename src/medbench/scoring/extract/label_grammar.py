@@ -99,7 +99,7 @@ class Grammar:
                     whole.append(key)
         for token in SEPARATORS.split(segment):
             for place, key in enumerate(whole):
-                token = token.replace(chr(_PRIVATE + place), key)  # noqa: PLW2901 - put back what was kept whole
+                token = token.replace(chr(_PRIVATE + place), key)
             yield token
 
 
@@ -123,6 +123,7 @@ def without_number(token: str) -> str:
     return token[match.end() :].strip(DECORATION) if match and match.end() < len(token) else token
 
 
+_MAX_FORMS = 1024
 _by_form: dict[int, tuple[LabelForm, Grammar]] = {}
 
 
@@ -132,6 +133,8 @@ def grammar_of(form: LabelForm, options: Sequence[str]) -> Grammar:
         # A form holds a dict and can't be hashed. It is kept here beside its id, so the id is never another form's.
         known = _by_form.get(id(form))
         if known is None:
+            if len(_by_form) >= _MAX_FORMS:
+                _by_form.clear()
             known = _by_form[id(form)] = (form, Grammar(form, ()))
         return known[1]
     return _grammar_of_options(form.none_label, tuple(form.synonyms.items()), tuple(options))

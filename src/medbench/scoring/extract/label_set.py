@@ -2,10 +2,12 @@
 
 Members are separated by `、 , ; | /` or line ends; numbering, bullets, bold print and a bracketed remark are dropped. A
 member that is not in the list stays in the set as it is written, so that the set does not match and the micro-averaged
-precision counts it: to drop it would mend the model's answer. Verdicts are read in this order: the whole answer is a list;
-its members stand one a line, each perhaps with an explanation; the last line with a cue (`推荐科室：…`), the last line or the
-first line is a list; the last run of labels behind a cue in a sentence. A segment in which something is denied is no list,
-and "or" between members is ambiguous, as is the label of the empty set beside others.
+precision counts it: to drop it would mend the model's answer.
+
+Verdicts are read in this order: the whole answer is a list; its members stand one a line, each perhaps with an
+explanation; the last line with a cue (`推荐科室：…`), the last line or the first line is a list; the last run of labels
+behind a cue in a sentence. A segment in which something is denied is no list, and "or" between members is ambiguous, as
+is the label of the empty set beside others.
 """
 
 from __future__ import annotations
@@ -16,7 +18,14 @@ from collections.abc import Sequence
 from medbench.catalog.model import LabelForm
 from medbench.scoring.extract import label_patterns as patterns
 from medbench.scoring.extract.label import one, value_within
-from medbench.scoring.extract.label_grammar import DECORATION, Grammar, Occurrence, grammar_of, searchable, without_number
+from medbench.scoring.extract.label_grammar import (
+    DECORATION,
+    Grammar,
+    Occurrence,
+    grammar_of,
+    searchable,
+    without_number,
+)
 from medbench.scoring.extract.normalise import VERDICT_WINDOW, nfkc
 from medbench.scoring.model import Extraction
 

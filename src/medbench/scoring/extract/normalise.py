@@ -32,7 +32,7 @@ def nfkc(text: str) -> str:
         else:
             pieces = (text[start : start + _CHUNK] for start in range(0, len(text), _CHUNK))
             text = "".join([unicodedata.normalize("NFKC", piece) for piece in pieces])
-    return _INVISIBLE.sub("", text)
+    return text if text.isprintable() else _INVISIBLE.sub("", text)
 
 
 def fold(text: str) -> str:

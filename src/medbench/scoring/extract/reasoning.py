@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 # Openers and closers of reasoning as models write them: DeepSeek and Qwen (<think>), Kimi (◁think▷), Magistral
-# ([THINK]), OpenThinker (<|begin_of_thought|>), Command A (<|START_THINKING|>), MedGemma (<unused94>), gpt-oss (channels).
+# ([THINK]), OpenThinker (<|begin_of_thought|>), Command A (<|START_THINKING|>), MedGemma (<unused94>), gpt-oss
+# (channels).
 _TAG = re.compile(
     r"[<◁\[](?:(?P<open>(?<=<)(?:(?:think|thinking|thoughts?|reasoning|analysis|reflection)(?:\s[^<>]{0,80})?>"
     r"|\|begin_of_thought\|>|\|START_THINKING\|>|unused94>|\|channel\|>\s{0,3}(?:analysis|commentary))"

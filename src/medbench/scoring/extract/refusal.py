@@ -8,7 +8,10 @@ from medbench.scoring.extract.normalise import nfkc
 
 _OPENING = 240
 _CANNOT = r"(?:无法|不能|不便|不会|难以|没有办法|没办法|拒绝|不可以|不方便|不应该?)"
-_GIVE = r"(?:[向给帮为对就](?:您|你|此|这)?|直接|继续|具体|擅自)?(?:回答|作答|提供|协助|满足|帮助|帮忙|完成|处理|执行|给出|配合|参与|讨论|代替您|回应)"
+_GIVE = (
+    r"(?:[向给帮为对就](?:您|你|此|这)?|直接|继续|具体|擅自)?"
+    r"(?:回答|作答|提供|协助|满足|帮助|帮忙|完成|处理|执行|给出|配合|参与|讨论|回应)"
+)
 # A patient who cannot answer is no refusal: the speaker must be the model, or nobody (at the very beginning).
 _CHINESE = re.compile(
     rf"(?:我们?|本人|作为[^,。\n]{{0,20}}[,\s]?)[^,。;\n患]{{0,8}}{_CANNOT}{_GIVE}"
@@ -17,7 +20,7 @@ _CHINESE = re.compile(
 )
 _VERBS = (
     r"(?:help|assist|answer|provide|comply|fulfil|fulfill|share|give|do|support|complete|continue|offer|engage|discuss|"
-    r"participate|write|create|generate|respond|fulfil)"
+    r"participate|write|create|generate|respond)"
 )
 _ENGLISH = re.compile(
     rf"\b(?:i|we)(?:'m|'re|\sam|\sare)?\s(?:can't|cannot|can\snot|won't|will\snot|am\sunable\sto|unable\sto|"

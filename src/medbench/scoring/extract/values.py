@@ -13,22 +13,39 @@ from medbench.scoring.extract.normalise import nfkc
 _MAX_QUANTITY = 48
 
 # Units of clinical documents and bills, after NFKC and in one case. Only these may stand behind a number: "3天前" or
-# "120/80mmHg" is no number with a unit. No unit is ever converted; the second table holds spellings of the same unit.
+# "120/80mmHg" is no number with a unit. No unit is ever converted; the second table holds spellings of one unit.
 _UNIT_ATOMS = (
-    "kpa mmhg cmh2o kcal mmol umol μmol nmol pmol mol meq miu uiu μiu mg ug μg ng pg kg ml dl ul μl fl mm cm nm μm um km "
-    "min ms hz kg g l m s h d u iu ph bpm gy msv mgy mci mbq hu 次 分钟 分 秒 小时 时 天 日 周 个月 月 年 岁 级 度 期 型 类 "
-    "元 万元 角 人民币 rmb cny yuan 片 粒 支 袋 瓶 盒 丸 滴 包 个 枚 例 人 张 毫升 毫克 微克 克 千克 公斤 斤 厘米 毫米 米 升 "
-    "摄氏度 °c °f ° % ‰ 毫米汞柱 years year months month weeks week days day hours hour times beats breaths minute"
+    "kpa mmhg cmh2o kcal mmol umol μmol nmol pmol mol meq miu uiu μiu mg ug μg ng pg kg ml dl ul μl fl mm cm nm μm um "
+    "km min ms hz g l m s h d u iu ph bpm gy msv mgy mci mbq hu °c °f ° % ‰ rmb cny yuan "
+    "years year months month weeks week days day hours hour times beats breaths minute "
+    "次 分钟 分 秒 小时 时 天 日 周 个月 月 年 岁 级 度 期 型 类 元 万元 角 人民币 片 粒 支 袋 瓶 盒 丸 滴 包 "
+    "个 枚 例 人 张 毫升 毫克 微克 克 千克 公斤 斤 厘米 毫米 米 升 摄氏度 毫米汞柱"
 )
 _ATOM = "|".join(re.escape(atom) for atom in sorted(_UNIT_ATOMS.split(), key=len, reverse=True))
-_UNIT = rf"(?:{_ATOM})(?:[2-3²³]|\^[2-3])?(?:[/·*](?:{_ATOM})(?:[2-3]|\^[2-3])?){{0,2}}|/(?:{_ATOM})|per (?:{_ATOM})"
-_SAME_UNIT = {
-    "摄氏度": "°c", "次/分钟": "次/分", "次/min": "次/分", "/分": "次/分", "/min": "次/分", "bpm": "次/分", "beats/min": "次/分",
-    "breaths/min": "次/分", "times/min": "次/分", "beats/minute": "次/分", "毫米汞柱": "mmhg", "人民币": "元", "rmb": "元", "cny": "元", "yuan": "元",
-    "毫升": "ml", "毫克": "mg", "微克": "μg", "ug": "μg", "克": "g", "千克": "kg", "公斤": "kg", "厘米": "cm", "毫米": "mm",
-    "米": "m", "升": "l", "umol/l": "μmol/l", "years": "岁", "year": "岁", "小时": "h", "分钟": "min", "mm2": "mm^2", "cm2": "cm^2",
-    "kg/m2": "kg/m^2",
-}  # fmt: skip
+_UNIT = rf"(?:{_ATOM})(?:\^?[2-3])?(?:[/·*](?:{_ATOM})(?:\^?[2-3])?){{0,2}}|/(?:{_ATOM})|per (?:{_ATOM})"
+_SPELLINGS = (  # the first is the one that is kept
+    ("°c", "摄氏度"),
+    ("次/分", "次/分钟", "次/min", "/分", "/min", "bpm", "beats/min", "beats/minute", "breaths/min", "times/min"),
+    ("mmhg", "毫米汞柱"),
+    ("元", "人民币", "rmb", "cny", "yuan"),
+    ("ml", "毫升"),
+    ("l", "升"),
+    ("mg", "毫克"),
+    ("μg", "微克", "ug"),
+    ("g", "克"),
+    ("kg", "千克", "公斤"),
+    ("cm", "厘米"),
+    ("mm", "毫米"),
+    ("m", "米"),
+    ("μmol/l", "umol/l"),
+    ("岁", "years", "year"),
+    ("h", "小时"),
+    ("min", "分钟"),
+    ("mm^2", "mm2"),
+    ("cm^2", "cm2"),
+    ("kg/m^2", "kg/m2"),
+)
+_SAME_UNIT = {other: kept for kept, *others in _SPELLINGS for other in others}
 _QUANTITY = re.compile(
     r"(?:[¥$]|人民币|rmb|cny)?\s?(?P<number>[+-]?(?:[0-9]{1,3}(?:,[0-9]{3}){1,6}|[0-9]{1,30})(?:\.[0-9]{0,30})?"
     r"(?:e[+-]?[0-9]{1,3})?|[ivx]{1,5})"
@@ -116,7 +133,7 @@ def _plain(text: str) -> str:
 
 @lru_cache(maxsize=4096)
 def plain_text(text: str) -> str:
-    """`text` as it is compared: dates in one form, no numbering of lists, no white space or punctuation without meaning."""
+    """`text` as it is compared: dates in one form, without the numbers of a list, without meaningless punctuation."""
     text = _plain(text).casefold().replace("~", "-").strip()
     if "^" in text:
         text = _POWER_OF_UNIT.sub("", text)
@@ -157,7 +174,7 @@ def _unnumbered(text: str) -> str:
 def same_value(given: str, expected: str, *, tolerance: Decimal, unknown: frozenset[str]) -> bool:
     """Whether two values of a field say the same.
 
-    Two numbers are equal within the tolerance where their units are the same or one has none; units are never converted.
+    Two numbers are equal within the tolerance where their units are the same or one has none; units aren't converted.
     Figures that belong together (`120/80mmHg`, `3-5天`) must be the same figures, under the same rule for units.
     Otherwise the texts must be equal without white space and punctuation, with dates in one form.
 
