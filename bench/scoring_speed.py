@@ -3,9 +3,9 @@
     python bench/scoring_speed.py [--json]
 
 The responses are synthetic: made here from a seed, after the forms that the official questions ask for (one letter,
-several letters, one label, a set of labels, JSON fields, JSON corrections), in Chinese and English. Two lengths: about
-40 characters (a clause of reasoning before what is shorter), and 2,000 characters of reasoning before each answer, half
-of the time in a think block and half in plain text.
+several letters, one label, a set of labels, JSON fields, JSON corrections; one in twenty gives no verdict), in Chinese
+and English. Two lengths: about 40 characters (a clause of reasoning before what is shorter), and 2,000 characters of
+reasoning before each answer, half of the time in a think block and half in plain text.
 """
 
 from __future__ import annotations
@@ -89,10 +89,17 @@ def labels(draw: random.Random) -> Case:
 
 
 def fields(draw: random.Random) -> Case:
-    key = {"体温(℃)": "37.0", "脉搏(次/分)": "80", "初步诊断": "胰腺癌"}
-    said = {"体温(℃)": draw.choice(("37℃", 37, "37.0")), "脉搏(次/分)": "80次/分", "初步诊断": draw.choice(OPTIONS)}
+    # Values that hardly repeat, so that no cache flatters the figure.
+    warm, pulse, days = f"{draw.randrange(3500, 4200) / 100}", str(draw.randrange(40, 200)), draw.randrange(100_000)
+    key = {"体温(℃)": warm, "脉搏(次/分)": pulse, "初步诊断": f"胰腺癌，病程{days}天"}
+    said = {"体温(℃)": f"{warm}℃", "脉搏(次/分)": int(pulse), "初步诊断": f"{draw.choice(OPTIONS)}, 病程{days}天"}
     text = json.dumps(said, ensure_ascii=False)
     return "accuracy_field", STRUCTURE, draw.choice(("{0}", "```json\n{0}\n```")).replace("{0}", text), (), key
+
+
+def unread(draw: random.Random) -> Case:
+    """Prose without a verdict: every way of reading is tried."""
+    return "accuracy_circular", SINGLE, reasoning(draw, SHORT), OPTIONS, frozenset((0,))
 
 
 def corrections(draw: random.Random) -> Case:
@@ -101,7 +108,8 @@ def corrections(draw: random.Random) -> Case:
     return "micro_f1", CORRECTIONS, text, (), [draw.choice(ERRORS)]
 
 
-# Shares after the official release's closed-set rows: 540 of one letter, 60 of several, then labels and JSON.
+# Shares after the official release's closed-set rows: 540 of one letter, 60 of several, then labels and JSON; and one
+# in twenty that says nothing.
 MIX: tuple[tuple[Maker, int], ...] = (
     (single, 54),
     (several, 6),
@@ -109,6 +117,7 @@ MIX: tuple[tuple[Maker, int], ...] = (
     (labels, 3),
     (fields, 6),
     (corrections, 3),
+    (unread, 4),
 )
 
 CHINESE = (

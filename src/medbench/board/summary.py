@@ -48,7 +48,7 @@ class DatasetSummary(msgspec.Struct, frozen=True):
         why: Why there is no score: `awaiting_judge`, `no_key`, `excluded`, `not_answered`, `too_few_items`; else empty.
         closed: Figure of the closed-set metrics alone, where judges are awaited too.
         chance: What guessing gives, 0..100, for datasets of one part.
-        at_chance: Guessing lies inside the interval or above it.
+        at_chance: Its score can't be told from guessing; see `PartFigures`.
         coverage: Share of planned calls whose outcome counts.
         parts: Figures of its parts.
     """
@@ -188,6 +188,7 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         output_tokens=totals.output_tokens,
         uncounted_usage=totals.uncounted,
         requests=totals.requests,
+        illustrative=figures.illustrative,
         cached=totals.cached,
         latency_s=_quantiles(totals.latencies),
         served_models=tuple(sorted(totals.served_models)),
@@ -224,9 +225,6 @@ def _dataset(dataset: Dataset, parts: Sequence[PartFigures]) -> tuple[DatasetSum
     estimate = combine_mover(closed) if closed and not awaiting and whole and None not in closed else None
     only = parts[0] if len(parts) == 1 else None
     chance = only.chance if only else None
-    at_chance = None
-    if chance is not None and only is not None and only.estimate is not None and only.estimate.low is not None:
-        at_chance = only.estimate.low <= chance
     return (
         DatasetSummary(
             name=dataset.name,
@@ -237,7 +235,7 @@ def _dataset(dataset: Dataset, parts: Sequence[PartFigures]) -> tuple[DatasetSum
             why="" if estimate else _why(parts, awaiting),
             closed=_figure(combine_mover(known)) if (known := [e for e in closed if e]) else None,
             chance=None if chance is None else 100 * chance,
-            at_chance=at_chance,
+            at_chance=only.at_chance if only else None,
             items=sum(part.items for part in parts),
             coverage=sum(part.counted for part in parts) / planned if planned else 0.0,
             parts=tuple(parts),

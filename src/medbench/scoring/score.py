@@ -36,6 +36,7 @@ class Figures(msgspec.Struct, frozen=True):
         scored: Responses that have a score (scored or unparsed).
         totals: Sums over the responses.
         keys_fingerprint: Salted hash over the keys used.
+        illustrative: Items marked as illustrative: made to try the bench out, not to judge a model.
     """
 
     datasets: tuple[DatasetFigures, ...]
@@ -46,6 +47,7 @@ class Figures(msgspec.Struct, frozen=True):
     scored: int
     totals: RunTotals
     keys_fingerprint: str
+    illustrative: int
 
 
 class Scorer:
@@ -63,6 +65,7 @@ class Scorer:
         self._hidden = hidden
         self._tallies: dict[tuple[str, str], PartTally] = {}
         self._totals = RunTotals()
+        self._illustrative = 0
 
     def rows(self, plan: Iterable[Asked], responses: Iterable[tuple[int, Response]]) -> Iterator[ScoreRow]:
         """Score everything, yielding a row per response; under hidden disclosure rows carry no value.
@@ -91,6 +94,7 @@ class Scorer:
             if tally is None:
                 tally = self._tallies[question.dataset, part.name] = PartTally(part)
             tally.add_item(rows, key)
+            self._illustrative += question.meta.get("illustrative") is True
             for row in rows:
                 if row is not None:
                     yield _concealed(row) if self._hidden else row
@@ -101,7 +105,7 @@ class Scorer:
         for (dataset, _), tally in self._tallies.items():
             figures = tally.figures()
             if self._hidden and figures.items < SMALLEST_CELL:
-                figures = msgspec.structs.replace(figures, estimate=None, circular=None)
+                figures = msgspec.structs.replace(figures, estimate=None, circular=None, chance=None, at_chance=None)
             by_dataset.setdefault(dataset, []).append(figures)
         parts = [part for several in by_dataset.values() for part in several]
         return Figures(
@@ -113,6 +117,7 @@ class Scorer:
             scored=sum(part.by_status.get(status, 0) for part in parts for status in ("scored", "unparsed")),
             totals=self._totals,
             keys_fingerprint=self._keys.fingerprint(),
+            illustrative=self._illustrative,
         )
 
 

@@ -32,7 +32,10 @@ class CircularFigures(msgspec.Struct, frozen=True):
 
     Attributes:
         acc_origin: Share of items right in the first order.
-        acc_mean: Share of responses that are right.
+        acc_mean: Share of responses that are right; its interval is clustered by item.
+        acc_mean_low: Lower limit of that interval.
+        acc_mean_high: Upper limit.
+        chance_mean: What guessing gives there: mean over items of one over its number of options.
         more_m: m -> share of items with at least m orders right.
         consistency: Share of items whose chosen option text is the same in all orders; needs no key.
         position_shares: Share of responses per displayed position, A first.
@@ -43,6 +46,9 @@ class CircularFigures(msgspec.Struct, frozen=True):
 
     acc_origin: float | None
     acc_mean: float | None
+    acc_mean_low: float | None
+    acc_mean_high: float | None
+    chance_mean: float | None
     more_m: dict[str, float]
     consistency: float | None
     position_shares: tuple[float, ...]
@@ -68,6 +74,8 @@ class PartFigures(msgspec.Struct, frozen=True):
         refusals: Responses that decline.
         keys: Items that have a key.
         chance: What guessing gives; None where it is not defined.
+        at_chance: The score can't be told from guessing: chance lies inside its interval or above it. With several
+            orders the share of right responses is compared, since guessing hardly ever gets a whole item.
         circular: For parts with circular evaluation, or items asked in several orders.
     """
 
@@ -84,6 +92,7 @@ class PartFigures(msgspec.Struct, frozen=True):
     refusals: int
     keys: int
     chance: float | None
+    at_chance: bool | None
     circular: CircularFigures | None
 
 
@@ -96,9 +105,10 @@ class PartTally:
         self._by_status: Counter[str] = Counter()
         self._by_reason: Counter[str] = Counter()
         self._values = array("d")
+        self._means = array("d")
         self._families = array("q")
         self._counts = (array("q"), array("q"), array("q"))
-        self._origin = self._right = self._scored_rows = self._scored_items = 0
+        self._origin = self._scored_items = 0
         self._more: Counter[int] = Counter()
         self._comparable = self._consistent = 0
         self._guesses: Counter[tuple[int, int]] = Counter()
@@ -133,8 +143,6 @@ class PartTally:
         if not values:
             return
         right = sum(value == 1.0 for value in values)
-        self._right += right
-        self._scored_rows += len(values)
         if len(values) == len(rows):
             # An item missing a variant by our fault has no circular outcome; it is missing, not wrong.
             self._scored_items += 1
@@ -142,6 +150,7 @@ class PartTally:
             for least in range(1, right + 1):
                 self._more[least] += 1
             circular = self._part.circular
+            self._means.append(right / len(rows))
             self._values.append(float(right == len(rows)) if circular else sum(values) / len(values))
             self._families.append(_code(known[0].asked.question.family or known[0].asked.question.uid))
             for total, name in zip(self._counts, ("true_positives", "false_positives", "false_negatives"), strict=True):
@@ -181,10 +190,16 @@ class PartTally:
         """The figures of everything taken so far."""
         metrics = self._part.closed_metrics
         metric = metrics[0] if metrics else None
+        estimate, chance, circular = self._estimate(metric), self._chance(), self._circular()
+        at_chance = None
+        if circular is not None and circular.chance_mean is not None and circular.acc_mean_low is not None:
+            at_chance = circular.acc_mean_low <= circular.chance_mean
+        elif chance is not None and estimate is not None and estimate.low is not None:
+            at_chance = estimate.low <= chance
         return PartFigures(
             name=self._part.name,
             metric=metric,
-            estimate=self._estimate(metric),
+            estimate=estimate,
             awaiting=self._part.judged_metrics,
             items=self.items,
             planned=self.planned,
@@ -194,8 +209,9 @@ class PartTally:
             by_reason=dict(sorted(self._by_reason.items())),
             refusals=self._refusals,
             keys=self._keys,
-            chance=self._chance(),
-            circular=self._circular(),
+            chance=chance,
+            at_chance=at_chance,
+            circular=circular,
         )
 
     def _estimate(self, metric: str | None) -> Estimate | None:
@@ -232,9 +248,16 @@ class PartTally:
         preference = position_preference(self._chosen, self._displayed, self._items_chosen) if self._chosen else None
         most = max(self._more, default=0)
         items = self._scored_items
+        families = np.frombuffer(self._families, dtype=np.int64)
+        mean = clustered_mean(np.frombuffer(self._means), families) if items else None
+        guesses = sum(count / options for (options, _), count in self._guesses.items())
+        keyed = sum(self._guesses.values())
         return CircularFigures(
             acc_origin=self._origin / items if items else None,
-            acc_mean=self._right / self._scored_rows if self._scored_rows else None,
+            acc_mean=mean.value if mean else None,
+            acc_mean_low=mean.low if mean else None,
+            acc_mean_high=mean.high if mean else None,
+            chance_mean=guesses / keyed if keyed and self._part.circular else None,
             more_m={str(least): self._more[least] / items for least in range(1, most + 1)} if items else {},
             consistency=self._consistent / self._comparable if self._comparable else None,
             position_shares=preference.shares if preference else (),

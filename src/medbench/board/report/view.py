@@ -136,6 +136,11 @@ class View:
     def _at_chance(self, dataset: DatasetSummary) -> str:
         figure = dataset.score or dataset.closed
         score = number(figure.value) if figure else NOTHING
+        circular = dataset.parts[0].circular
+        if circular is not None and circular.acc_mean is not None and circular.chance_mean is not None:
+            # With several orders it is the share of right answers that guessing is held against.
+            score, chance = number(100 * circular.acc_mean), 100 * circular.chance_mean
+            return self.t("at_chance_answers", name=dataset.name, score=score, chance=number(chance))
         return self.t("at_chance_one", name=dataset.name, score=score, chance=number(dataset.chance or 0.0))
 
     # ---- dimensions and datasets
