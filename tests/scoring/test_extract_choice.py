@@ -224,3 +224,24 @@ def test_the_tail_that_is_read_first_does_not_lose_what_stands_before_a_cue():
 
 def test_lines_under_one_another_that_only_name_options_are_no_verdict():
     assert read("A\n错误，因为……\nB\n正确，因为……") == "ambiguous"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "A. aspirin\nB. nitroglycerin\nC. ticagrelor\nD.",
+        "A. aspirin\nB",
+        "A、阿司匹林\nB、硝酸甘油\n\nA、阿司匹林\nB、",
+        "A．阿司匹林\nB．",
+    ],
+)
+def test_a_copy_of_the_options_that_is_cut_is_no_verdict(text):
+    assert extract(ChoiceForm(), text, FIVE_DRUGS).reason == "ambiguous"
+
+
+@pytest.mark.parametrize("text", ["A. aspirin\nE", "A. a\nB. b\nC. c\nD. d\nE. e\nE", "B. nitroglycerin\n\nB"])
+def test_a_letter_on_the_last_line_that_does_not_go_on_counting_is_one(text):
+    assert extract(ChoiceForm(), text, FIVE_DRUGS).value is not None
+
+
+FIVE_DRUGS = ("aspirin", "nitroglycerin", "ticagrelor", "clopidogrel", "atorvastatin")

@@ -102,7 +102,7 @@ def run(
     selection = Selection(
         track=track, datasets=tuple(dataset or ()), limit=limit, sample=sample, seed=seed, orders=orders
     )
-    draw_ahead()
+    prepare_the_end()
     with show_progress() as watch:
         outcome = start_run(
             out, source, system, selection, settings, disclosure=disclosure, catalog_folder=catalog, watch=watch
@@ -133,7 +133,7 @@ def resume(
     from medbench.runs.execute import resume_run
 
     settings = _settings(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout)
-    draw_ahead()
+    prepare_the_end()
     with show_progress() as watch:
         outcome = resume_run(run_dir, settings, items=items, watch=watch)
     finish(run_dir, outcome, as_json, settings.price)
@@ -180,12 +180,19 @@ def score(run_dir: RunDirectory, as_json: Json = False) -> None:
     finish(run_dir, Outcome(figures=figures, stopped="", reason="", wall_s=time.perf_counter() - started), as_json)
 
 
-def draw_ahead() -> None:
-    """Start the chart renderer beside the run: it takes a third of a second that the network leaves idle."""
+def prepare_the_end() -> None:
+    """Load beside the run what its end needs: most of a second that the network leaves idle."""
+    threading.Thread(target=_load, daemon=True).start()
+
+
+def _load() -> None:
+    import pyarrow.parquet
+    import scipy.special  # noqa: F401
+
     if util.find_spec("vl_convert"):
         from medbench.board.report import warm_up
 
-        threading.Thread(target=warm_up, daemon=True).start()
+        warm_up()
 
 
 def finish(run_dir: Path, outcome: Any, as_json: bool, price: Price = NO_PRICE) -> None:  # noqa: ANN401 - imported late

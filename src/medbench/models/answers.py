@@ -6,17 +6,21 @@ import hashlib
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
 from medbench.errors import InputError, Problem
+from medbench.items.jsonl import lines_of
 from medbench.items.model import Question
+from medbench.items.official import official_rows
 from medbench.items.tree import Tree, open_tree
 from medbench.models.model import Context, Identity, Response
 from medbench.text import say
 
 EXAMPLES = 5
-BATCH = 5_000
+
+Plan = Iterable[tuple[Question, int, int]]
 
 
 class _Other(msgspec.Struct):
@@ -24,6 +28,7 @@ class _Other(msgspec.Struct):
 
 
 class _PackageRow(msgspec.Struct):
+    question: str
     answer: str
     other: _Other
 
@@ -34,6 +39,11 @@ class _AnswerRow(msgspec.Struct, forbid_unknown_fields=True):
     answer: str
     part: str = ""
     variant: int = 0
+
+
+_Row = TypeVar("_Row", _PackageRow, _AnswerRow)
+_Entry = tuple[str, bytes, str]
+"""Place, origin of a package's row, text."""
 
 
 class AnswersModel:
@@ -48,57 +58,39 @@ class AnswersModel:
         """Read the answers into a temporary index.
 
         Raises:
-            InputError: Every line that is no answer.
+            InputError: They can't be read at all. Lines that are no answers are told by `check`, with everything else.
         """
         self._path = path
         self._index = sqlite3.connect("", isolation_level=None)  # a private file that SQLite deletes by itself
-        self._index.execute("CREATE TABLE answer (place TEXT PRIMARY KEY, id TEXT, text TEXT) WITHOUT ROWID")
+        self._index.execute("CREATE TABLE answer (place TEXT PRIMARY KEY, origin BLOB, text TEXT) WITHOUT ROWID")
         self._digest = hashlib.sha256()
         self._by_row = path.is_dir() or path.suffix.lower() == ".zip"
+        self._rows_of: dict[str, int] = {}
         self._problems: list[Problem] = []
         try:
-            if self._by_row:
-                self._read_package(open_tree(path))
-            else:
-                self._read_file()
+            self._store(self._package_rows(open_tree(path)) if self._by_row else self._file_rows())
         except OSError as error:
             raise InputError(
                 Problem(message=say("models.answers_unreadable", error=error.strerror or error), file=str(path))
             ) from error
-        if self._problems:
-            raise InputError(*self._problems)
         self._identity = Identity(
             spec=f"answers:{path.resolve()}", name=path.name, revision=f"sha256:{self._digest.hexdigest()}"
         )
 
     @property
     def identity(self) -> Identity:
-        """What is pinned: the path and a hash over all answers."""
+        """What is pinned: the path and a hash over everything that was read."""
         return self._identity
 
-    def check(self, plan: Iterable[tuple[Question, int, int]]) -> None:
-        """Every call needs an answer; of an official package also the id has to be the one of the release.
+    def check(self, plan: Plan) -> None:
+        """Every call needs an answer, and every row of an official package has to be the row of the release.
 
         Raises:
-            InputError: Answers are missing or stand in the wrong rows.
+            InputError: With everything that is wrong with the answers.
         """
-        missing = 0
-        examples: list[str] = []
-        wrong: list[Problem] = []
-        for question, variant, row in plan:
-            place = self._place(question, variant, row)
-            found = self._index.execute("SELECT id FROM answer WHERE place = ?", (place,)).fetchone()
-            if found is None:
-                missing += 1
-                examples += [place] if len(examples) < EXAMPLES else []
-            elif self._by_row and found[0] != question.id and len(wrong) < 100:
-                message = say("models.answers_wrong_id", found=found[0], wanted=question.id)
-                wrong.append(Problem(message=message, file=f"{question.meta.get('file', '')}", line=row, field="id"))
-        if missing:
-            message = say("models.answers_missing", n=missing, examples=", ".join(examples))
-            wrong.append(Problem(message=message, file=str(self._path)))
-        if wrong:
-            raise InputError(*wrong)
+        problems = [*self._problems, *(self._check_rows(plan) if self._by_row else self._check_places(plan))]
+        if problems:
+            raise InputError(*problems)
 
     async def open(self) -> None:
         """Nothing to take."""
@@ -108,46 +100,90 @@ class AnswersModel:
 
     async def answer(self, question: Question, context: Context) -> Response:
         """Look the answer up."""
-        place = self._place(question, context.variant, context.row)
-        found = self._index.execute("SELECT text FROM answer WHERE place = ?", (place,)).fetchone()
+        found = self._found(self._place(question, context.variant, context.row))
         if found is None:
             return Response(status="failed", error_class="submitter", error_code="no_answer")
-        return Response(status="ok", text=found[0])
+        return Response(status="ok", text=found[1])
 
     def _place(self, question: Question, variant: int, row: int) -> str:
         return f"{question.meta.get('file', '')}#{row}" if self._by_row else f"{question.uid}#{variant}"
 
-    def _read_package(self, tree: Tree) -> None:
-        def rows() -> Iterator[tuple[str, str, str]]:
-            for member in (name for name in tree.files if name.lower().endswith(".jsonl")):
-                name = member.rsplit("/", 1)[-1]
-                with tree.open(member) as file:
-                    for number, line in enumerate(file, start=1):
-                        if not line.strip():
-                            continue
-                        row = self._decode(line, _PackageRow, name, number)
-                        if isinstance(row, _PackageRow):
-                            yield f"{name}#{number}", str(row.other.id), row.answer
+    def _found(self, place: str) -> tuple[bytes, str] | None:
+        found: tuple[bytes, str] | None = self._index.execute(
+            "SELECT origin, text FROM answer WHERE place = ?", (place,)
+        ).fetchone()
+        return found
 
-        self._store(rows())
+    def _check_places(self, plan: Plan) -> Iterator[Problem]:
+        missing = 0
+        examples: list[str] = []
+        for question, variant, row in plan:
+            if self._found(place := self._place(question, variant, row)) is None:
+                missing += 1
+                examples += [place] if len(examples) < EXAMPLES else []
+        if missing:
+            message = say("models.answers_missing", n=missing, examples=", ".join(examples))
+            yield Problem(message=message, file=str(self._path))
 
-    def _read_file(self) -> None:
-        def rows() -> Iterator[tuple[str, str, str]]:
-            with self._path.open("rb") as file:
-                for number, line in enumerate(file, start=1):
-                    if not line.strip():
-                        continue
-                    row = self._decode(line, _AnswerRow, str(self._path), number)
-                    if isinstance(row, _AnswerRow):
-                        uid = f"{row.dataset}/{row.part}/{row.id}" if row.part else f"{row.dataset}/{row.id}"
-                        yield f"{uid}#{row.variant}", str(row.id), row.answer
+    def _check_rows(self, plan: Plan) -> Iterator[Problem]:
+        """Problems of an official package, one of a kind per file: one row too few shifts all that follow."""
+        asked: dict[str, dict[int, bytes]] = {}
+        for question, _, row in plan:
+            content = dict(official_rows(question)).get(row) if row else None
+            if content is None:
+                yield Problem(message=say("models.answers_not_official"), file=str(self._path))
+                return
+            origin = _origin(question.id, str(content["question"]))
+            asked.setdefault(str(question.meta["file"]), {})[row] = origin
+        for file, rows in asked.items():
+            if file not in self._rows_of:
+                yield Problem(message=say("models.answers_no_file", name=file), file=str(self._path))
+                continue
+            count = self._rows_of[file]
+            missing = [row for row in rows if row > count]
+            if missing:
+                message = say("models.answers_rows_missing", n=len(missing), found=count)
+                yield Problem(message=message, file=file, line=missing[0])
+            # Lines that could not be read are none of these: they were told already.
+            present = {row: found[0] for row in range(1, count + 1) if (found := self._found(f"{file}#{row}"))}
+            wrong = [row for row, origin in rows.items() if present.get(row, origin) != origin]
+            if wrong:
+                yield Problem(message=say("models.answers_wrong_row", n=len(wrong)), file=file, line=wrong[0])
+            expected = frozenset(rows.values())
+            twice = [row for row, origin in present.items() if row not in rows and origin in expected]
+            if twice:
+                yield Problem(message=say("models.answers_row_twice"), file=file, line=twice[0])
 
-        self._store(rows())
+    def _package_rows(self, tree: Tree) -> Iterator[_Entry]:
+        for member in (name for name in tree.files if name.lower().endswith(".jsonl")):
+            name = member.rsplit("/", 1)[-1]
+            if name in self._rows_of:
+                self._problems.append(Problem(message=say("models.answers_file_twice", name=name), file=member))
+                continue
+            count = 0
+            with tree.open(member) as file:
+                for number, line in lines_of(file):
+                    count += 1
+                    row = self._decode(line, _PackageRow, name, number)
+                    if row is not None:
+                        yield f"{name}#{count}", _origin(str(row.other.id), row.question), row.answer
+            self._rows_of[name] = count
 
-    def _decode(self, line: bytes, form: type[msgspec.Struct], file: str, number: int) -> msgspec.Struct | None:
+    def _file_rows(self) -> Iterator[_Entry]:
+        with self._path.open("rb") as file:
+            for number, line in lines_of(file):
+                row = self._decode(line, _AnswerRow, str(self._path), number)
+                if row is not None:
+                    uid = f"{row.dataset}/{row.part}/{row.id}" if row.part else f"{row.dataset}/{row.id}"
+                    yield f"{uid}#{row.variant}", b"", row.answer
+
+    def _decode(self, line: bytes | None, form: type[_Row], file: str, number: int) -> _Row | None:
         try:
-            return msgspec.json.decode(line.removeprefix(b"\xef\xbb\xbf"), type=form)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            if line is None:
+                raise msgspec.DecodeError(say("models.answers_long_line"))
+            return msgspec.json.decode(line, type=form)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            self._digest.update(line or b"")
             self._problems.append(
                 Problem(
                     message=say("models.answers_line", error=error),
@@ -158,11 +194,18 @@ class AnswersModel:
             )
             return None
 
-    def _store(self, rows: Iterable[tuple[str, str, str]]) -> None:
+    def _store(self, rows: Iterable[_Entry]) -> None:
         self._index.execute("BEGIN")
-        for place, identifier, text in rows:
-            self._digest.update(msgspec.json.encode((place, identifier, text)))
-            cursor = self._index.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?)", (place, identifier, text))
+        for entry in rows:
+            self._digest.update(msgspec.json.encode(entry))
+            cursor = self._index.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?)", entry)
             if not cursor.rowcount:
-                self._problems.append(Problem(message=say("models.answers_twice", place=place), file=str(self._path)))
+                self._problems.append(
+                    Problem(message=say("models.answers_twice", place=entry[0]), file=str(self._path))
+                )
         self._index.execute("COMMIT")
+
+
+def _origin(identifier: str, question: str) -> bytes:
+    """Tells the rows of a release from one another, but for shuffled rows that are identical."""
+    return hashlib.blake2b(f"{identifier}\0{question}".encode(), digest_size=16).digest()

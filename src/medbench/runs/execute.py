@@ -92,29 +92,30 @@ def start_run(
         WorkError: The disk, the ledger or the bundled model failed.
     """
     started = time.perf_counter()
+    _refuse_existing(run_dir)
+    items = calls = 0
+    for question, part in selected(source, selection):
+        items += 1
+        calls += len(variants(question, part, selection))
+    if not items:
+        raise InputError(Problem(message=say("runs.nothing_selected"), field="--items"))
+    model.check((call.question, call.variant, call.form.row) for call in asked(source, selection))
+    pins = Pins(
+        items=str(source.path.resolve()),
+        items_fingerprint=source.fingerprint,
+        catalog_version=source.catalog.version,
+        catalog_folder=str(catalog_folder.resolve()) if catalog_folder else "",
+        model=model.identity,
+        selection=selection,
+        disclosure="hidden" if "hidden" in (disclosure, source.disclosure) else "local",
+        n_items=items,
+        n_calls=calls,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    # Only now, so that a refusal leaves nothing behind.
     _make_folder(run_dir)
     with exclusive(run_dir):
-        if (run_dir / RUN_FILE).exists():
-            raise InputError(Problem(message=say("runs.exists", path=run_dir), field="--out"))
-        items = calls = 0
-        for question, part in selected(source, selection):
-            items += 1
-            calls += len(variants(question, part, selection))
-        if not items:
-            raise InputError(Problem(message=say("runs.nothing_selected"), field="--items"))
-        model.check((call.question, call.variant, call.form.row) for call in asked(source, selection))
-        pins = Pins(
-            items=str(source.path.resolve()),
-            items_fingerprint=source.fingerprint,
-            catalog_version=source.catalog.version,
-            catalog_folder=str(catalog_folder.resolve()) if catalog_folder else "",
-            model=model.identity,
-            selection=selection,
-            disclosure="hidden" if "hidden" in (disclosure, source.disclosure) else "local",
-            n_items=items,
-            n_calls=calls,
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-        )
+        _refuse_existing(run_dir)
         write_pins(run_dir, pins)
         return _execute(run_dir, source, model, pins, settings, watch, started)
 
@@ -280,6 +281,11 @@ def _on_signals(stop: asyncio.Event) -> None:
             loop.add_signal_handler(number, ask_to_stop, number)
         except (NotImplementedError, RuntimeError, ValueError):
             return  # no signal handlers here (Windows, or not the main thread): kill -9 safety has to do
+
+
+def _refuse_existing(run_dir: Path) -> None:
+    if (run_dir / RUN_FILE).exists():
+        raise InputError(Problem(message=say("runs.exists", path=run_dir), field="--out"))
 
 
 def _make_folder(run_dir: Path) -> None:

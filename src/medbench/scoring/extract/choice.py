@@ -30,6 +30,7 @@ _BEFORE = 32
 _UNFINISHED = ("?", ":", "...")  # a question, a heading, a text that was cut
 _SINGLE = tuple(Extraction(frozenset((position,))) for position in range(_ALPHABET))
 _POSITION = {letter: position for position, letter in enumerate("ABCDEFGHIJKLMNOPQRSTUVWXYZ")}
+_AFTER_LETTER = ".、:)．：）"
 _AMBIGUOUS = Extraction(None, "ambiguous")
 _OUT_OF_RANGE = Extraction(None, "out_of_range")
 _NO_VERDICT = Extraction(None, "no_verdict")
@@ -58,6 +59,8 @@ def extract_choice(text: str, options: Sequence[str], *, multiple: bool) -> Extr
             return _SINGLE[position] if position < count else _OUT_OF_RANGE
         if not text:
             return _EMPTY
+    if "\n" in text and _stops_in_a_list(text):
+        return _AMBIGUOUS
     reader = _Reader(tuple(options), count, multiple)
     if len(text) > 3 * _TAIL:
         # The last verdict wins, so the end is read alone first; what is found at its very edge may be cut.
@@ -65,6 +68,17 @@ def extract_choice(text: str, options: Sequence[str], *, multiple: bool) -> Extr
         if found is not None:
             return found
     return reader.read(_clean(text[-VERDICT_WINDOW:]))
+
+
+def _stops_in_a_list(text: str) -> bool:
+    """Whether a copy of the options was cut at its next letter: `…C. text`, line end, `D.`: that D is no verdict."""
+    head, _, last = text.rstrip().rpartition("\n")
+    last = last.strip()
+    if len(last) > 2 or last[:1] not in _POSITION or last[1:] not in _AFTER_LETTER:
+        return False
+    previous = head.rstrip().rpartition("\n")[2].lstrip()
+    letter, mark = previous[:1], previous[1:2]
+    return letter in _POSITION and mark != "" and mark in _AFTER_LETTER and _POSITION[last[0]] - _POSITION[letter] == 1
 
 
 def _clean(text: str) -> str:
