@@ -118,7 +118,7 @@ class RunMaker:
                         name=each.part, metric=each.metric, estimate=estimate if each.status == "scored" else None,
                         awaiting=each.awaiting, items=len(each.items), planned=seq - begin, answered=seen,
                         counted=seen, by_status={each.status: seen}, by_reason={}, refusals=0, keys=len(each.items),
-                        chance=None, circular=None,
+                        chance=None, at_chance=None, circular=None,
                     )
                 )  # fmt: skip
                 answered += seen
@@ -132,7 +132,7 @@ class RunMaker:
         write_pins(run_dir, Pins(**{**values, **pins}))
         found = Figures(
             datasets=tuple(figures), items=1, planned=planned_calls, answered=answered, counted=answered,
-            scored=answered, totals=RunTotals(), keys_fingerprint="k",
+            scored=answered, totals=RunTotals(), keys_fingerprint="k", illustrative=0,
         )  # fmt: skip
         (run_dir / "figures.json").write_bytes(msgspec.json.encode(found))
         write_rows(run_dir / "scores", SCHEMA, rows, {})

@@ -68,6 +68,7 @@ def part(
         refusals=refusals,
         keys=0 if right is None else items,
         chance=chance,
+        at_chance=None if estimate is None or chance is None or estimate.low is None else estimate.low <= chance,
         circular=circular,
     )
 
@@ -77,6 +78,9 @@ def orders(p: float = 0.0005, first: float = 0.42, right: float = 0.5) -> Circul
     return CircularFigures(
         acc_origin=right + 0.1,
         acc_mean=right + 0.05,
+        acc_mean_low=right - 0.1,
+        acc_mean_high=right + 0.2,
+        chance_mean=0.2,
         more_m={str(m): right + 0.05 * (5 - m) for m in range(1, 6)},
         consistency=right + 0.1,
         position_shares=(first, rest, rest, rest, rest),
@@ -181,6 +185,7 @@ def make_summary(
             served_models=served or {"qwen3-8b-2026-01"},
         ),
         keys_fingerprint="ef" * 32,
+        illustrative=0,
     )
     return summarise(pins or make_pins(), figures, catalog or load_catalog())
 

@@ -4,6 +4,7 @@ import json
 
 import pyarrow.parquet as pq
 import pytest
+
 from support.command import medbench, medbench_json, write_items
 from support.endpoint import running_endpoint
 
@@ -52,7 +53,9 @@ def test_an_item_that_keeps_failing_ends_in_its_status_and_counts_as_wrong(
         assert scores["MedExam/q7"]["value"] == 0.0
 
 
-@pytest.mark.parametrize("fault", ["reset", "reset_mid_body", "truncated_json", "invalid_json", "empty_choices", "html"])
+@pytest.mark.parametrize(
+    "fault", ["reset", "reset_mid_body", "truncated_json", "invalid_json", "empty_choices", "html"]
+)
 def test_a_fault_that_passes_leaves_no_trace_in_the_score(fault, tmp_path):
     with running_endpoint(faults=({"fault": fault, "first_tries": 1, "contains": MARK},), text="C") as endpoint:
         done = run(endpoint, tmp_path)

@@ -6,9 +6,7 @@ from hypothesis import strategies as st
 
 from medbench.engine.budget import Budget, BudgetReached, Price
 
-calls = st.lists(
-    st.tuples(st.integers(1, 3_000), st.floats(0.0, 1.0), st.integers(0, 200)), min_size=1, max_size=60
-)
+calls = st.lists(st.tuples(st.integers(1, 3_000), st.floats(0.0, 1.0), st.integers(0, 200)), min_size=1, max_size=60)
 
 
 @given(calls, st.integers(0, 60_000), st.integers(1, 8))

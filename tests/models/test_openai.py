@@ -4,11 +4,11 @@ import asyncio
 import json
 
 import pytest
-from support.endpoint import running_endpoint
 
 from medbench.errors import InputError
 from medbench.models.model import CallError, Completion
 from medbench.models.openai import OpenAIModel, retry_after_s
+from support.endpoint import running_endpoint
 
 KEY = "sk-very-secret-0123456789"
 

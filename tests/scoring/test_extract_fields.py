@@ -105,12 +105,12 @@ def test_required_keys_may_come_from_the_item_and_any_object_will_do_without():
 )  # fmt: skip
 def test_values_that_say_the_same(given_value, expected, same):
     for left, right in ((given_value, expected), (expected, given_value)):
-        assert same_value(left, right, tolerance=Decimal(0), unknown=UNKNOWN) is same
+        assert same_value(left, right, tolerance=Decimal(0), alike=(UNKNOWN,)) is same
 
 
 def test_tolerance_is_exact_in_decimals():
     def same(left: str, right: str, tolerance: str) -> bool:
-        return same_value(left, right, tolerance=Decimal(tolerance), unknown=frozenset())
+        return same_value(left, right, tolerance=Decimal(tolerance), alike=())
 
     assert same("0.3", "0.1", "0.2")
     assert same("100.01元", "100", "0.01")
@@ -126,9 +126,9 @@ def test_what_is_no_quantity(text):
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_comparison_is_reflexive_and_symmetric(left, right):
-    assert same_value(left, left, tolerance=Decimal(0), unknown=UNKNOWN)
-    one_way = same_value(left, right, tolerance=Decimal(0), unknown=UNKNOWN)
-    assert one_way == same_value(right, left, tolerance=Decimal(0), unknown=UNKNOWN)
+    assert same_value(left, left, tolerance=Decimal(0), alike=(UNKNOWN,))
+    one_way = same_value(left, right, tolerance=Decimal(0), alike=(UNKNOWN,))
+    assert one_way == same_value(right, left, tolerance=Decimal(0), alike=(UNKNOWN,))
 
 
 @given(st.decimals(-(10**9), 10**9, places=2, allow_nan=False), st.sampled_from(["", "元", " mg", "℃", "次/分"]))

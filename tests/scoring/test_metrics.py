@@ -138,3 +138,13 @@ def test_character_f1_against_a_count(given_text, expected):
 def test_a_metric_that_does_not_go_with_the_form_is_refused(metric, form, answer):
     with pytest.raises(ValueError, match=metric):
         mark(metric, form, Extraction("x"), answer)
+
+
+def test_not_stated_and_denied_match_within_themselves_and_never_across():
+    form = FieldsForm(unknown=("未知", "不详"), absent=("无", "否认"))
+
+    def value(given: str, expected: str) -> float | None:
+        return mark("accuracy_field", form, Extraction({"传染病史": given}), {"传染病史": expected}).value
+
+    assert value("否认", "无") == value("不详", "未知") == 1.0
+    assert value("否认", "未知") == value("未知", "无") == 0.0

@@ -44,6 +44,8 @@ def progress_line(progress: Progress) -> str:
         in_flight=progress.in_flight,
         limit=progress.limit,
     )
+    if progress.cost is not None:
+        line += say("cli.progress_cost", cost=f"{progress.cost:.2f}")
     troubles = {**progress.by_error}
     for code, count in progress.retries.items():
         troubles[f"{code}↻"] = count

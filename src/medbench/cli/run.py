@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from importlib import util
+from importlib import import_module, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -186,8 +186,8 @@ def prepare_the_end() -> None:
 
 
 def _load() -> None:
-    import pyarrow.parquet
-    import scipy.special  # noqa: F401
+    for module in ("pyarrow.parquet", "scipy.special"):
+        import_module(module)
 
     if util.find_spec("vl_convert"):
         from medbench.board.report import warm_up

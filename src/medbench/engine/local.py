@@ -81,8 +81,8 @@ async def dispatch(
 ) -> None:
     """Perform all calls with bounded memory, recording results as they come.
 
-    A crew of workers takes the next call as soon as one is done. Its size follows the meter's concurrency; a worker that
-    waits for a retry does not count, so that it holds nobody up.
+    A crew of workers takes the next call as soon as one is done. Its size follows the meter's concurrency; a worker
+    that waits for a retry does not count, so that it holds nobody up.
 
     Raises:
         Stopped: The budget is reached, the endpoint is down, or `stop` was set.

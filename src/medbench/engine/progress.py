@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from collections import Counter, deque
 
+from medbench.engine.budget import Price
 from medbench.engine.ledger import Result, Totals
 
 WINDOW_S = 30.0
+FREE = Price()
 
 
 class Progress:
     """Counters of one run; the display reads them, the engine writes them."""
 
-    def __init__(self, total: int, before: Totals | None = None) -> None:
+    def __init__(self, total: int, before: Totals | None = None, price: Price = FREE) -> None:
         self.total = total
+        self._price = price
         self.started = time.monotonic()
         self.done = before.responses if before else 0
         self.by_status: Counter[str] = Counter(before.by_status if before else {})
@@ -36,6 +39,11 @@ class Progress:
         self.requests += result.requests
         self.input_tokens += result.input_tokens
         self.output_tokens += result.output_tokens
+
+    @property
+    def cost(self) -> float | None:
+        """What the tokens cost so far; None where no price is known."""
+        return self._price.cost(self.input_tokens, self.output_tokens) if self._price != FREE else None
 
     def rate(self) -> float:
         """Responses per second over the last half minute."""

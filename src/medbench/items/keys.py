@@ -96,4 +96,3 @@ class _FileKeys:
             self._digest.update(encode(item.key) + b"\n")
             yield item.key
         report.raise_errors()
-

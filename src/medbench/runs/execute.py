@@ -196,7 +196,9 @@ def _execute(
     ledger = Ledger(run_dir / LEDGER_FILE)
     try:
         ledger.begin(pins.config_hash())
-        stopped, reason = asyncio.run(_ask(source, model, pins, settings, ledger, watch))
+        stopped, reason = asyncio.run(_ask(run_dir, source, model, pins, settings, ledger, watch))
+        if not (run_dir / RUN_FILE).exists():
+            raise WorkError(say("runs.folder_gone", path=run_dir))
         ledger.set_state("stopped" if stopped else "answered", reason)
         compact_responses(run_dir, source, pins, ledger)
         figures = score_run(run_dir, source, pins, ledger)
@@ -208,10 +210,16 @@ def _execute(
 
 
 async def _ask(
-    source: ItemSource, model: Model, pins: Pins, settings: Settings, ledger: Ledger, watch: Watch | None
+    run_dir: Path,
+    source: ItemSource,
+    model: Model,
+    pins: Pins,
+    settings: Settings,
+    ledger: Ledger,
+    watch: Watch | None,
 ) -> tuple[str, str]:
     before = ledger.totals(KIND)
-    progress = Progress(pins.n_calls, before)
+    progress = Progress(pins.n_calls, before, settings.price)
     if before.responses >= pins.n_calls:
         return "", ""
     budget = None
@@ -224,7 +232,9 @@ async def _ask(
     recorder = Recorder(ledger, KIND, lambda: meter.concurrency.limit)
     stop = asyncio.Event()
     _on_signals(stop)
-    watching = asyncio.create_task(_watch(progress, watch)) if watch else None
+    watching = [asyncio.create_task(_stop_without_folder(run_dir, stop))]
+    if watch:
+        watching.append(asyncio.create_task(_watch(progress, watch)))
     try:
         await model.open()
         ledger.set_state("running")
@@ -238,8 +248,8 @@ async def _ask(
         await model.close()
         if cache:
             cache.close()
-        if watching:
-            watching.cancel()
+        for task in watching:
+            task.cancel()
         if watch:
             watch(progress)
     return "", ""
@@ -266,6 +276,14 @@ async def _watch(progress: Progress, watch: Watch) -> None:
     while True:
         watch(progress)
         await asyncio.sleep(0.5)
+
+
+async def _stop_without_folder(run_dir: Path, stop: asyncio.Event) -> None:
+    """SQLite goes on writing into a file that was deleted: answers paid for would be lost without a word."""
+    while True:
+        await asyncio.sleep(1.0)
+        if not (run_dir / RUN_FILE).exists():
+            stop.set()
 
 
 def _on_signals(stop: asyncio.Event) -> None:

@@ -10,6 +10,8 @@ from medbench.engine.ledger import Ledger
 from medbench.runs.config import read_pins
 from medbench.runs.execute import LEDGER_FILE
 from medbench.runs.plan import KIND
+from medbench.store.files import is_held
+from medbench.text import say
 
 
 class RunStatus(msgspec.Struct, frozen=True):
@@ -61,6 +63,8 @@ def run_status(run_dir: Path) -> RunStatus:
         totals = ledger.totals(KIND)
     finally:
         ledger.close()
+    if state == "running" and not is_held(run_dir):
+        state, reason = "stopped", say("runs.process_gone")
     return RunStatus(
         run_dir=str(run_dir),
         state=state,

@@ -93,8 +93,11 @@ def _f1(hits: int, false: int, missed: int, *, read: bool) -> Marking:
 
 
 @lru_cache(maxsize=256)
-def _comparison(tolerance: float, unknown: tuple[str, ...]) -> tuple[Decimal, frozenset[str]]:
-    return Decimal(str(tolerance)), frozenset(map(plain_text, unknown))
+def _comparison(
+    tolerance: float, unknown: tuple[str, ...], absent: tuple[str, ...]
+) -> tuple[Decimal, tuple[frozenset[str], ...]]:
+    # Two lists that never match across: that the record does not say is not that the patient denies it.
+    return Decimal(str(tolerance)), (frozenset(map(plain_text, unknown)), frozenset(map(plain_text, absent)))
 
 
 @lru_cache(maxsize=4096)
@@ -108,13 +111,13 @@ def _field_accuracy(form: FieldsForm, extraction: Extraction, answer: Mapping[st
         return _WRONG
     expected = _folded(tuple(answer))
     required = _folded(form.fields) if form.fields else expected
-    tolerance, unknown = _comparison(form.tolerance, form.unknown)
+    tolerance, alike = _comparison(form.tolerance, form.unknown, form.absent)
     matches = extra = 0
     for name, value in extraction.value.items():
         key = fold_key(name)
         if key not in required:
             extra += 1
-        elif key in expected and same_value(value, answer[expected[key]], tolerance=tolerance, unknown=unknown):
+        elif key in expected and same_value(value, answer[expected[key]], tolerance=tolerance, alike=alike):
             matches += 1
     fields = len(required) + extra
     return Marking(matches / fields) if fields else Marking(None)

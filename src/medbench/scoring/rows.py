@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from medbench.catalog.model import BoxesForm, ChoiceForm, Part
+from medbench.catalog.model import BoxesForm, ChoiceForm
 from medbench.items.model import Key
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
@@ -64,12 +64,11 @@ def score_response(asked: Asked, response: Response, key: Key | None) -> ScoreRo
     extraction = _read(asked, response)
     if key is None or key.answer is None:
         return ScoreRow(asked, "no_key", None, extraction.reason, extraction, NO_MARKING)
-    if extraction.value is None:
-        nothing = Extraction(value=_nothing_given(part))
-        marking = mark(part.closed_metrics[0], part.answer, nothing, _answer(asked, key), asked.displayed_options)
-        wrong = msgspec.structs.replace(marking, value=0.0)
-        return ScoreRow(asked, "unparsed", 0.0, extraction.reason, extraction, wrong)
     marking = mark(part.closed_metrics[0], part.answer, extraction, _answer(asked, key), asked.displayed_options)
+    if extraction.value is None:
+        # Where the key holds no label, nothing could be missed: the unreadable answer itself is the false one.
+        marking = msgspec.structs.replace(marking, value=0.0, false_positives=int(not marking.false_negatives))
+        return ScoreRow(asked, "unparsed", 0.0, extraction.reason, extraction, marking)
     return ScoreRow(asked, "scored", marking.value, "", extraction, marking)
 
 
@@ -82,11 +81,6 @@ def _read(asked: Asked, response: Response) -> Extraction:
     if extraction.value is None and response.status == "truncated":
         return msgspec.structs.replace(extraction, reason="truncated")
     return extraction
-
-
-def _nothing_given(part: Part) -> frozenset[int] | frozenset[str] | dict[str, str]:
-    """The value that gives nothing: every gold label, field or character is then a false negative."""
-    return {} if part.answer.__struct_config__.tag == "fields" else frozenset[str]()
 
 
 def _answer(asked: Asked, key: Key) -> frozenset[int] | list[str] | dict[str, str]:

@@ -165,7 +165,7 @@ class PartTally:
             value = row.extraction.value
             if not isinstance(value, frozenset) or len(value) != 1:
                 continue
-            position = int(next(iter(value)))
+            (position,) = (int(one) for one in value)
             parsed += 1
             options = row.asked.question.options
             order = row.asked.form.order or tuple(range(len(options)))

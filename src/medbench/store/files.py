@@ -13,6 +13,9 @@ from filelock import FileLock, Timeout
 from medbench.errors import InputError, WorkError
 from medbench.text import say
 
+LOCK_FILE = ".lock"
+LOCK_PATIENCE_S = 0.5
+
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file so that a reader sees the old content or the new, never a part.
@@ -35,6 +38,17 @@ def write_atomically(path: Path, content: bytes) -> None:
         raise WorkError(say("store.unwritable", path=path, error=error.strerror or error)) from error
 
 
+def is_held(folder: Path) -> bool:
+    """Whether a process holds the folder now; asking takes the lock for a moment, for which `exclusive` waits."""
+    try:
+        with FileLock(folder / LOCK_FILE, timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False  # a folder that can't be written is held by nobody who would write there
+
+
 @contextmanager
 def exclusive(folder: Path) -> Iterator[None]:
     """Hold the folder for this process; the operating system lets go when the process ends, however it ends.
@@ -42,9 +56,9 @@ def exclusive(folder: Path) -> Iterator[None]:
     Raises:
         InputError: Another process holds it, or the folder can't be written.
     """
-    lock = FileLock(folder / ".lock")
+    lock = FileLock(folder / LOCK_FILE)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=LOCK_PATIENCE_S, poll_interval=0.02)
     except Timeout as error:
         raise InputError(say("store.in_use", path=folder)) from error
     except OSError as error:

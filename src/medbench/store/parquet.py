@@ -38,7 +38,7 @@ def write_rows(folder: Path, schema: Any, rows: Iterable[Sequence[object]], meta
     writer: Any = None
     try:
         shutil.rmtree(temporary, ignore_errors=True)
-        temporary.mkdir(parents=True)
+        temporary.mkdir()
         for batch in _batches(rows):
             if writer is None or written % ROWS_PER_FILE == 0:
                 if writer is not None:

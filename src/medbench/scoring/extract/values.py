@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from functools import lru_cache
 
@@ -171,7 +172,7 @@ def _unnumbered(text: str) -> str:
     return _NUMBERING.sub(drop, text)
 
 
-def same_value(given: str, expected: str, *, tolerance: Decimal, unknown: frozenset[str]) -> bool:
+def same_value(given: str, expected: str, *, tolerance: Decimal, alike: Sequence[frozenset[str]]) -> bool:
     """Whether two values of a field say the same.
 
     Two numbers are equal within the tolerance where their units are the same or one has none; units aren't converted.
@@ -182,7 +183,7 @@ def same_value(given: str, expected: str, *, tolerance: Decimal, unknown: frozen
         given: From the answer.
         expected: From the key.
         tolerance: Largest absolute difference of two equal numbers.
-        unknown: Values, through `plain_text`, that all mean "not stated".
+        alike: Sets of values, through `plain_text`, that mean the same: "not stated", "stated not to be there".
     """
     if given == expected:
         return True
@@ -201,4 +202,4 @@ def same_value(given: str, expected: str, *, tolerance: Decimal, unknown: frozen
         if left_figures and right_figures and left_figures[1] == right_figures[1]:
             units = {_SAME_UNIT.get(unit, unit) for unit in (left_figures[2], right_figures[2]) if unit}
             return len(units) <= 1
-    return plain_given in unknown and plain_expected in unknown
+    return any(plain_given in values and plain_expected in values for values in alike)
