@@ -13,10 +13,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+ENVIRONMENTS = REPOSITORY / "bench" / ".envs"
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
 from support.endpoint import Endpoint, running_endpoint  # noqa: E402 - the path above makes it importable
@@ -149,10 +151,25 @@ def require_all_asked(name: str, items: int, endpoint: Endpoint) -> dict[str, ob
     return {"max_in_flight": totals["max_in_flight"], "request_bytes_about": len(request)}
 
 
+@cache
+def medbench_program() -> Path:
+    """Install this checkout into an environment of its own, as a user and as every peer has it; return its command.
+
+    The development environment holds more (pandas among it, which pyarrow imports where it finds it).
+    """
+    home = ENVIRONMENTS / "medbench"
+    if not home.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+    pip = [str(home / "bin" / "pip"), "install", "--quiet", "--constraint", str(REPOSITORY / "constraints.txt")]
+    subprocess.run([*pip, f"{REPOSITORY}[report]"], check=True)
+    subprocess.run([*pip, "--force-reinstall", "--no-deps", str(REPOSITORY)], check=True)
+    return home / "bin" / "medbench"
+
+
 def medbench_command(items: Path, url: str, concurrency: int, out: Path) -> list[str]:
     """`medbench run` over all items, each asked once."""
     return [
-        str(Path(sys.executable).parent / "medbench"),
+        str(medbench_program()),
         *("run", "--items", str(items), "--orders", "first"),
         *("--model", "openai:bench", "--base-url", url),
         *("--concurrency", str(concurrency), "--out", str(out), "--json"),

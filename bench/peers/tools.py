@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from _common import LETTERS, REPOSITORY, read_items
+from _common import ENVIRONMENTS, LETTERS, REPOSITORY, read_items
 
-ENVIRONMENTS = REPOSITORY / "bench" / ".envs"
 
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 

@@ -186,13 +186,11 @@ def prepare_the_end() -> None:
 
 
 def _load() -> None:
-    for module in ("pyarrow.parquet", "scipy.special"):
+    for module in ("medbench.runs.results", "pyarrow.parquet", "scipy.special", "jinja2", "medbench.board.report"):
         import_module(module)
+    from medbench.board.report import warm_up
 
-    if util.find_spec("vl_convert"):
-        from medbench.board.report import warm_up
-
-        warm_up()
+    warm_up()
 
 
 def finish(run_dir: Path, outcome: Any, as_json: bool, price: Price = NO_PRICE) -> None:  # noqa: ANN401 - imported late

@@ -22,10 +22,12 @@ class JsonlReader:
         path: The file.
         catalog: The datasets there are.
         media: Where its media are.
+        checked: A survey has read the file before; JSON need not be parsed twice to find keys that stand twice.
     """
 
-    def __init__(self, path: Path, catalog: Catalog, media: MediaFiles) -> None:
+    def __init__(self, path: Path, catalog: Catalog, media: MediaFiles, *, checked: bool = False) -> None:
         self._path = path
+        self._checked = checked
         self._catalog = catalog
         self.media = media
 
@@ -35,7 +37,7 @@ class JsonlReader:
         Raises:
             InputError: The file can't be opened.
         """
-        rows = RowReader(self._catalog, self.media, report.add)
+        rows = RowReader(self._catalog, self.media, report.add, checked=self._checked)
         file = str(self._path)
         for number, line in read_lines(self._path):
             place = Place(file, number)

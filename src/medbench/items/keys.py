@@ -45,7 +45,7 @@ def open_keys(path: Path, *, catalog_folder: Path | None = None) -> KeySource:
         return _BankKeys(path / KEYS_FILE)
     catalog = catalog_with(catalog_folder)
     # Media are no part of a key, and hashing them again would cost more than everything else.
-    return _FileKeys(JsonlReader(path, catalog, NoMedia()) if kind == "jsonl" else open_reader(path, kind, catalog))
+    return _FileKeys(JsonlReader(path, catalog, NoMedia(), checked=True) if kind == "jsonl" else open_reader(path, kind, catalog))
 
 
 class _BankKeys:

@@ -110,9 +110,13 @@ class RowReader:
         catalog: The datasets there are.
         media: Where the media are.
         warn: Called with warnings; a row with warnings alone is used.
+        checked: The rows were read before, so that their JSON is known to be strict.
     """
 
-    def __init__(self, catalog: Catalog, media: MediaFiles, warn: Callable[[Problem], None]) -> None:
+    def __init__(
+        self, catalog: Catalog, media: MediaFiles, warn: Callable[[Problem], None], *, checked: bool = False
+    ) -> None:
+        self._checked = checked
         self._catalog = catalog
         self._media = media
         self._warn = warn
@@ -128,7 +132,8 @@ class RowReader:
         """
         try:
             row = self._decode(line)
-            strict_json(line.decode())
+            if not self._checked:
+                strict_json(line.decode())
         except (msgspec.MsgspecError, ValueError, RecursionError):
             raise self._diagnose(line, place) from None
         return self.read(row, place)

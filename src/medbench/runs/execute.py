@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,14 +27,15 @@ from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.ask import AskHandler
 from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pins, write_pins
 from medbench.runs.plan import KIND, asked, call_key, selected, variants
-from medbench.runs.results import compact_responses, score_run
 from medbench.scoring.asked import Asked
-from medbench.scoring.score import Figures
 from medbench.store.files import exclusive
 from medbench.text import say
 
+if TYPE_CHECKING:
+    from medbench.scoring.score import Figures
+
 LEDGER_FILE = "ledger.sqlite"
-PLAN_SLICE = 1024
+PLAN_SLICE = 128
 
 Watch = Callable[[Progress], None]
 
@@ -150,6 +152,8 @@ def resume_run(run_dir: Path, settings: Settings, *, items: Path | None = None, 
 
 def rescore(run_dir: Path) -> Figures:
     """Score a run again from its ledger, with the scorer and the keys as they are now."""
+    from medbench.runs.results import score_run
+
     pins = read_pins(run_dir)
     with exclusive(run_dir):
         ledger = Ledger(run_dir / LEDGER_FILE)
@@ -200,6 +204,8 @@ def _execute(
         if not (run_dir / RUN_FILE).exists():
             raise WorkError(say("runs.folder_gone", path=run_dir))
         ledger.set_state("stopped" if stopped else "answered", reason)
+        from medbench.runs.results import compact_responses, score_run  # late: asking need not wait for the scorer
+
         compact_responses(run_dir, source, pins, ledger)
         figures = score_run(run_dir, source, pins, ledger)
         if not stopped:
