@@ -22,8 +22,10 @@ def items(tmp_path_factory):
     """30 items in a circular dataset, 30 in one that is not, 10 of another track."""
     folder = tmp_path_factory.mktemp("items")
     lines = write_items(folder / "a.jsonl", 30).read_text()
-    lines += write_items(folder / "b.jsonl", 30, dataset="MedHC", answer=False).read_text()
-    lines += write_items(folder / "c.jsonl", 10, dataset="MedCOT", answer=False).read_text()
+    for dataset, count in (("MedHC", 30), ("MedCOT", 10)):
+        for number in range(count):
+            item = {"id": f"q{number}", "dataset": dataset, "question": f"Open {dataset} question {number}?"}
+            lines += json.dumps(item) + "\n"
     path = folder / "items.jsonl"
     path.write_text(lines)
     return path

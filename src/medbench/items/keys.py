@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Protocol
@@ -42,21 +42,29 @@ def open_keys(path: Path, *, catalog_folder: Path | None = None) -> KeySource:
     """
     kind = source_kind(path)
     if kind == "bank":
-        return _BankKeys(path / KEYS_FILE)
+        salt, keys = _bank_keys(path / KEYS_FILE)
+        return _Keys(keys, hashlib.blake2b(key=salt, digest_size=32), lambda key: key.salted_hash(salt).encode())
     catalog = catalog_with(catalog_folder)
     # Media are no part of a key, and hashing them again would cost more than everything else.
-    return _FileKeys(JsonlReader(path, catalog, NoMedia(), checked=True) if kind == "jsonl" else open_reader(path, kind, catalog))
+    reader = (
+        JsonlReader(path, catalog, NoMedia(), checked=True) if kind == "jsonl" else open_reader(path, kind, catalog)
+    )
+    return _Keys(_file_keys(reader), hashlib.sha256(), msgspec.json.Encoder(order="deterministic").encode)
 
 
-class _BankKeys:
-    def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise InputError(problem("no_keys", file=path))
-        self._path = path
-        with database_errors(path), closing(connect_existing(path)) as connection:
-            (self._salt,) = connection.execute("SELECT value FROM salt").fetchone()
-        self._digest = hashlib.blake2b(key=self._salt, digest_size=32)
-        self._keys = self._read()
+class _Digest(Protocol):
+    def update(self, data: bytes, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
+
+
+class _Keys:
+    """Keys read once, hashed as they pass."""
+
+    def __init__(self, keys: Iterator[Key], digest: _Digest, line: Callable[[Key], bytes]) -> None:
+        self._digest = digest
+        self._line = line
+        self._keys = self._read(keys)
 
     def keys(self) -> Iterator[Key]:
         return self._keys
@@ -66,33 +74,30 @@ class _BankKeys:
             pass
         return self._digest.hexdigest()
 
-    def _read(self) -> Iterator[Key]:
+    def _read(self, keys: Iterator[Key]) -> Iterator[Key]:
+        for key in keys:
+            self._digest.update(self._line(key) + b"\n")
+            yield key
+
+
+def _bank_keys(path: Path) -> tuple[bytes, Iterator[Key]]:
+    """The salt of a bank and its keys."""
+    if not path.is_file():
+        raise InputError(problem("no_keys", file=path))
+    with database_errors(path), closing(connect_existing(path)) as connection:
+        (salt,) = connection.execute("SELECT value FROM salt").fetchone()
+
+    def keys() -> Iterator[Key]:
         decode = msgspec.json.Decoder(Key).decode
-        with database_errors(self._path), closing(connect_existing(self._path)) as connection:
+        with database_errors(path), closing(connect_existing(path)) as connection:
             for (json,) in connection.execute("SELECT json FROM key ORDER BY ordinal"):
-                key = decode(json)
-                self._digest.update(key.salted_hash(self._salt).encode() + b"\n")
-                yield key
+                yield decode(json)
+
+    return salt, keys()
 
 
-class _FileKeys:
-    def __init__(self, reader: ItemReader) -> None:
-        self._reader = reader
-        self._digest = hashlib.sha256()
-        self._keys = self._read()
-
-    def keys(self) -> Iterator[Key]:
-        return self._keys
-
-    def fingerprint(self) -> str:
-        for _ in self._keys:
-            pass
-        return self._digest.hexdigest()
-
-    def _read(self) -> Iterator[Key]:
-        encode = msgspec.json.Encoder(order="deterministic").encode
-        report = Report()
-        for item in self._reader.items(report):
-            self._digest.update(encode(item.key) + b"\n")
-            yield item.key
-        report.raise_errors()
+def _file_keys(reader: ItemReader) -> Iterator[Key]:
+    report = Report()
+    for item in reader.items(report):
+        yield item.key
+    report.raise_errors()
