@@ -173,7 +173,7 @@ def test_a_fixed_letter_or_the_longest_option_is_a_poor_guess() -> None:
     for places in (SINGLE, *({place} for place in SINGLE)):
         items = items_in(*places)
         letters = Counter(item.answer[0] for item in items if isinstance(item.answer, list))
-        assert set(letters) == set("ABCDE")
+        assert set("ABCD") <= set(letters) <= set("ABCDE")
         assert max(letters.values()) <= 0.4 * len(items)
     single = items_in(*SINGLE)
     longest = 0

@@ -52,7 +52,7 @@ def cli_reference() -> str:
         rows = [record for parameter in command.params if (record := parameter.get_help_record(context))]
         rows = [(names, text) for names, text in rows if not HELP_OPTIONS & set(names.split(", "))]
         if rows:
-            table = "\n".join(f"| {cell(f'`{names}`')} | {cell(text)} |" for names, text in rows)
+            table = "\n".join(f"| `{plain(names)}` | {cell(text)} |" for names, text in rows)
             blocks.append(f"| Option or argument | Meaning |\n|---|---|\n{table}")
     return "\n\n".join(blocks)
 
@@ -89,6 +89,11 @@ def per_part(parts: tuple[Part, ...], say: Any) -> str:
     """One text where all parts agree, else one for each part."""
     texts = [say(part) for part in parts]
     return texts[0] if len(set(texts)) == 1 else "; ".join(f"{p.name}: {t}" for p, t in zip(parts, texts, strict=True))
+
+
+def plain(names: str) -> str:
+    """An option and its value in words; a `|` in code would end the cell on one site and show its escape on another."""
+    return cell(names.replace("|", " or ").replace("list[str]", "str").replace(" range>", ">"))
 
 
 def cell(text: str) -> str:

@@ -7,6 +7,7 @@ import zipfile
 
 import pyarrow.parquet as pq
 import pytest
+
 from support.command import medbench_json
 from support.endpoint import running_endpoint
 

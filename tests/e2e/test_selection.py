@@ -7,6 +7,7 @@ from collections import Counter
 
 import pyarrow.parquet as pq
 import pytest
+
 from support.command import medbench, medbench_json, write_items
 from support.endpoint import running_endpoint
 

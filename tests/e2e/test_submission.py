@@ -4,6 +4,7 @@ import json
 import zipfile
 
 import pytest
+
 from support.command import medbench, medbench_json, write_items
 from support.endpoint import running_endpoint
 

@@ -16,7 +16,8 @@ ROWS = {
     # Two items in five orders, the last two rows of each identical; and two items asked once.
     "MedExam.jsonl": [
         {
-            "question": f"Question {item}?\n" + "\n".join(f"{letter}. {text}" for letter, text in zip("ABC", order)),
+            "question": f"Question {item}?\n"
+            + "\n".join(f"{letter}. {text}" for letter, text in zip("ABC", order, strict=True)),
             "answer": "",
             "other": {"id": item, "source": "S"},
         }
@@ -212,7 +213,8 @@ def test_a_package_does_not_answer_other_items(tmp_path):
     source = open_source(items)
     model = AnswersModel(write(tmp_path / "package", filled()))
     calls = [(call.question, call.variant, call.form.row) for call in asked(source, Selection())]
-    assert [message for *_, message in problems(model, calls)][0].startswith("An official package answers the rows")
+    ((_, _, message),) = problems(model, calls)
+    assert message.startswith("An official package answers the rows")
 
 
 def test_an_answer_file_is_found_by_item_and_variant(tmp_path):

@@ -26,14 +26,13 @@ def demo(
     from importlib.resources import as_file, files
 
     from medbench.cli.run import finish, prepare_the_end
-    from medbench.engine.limits import Limits
     from medbench.items.source import open_source
     from medbench.models.local import LocalModel
     from medbench.runs.config import RUN_FILE, Selection
     from medbench.runs.execute import Settings, resume_run, start_run
 
     prepare_the_end()
-    settings = Settings(limits=Limits(concurrency=4))
+    settings = Settings()
     with as_file(files("medbench.demo").joinpath("items.jsonl")) as items, show_progress() as watch:
         if (out / RUN_FILE).exists():
             outcome = resume_run(out, settings, items=items, watch=watch)

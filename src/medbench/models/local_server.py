@@ -6,7 +6,7 @@ import json
 import os
 import sys
 
-CONTEXT_TOKENS_PER_SLOT = 4096
+CONTEXT_TOKENS_PER_SLOT = 2048
 
 
 def main(weights: str, slots: int) -> None:
@@ -22,6 +22,7 @@ def main(weights: str, slots: int) -> None:
     parameters.n_ctx = CONTEXT_TOKENS_PER_SLOT * slots
     parameters.cpuparams.n_threads = threads
     parameters.cpuparams_batch.n_threads = threads
+    parameters.cache_ram_mib = 0  # answered prompts do not come back
     parameters.verbosity = 0
     parameters.ui = False
     server = xllamacpp.Server(parameters)

@@ -178,6 +178,10 @@ class Model(Protocol):
     def identity(self) -> Identity:
         """What is pinned about it."""
 
+    @property
+    def most_in_flight(self) -> int | None:
+        """Most calls that it can answer at a time, where that is known."""
+
     def check(self, plan: Iterable[tuple[Question, int, int]]) -> None:
         """Say before the start what can't be answered.
 

@@ -160,6 +160,11 @@ class OpenAIModel:
         """What is pinned about the model."""
         return self._identity
 
+    @property
+    def most_in_flight(self) -> int | None:
+        """The endpoint's own limit is not known; it is found by trying."""
+        return None
+
     def check(self, plan: Iterable[tuple[Question, int, int]]) -> None:
         """Nothing is known before the model is asked."""
 

@@ -233,7 +233,11 @@ async def _ask(
         budget = Budget(tokens=settings.budget_tokens, cost=settings.budget_cost, price=settings.price)
         budget.book(before.input_tokens, before.output_tokens)
     cache = ResponseCache(settings.cache, model.identity) if settings.cache else None
-    meter = Meter(settings.limits, progress, budget=budget, cache=cache)
+    limits = settings.limits
+    if model.most_in_flight is not None:
+        wanted = limits.concurrency or model.most_in_flight
+        limits = msgspec.structs.replace(limits, concurrency=min(wanted, model.most_in_flight))
+    meter = Meter(limits, progress, budget=budget, cache=cache)
     handler = AskHandler(model, meter)
     recorder = Recorder(ledger, KIND, lambda: meter.concurrency.limit)
     stop = asyncio.Event()
