@@ -15,7 +15,6 @@ from pathlib import Path
 
 from _common import ENVIRONMENTS, LETTERS, REPOSITORY, read_items
 
-
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 

@@ -153,7 +153,8 @@ def run_dir(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from medbench.items.source import open_source
     from medbench.models.answers import AnswersModel
     from medbench.runs.config import Selection
-    from medbench.runs.execute import Settings, start_run
+    from medbench.runs.execute import start_run
+    from medbench.runs.settings import Settings
 
     folder = tmp_path_factory.mktemp("docs")
     items, answers = folder / "items.jsonl", folder / "answers.jsonl"

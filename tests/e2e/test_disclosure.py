@@ -143,7 +143,7 @@ def test_hidden_scores_tell_nothing_about_single_items(hidden):
     assert {row["status"] for row in scores} == {"scored", "unparsed", "awaiting_judge"}
     for row in scores:
         assert row["value"] is None
-        assert not row["true_positives"] and not row["false_positives"] and not row["false_negatives"]
+        assert row["true_positives"] == row["false_positives"] == row["false_negatives"] == 0
 
 
 def test_small_cells_are_withheld_and_large_ones_shown(hidden):

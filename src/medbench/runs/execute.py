@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from medbench.engine.budget import Budget, Price
+from medbench.engine.budget import Budget
 from medbench.engine.cache import ResponseCache
 from medbench.engine.ledger import Ledger, Recorder
-from medbench.engine.limits import Limits
 from medbench.engine.local import SMOKE_ITEMS, Stopped, dispatch, smoke
 from medbench.engine.meter import Meter
 from medbench.engine.progress import Progress
@@ -27,6 +26,7 @@ from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.ask import AskHandler
 from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pins, write_pins
 from medbench.runs.plan import KIND, asked, call_key, selected, variants
+from medbench.runs.settings import NO_CHANGES, Settings, read_settings, write_settings
 from medbench.scoring.asked import Asked
 from medbench.store.files import exclusive
 from medbench.text import say
@@ -38,26 +38,6 @@ LEDGER_FILE = "ledger.sqlite"
 PLAN_SLICE = 128
 
 Watch = Callable[[Progress], None]
-
-
-class Settings(msgspec.Struct, frozen=True):
-    """How a session of a run works; nothing here changes what is asked.
-
-    Attributes:
-        limits: Concurrency and rates.
-        budget_tokens: Most tokens of the whole run.
-        budget_cost: Most money of the whole run.
-        price: Per million tokens.
-        cache: File of the response cache; None: no cache.
-        timeout_s: Whole time of one send.
-    """
-
-    limits: Limits = Limits()
-    budget_tokens: int | None = None
-    budget_cost: float | None = None
-    price: Price = Price()
-    cache: Path | None = None
-    timeout_s: float = 600.0
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -118,16 +98,23 @@ def start_run(
     _make_folder(run_dir)
     with exclusive(run_dir):
         _refuse_existing(run_dir)
+        write_settings(run_dir, settings)
         write_pins(run_dir, pins)
         return _execute(run_dir, source, model, pins, settings, watch, started)
 
 
-def resume_run(run_dir: Path, settings: Settings, *, items: Path | None = None, watch: Watch | None = None) -> Outcome:
+def resume_run(
+    run_dir: Path,
+    changes: Mapping[str, object] = NO_CHANGES,
+    *,
+    items: Path | None = None,
+    watch: Watch | None = None,
+) -> Outcome:
     """Go on with a run: ask what has no response, then compact and score everything.
 
     Args:
         run_dir: The run.
-        settings: Of this session.
+        changes: Settings that differ from those of the session before, by name.
         items: Where the items are now, if they were moved.
         watch: Sees the progress.
 
@@ -135,7 +122,7 @@ def resume_run(run_dir: Path, settings: Settings, *, items: Path | None = None, 
         InputError: The items, the catalog or the model are not those that the run began with.
     """
     started = time.perf_counter()
-    pins = read_pins(run_dir)
+    pins, settings = read_pins(run_dir), read_settings(run_dir, changes)
     if items is not None:
         pins = msgspec.structs.replace(pins, items=str(items.resolve()))
     with exclusive(run_dir):
@@ -147,6 +134,8 @@ def resume_run(run_dir: Path, settings: Settings, *, items: Path | None = None, 
             )
         if items is not None:
             write_pins(run_dir, pins)
+        if changes:
+            write_settings(run_dir, settings)
         return _execute(run_dir, source, model, pins, settings, watch, started)
 
 
@@ -169,6 +158,8 @@ def open_pinned(pins: Pins) -> ItemSource:
     Raises:
         InputError: They or the catalog changed since the run began.
     """
+    if not Path(pins.items).exists():
+        raise InputError(Problem(message=say("runs.items_gone"), file=pins.items))
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
     source = open_source(Path(pins.items), catalog_folder=folder)
     if source.fingerprint != pins.items_fingerprint:
@@ -232,7 +223,7 @@ async def _ask(
     if settings.budget_tokens is not None or settings.budget_cost is not None:
         budget = Budget(tokens=settings.budget_tokens, cost=settings.budget_cost, price=settings.price)
         budget.book(before.input_tokens, before.output_tokens)
-    cache = ResponseCache(settings.cache, model.identity) if settings.cache else None
+    cache = ResponseCache(Path(settings.cache), model.identity) if settings.cache else None
     limits = settings.limits
     if model.most_in_flight is not None:
         wanted = limits.concurrency or model.most_in_flight
