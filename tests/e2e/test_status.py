@@ -96,3 +96,18 @@ def test_scoring_again_gives_the_same_and_follows_mended_keys(tmp_path):
         assert endpoint.totals()["requests"] == asked
     mended = json.loads((tmp_path / "run" / "figures.json").read_text())
     assert mended["keys_fingerprint"] != figures["keys_fingerprint"]
+
+
+def test_a_ledger_that_is_just_being_made_is_no_error(tmp_path):
+    items = write_items(tmp_path / "items.jsonl", 10)
+    with running_endpoint(text="A") as endpoint:
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", endpoint.url, "--out", tmp_path / "run"),
+        )
+    ledger = tmp_path / "run" / "ledger.sqlite"
+    ledger.unlink()
+    for content in (None, b""):
+        if content is not None:
+            ledger.write_bytes(content)
+        found = medbench_json("status", tmp_path / "run")
+        assert (found["state"], found["responses"], found["rows"]) == ("planned", 0, 50)

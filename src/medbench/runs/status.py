@@ -11,6 +11,7 @@ from medbench.runs.config import read_pins
 from medbench.runs.execute import LEDGER_FILE
 from medbench.runs.plan import KIND
 from medbench.store.files import is_held
+from medbench.store.sqlite import is_made
 from medbench.text import say
 
 
@@ -55,7 +56,7 @@ def run_status(run_dir: Path) -> RunStatus:
     """
     pins = read_pins(run_dir)
     ledger_path = run_dir / LEDGER_FILE
-    if not ledger_path.exists():
+    if not is_made(ledger_path):
         return RunStatus(str(run_dir), "planned", "", pins.model.spec, pins.n_items, pins.n_calls, 0, 0, {}, {}, 0, 0)
     ledger = Ledger(ledger_path, read_only=True)
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from medbench.errors import WorkError
@@ -44,6 +44,19 @@ def open_database(path: Path, *, migrations: Sequence[str] = (), read_only: bool
             for number, script in enumerate(migrations[version:], start=version + 1):
                 connection.executescript(f"BEGIN IMMEDIATE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
     return connection
+
+
+def is_made(path: Path) -> bool:
+    """Whether a database is there with its tables; one that its writer is just making has none yet.
+
+    Raises:
+        WorkError: The file is locked by another process or not a database.
+    """
+    if not path.exists():
+        return False
+    connection = open_database(path, read_only=True)
+    with closing(connection), database_errors(path):
+        return bool(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextmanager
