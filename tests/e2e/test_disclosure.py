@@ -166,7 +166,6 @@ def test_hidden_runs_are_not_compared(hidden):
     assert "hidden" in refused.stderr
 
 
-@pytest.mark.xfail(strict=True, reason="cells are withheld by the items asked, not by those that have an outcome")
 def test_a_run_that_stopped_early_shows_no_small_cell(tmp_path):
     """Stopping after each answer would tell them one by one."""
     items = write_items(tmp_path / "items.jsonl", 30)
@@ -183,9 +182,6 @@ def test_a_run_that_stopped_early_shows_no_small_cell(tmp_path):
     assert figures["datasets"][0]["parts"][0]["estimate"] is None
 
 
-@pytest.mark.xfail(
-    strict=True, reason="keys_fingerprint of a bare file is an unsalted hash also under hidden disclosure"
-)
 def test_keys_are_not_guessed_from_their_fingerprint(tmp_path):
     """Letters are few: whoever has the questions and an unsalted hash over the keys tries them all."""
     items = write_items(tmp_path / "items.jsonl", 4)

@@ -93,9 +93,6 @@ def test_the_server_goes_with_a_client_that_is_killed(items, tmp_path):
     assert wait_for(lambda: not servers(run_dir), 20)
 
 
-@pytest.mark.xfail(
-    strict=False, reason="local_server: a broken pipe ends in Python's exit, which waits for the server for ever"
-)
 def test_the_server_goes_when_its_client_is_gone_before_it_listens(tmp_path):
     """Killed while the weights load: nobody reads the address, standard input is closed."""
     reading, writing = os.pipe()

@@ -89,3 +89,11 @@ def test_no_more_results_wait_than_the_width_allows(tmp_path):
         assert seq + 1 - ledger.totals("ask").responses < 4
     recorder.flush()
     assert ledger.totals("ask").responses == 11
+
+
+def test_a_ledger_keeps_to_its_configuration(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.begin("one")
+    ledger.begin("one")
+    with pytest.raises(WorkError, match=r"run\.json was changed"):
+        ledger.begin("two")

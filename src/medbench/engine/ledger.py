@@ -9,7 +9,9 @@ from typing import Literal
 
 import msgspec
 
+from medbench.errors import WorkError
 from medbench.store.sqlite import database_errors, open_database, transaction
+from medbench.text import say
 
 RunState = Literal["planned", "running", "stopped", "answered", "scored"]
 FLUSH_ROWS = 200
@@ -89,12 +91,19 @@ class Ledger:
         self._connection.close()
 
     def begin(self, config_hash: str) -> None:
-        """Note which configuration this ledger belongs to, once."""
+        """Note which configuration this ledger belongs to, once.
+
+        Raises:
+            WorkError: It belongs to another one: `run.json` was changed.
+        """
         with database_errors(self.path), transaction(self._connection) as _:
             self._connection.execute(
                 "INSERT OR IGNORE INTO run (id, state, config_hash, updated_us) VALUES (1, 'planned', ?, ?)",
                 (config_hash, _now_us()),
             )
+            (known,) = self._connection.execute("SELECT config_hash FROM run").fetchone()
+        if known != config_hash:
+            raise WorkError(say("engine.other_configuration", path=self.path))
 
     def set_state(self, state: RunState, reason: str = "") -> None:
         """Flip the state of the run."""

@@ -24,6 +24,10 @@ from medbench.store.sqlite import database_errors
 class KeySource(Protocol):
     """Keys in the order of the questions of the same source."""
 
+    @property
+    def salted(self) -> bool:
+        """Whether the fingerprint is salted: a bank's is, a bare file's is not."""
+
     def keys(self) -> Iterator[Key]:
         """One key for every question, those without gold included; can be read once."""
 
@@ -43,13 +47,14 @@ def open_keys(path: Path, *, catalog_folder: Path | None = None) -> KeySource:
     kind = source_kind(path)
     if kind == "bank":
         salt, keys = _bank_keys(path / KEYS_FILE)
-        return _Keys(keys, hashlib.blake2b(key=salt, digest_size=32), lambda key: key.salted_hash(salt).encode())
+        digest = hashlib.blake2b(key=salt, digest_size=32)
+        return _Keys(keys, digest, lambda key: key.salted_hash(salt).encode(), salted=True)
     catalog = catalog_with(catalog_folder)
     # Media are no part of a key, and hashing them again would cost more than everything else.
     reader = (
         JsonlReader(path, catalog, NoMedia(), checked=True) if kind == "jsonl" else open_reader(path, kind, catalog)
     )
-    return _Keys(_file_keys(reader), hashlib.sha256(), msgspec.json.Encoder(order="deterministic").encode)
+    return _Keys(_file_keys(reader), hashlib.sha256(), msgspec.json.Encoder(order="deterministic").encode, salted=False)
 
 
 class _Digest(Protocol):
@@ -61,7 +66,8 @@ class _Digest(Protocol):
 class _Keys:
     """Keys read once, hashed as they pass."""
 
-    def __init__(self, keys: Iterator[Key], digest: _Digest, line: Callable[[Key], bytes]) -> None:
+    def __init__(self, keys: Iterator[Key], digest: _Digest, line: Callable[[Key], bytes], *, salted: bool) -> None:
+        self.salted = salted
         self._digest = digest
         self._line = line
         self._keys = self._read(keys)

@@ -18,7 +18,7 @@ from medbench.models.model import Context, Identity, Response
 from medbench.models.openai import OpenAIModel
 from medbench.text import say
 
-DEFAULTS: Mapping[str, object] = {"temperature": 0, "max_tokens": 128, "max_tokens_with_options": 32, "seed": 0}
+DEFAULTS: Mapping[str, object] = {"temperature": 0, "max_tokens": 96, "max_tokens_with_options": 24, "seed": 0}
 """A small model that is asked for a letter and does not give it at once copies the options until it is cut."""
 
 START_TIMEOUT_S = 60.0

@@ -26,11 +26,13 @@ def main(weights: str, slots: int) -> None:
     parameters.verbosity = 0
     parameters.ui = False
     server = xllamacpp.Server(parameters)
-    sys.stdout.write(json.dumps({"url": server.listening_address}) + "\n")
-    sys.stdout.flush()
-    # The parent holds the other end: when it ends, however it ends, so do we.
-    sys.stdin.buffer.read()
-    os._exit(0)
+    try:
+        sys.stdout.write(json.dumps({"url": server.listening_address}) + "\n")
+        sys.stdout.flush()
+        # The parent holds the other end: when it ends, however it ends, so do we.
+        sys.stdin.buffer.read()
+    finally:
+        os._exit(0)  # an ordinary exit would wait for the server's threads, which never end
 
 
 if __name__ == "__main__":

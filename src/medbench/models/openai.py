@@ -264,7 +264,7 @@ class OpenAIModel:
             reply = _decode_reply(body)
         except msgspec.ValidationError as error:
             raise CallError("retryable", "wrong_shape", self._detail(str(error))) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise CallError("retryable", "invalid_json", self._detail(str(error))) from error
         if not reply.choices:
             raise CallError("retryable", "empty_choices")
@@ -296,7 +296,7 @@ class OpenAIModel:
         try:
             error = _decode_error(body).error
             code, detail = str(error.code or error.type or ""), error.message or ""
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass  # the body is then shown as it is
         if status == 400 and "content_filter" in code:
             return Completion(status="blocked", text="")

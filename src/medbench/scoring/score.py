@@ -35,7 +35,7 @@ class Figures(msgspec.Struct, frozen=True):
         items: Items asked.
         scored: Responses that have a score (scored or unparsed).
         totals: Sums over the responses.
-        keys_fingerprint: Salted hash over the keys used.
+        keys_fingerprint: Hash over the keys; empty under hidden disclosure where they have no salt.
         illustrative: Items marked as illustrative: made to try the bench out, not to judge a model.
     """
 
@@ -104,7 +104,7 @@ class Scorer:
         by_dataset: dict[str, list[PartFigures]] = {}
         for (dataset, _), tally in self._tallies.items():
             figures = tally.figures()
-            if self._hidden and figures.items < SMALLEST_CELL:
+            if self._hidden and figures.estimate is not None and figures.estimate.n < SMALLEST_CELL:
                 figures = msgspec.structs.replace(figures, estimate=None, circular=None, chance=None, at_chance=None)
             by_dataset.setdefault(dataset, []).append(figures)
         parts = [part for several in by_dataset.values() for part in several]
@@ -116,7 +116,8 @@ class Scorer:
             counted=sum(part.counted for part in parts),
             scored=sum(part.by_status.get(status, 0) for part in parts for status in ("scored", "unparsed")),
             totals=self._totals,
-            keys_fingerprint=self._keys.fingerprint(),
+            # A hash without a salt would let the few possible keys of a few items be tried one by one.
+            keys_fingerprint="" if self._hidden and not self._keys.salted else self._keys.fingerprint(),
             illustrative=self._illustrative,
         )
 
