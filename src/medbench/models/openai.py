@@ -178,6 +178,7 @@ class OpenAIModel:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
             headers=headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=min(30.0, self._timeout_s)),
             trust_env=not self._loopback,
             skip_auto_headers=("User-Agent",),
