@@ -38,7 +38,8 @@ class Effect(msgspec.Struct, frozen=True):
         low: Lower limit of the 95 % interval; None where it is undefined (fewer than two clusters).
         high: Upper limit.
         p: Two-sided; None where it is undefined.
-        mde: Smallest true difference that a test at .05 finds with power .8; None where no error is known.
+        mde: Smallest true difference that a test at .05 finds with power .8; None where no error is known, or where it
+            would be larger than the scale.
         n: Items paired.
         clusters: Item families among them.
     """
@@ -269,6 +270,8 @@ def _numbers(difference: Difference) -> dict[str, Any]:
     estimate, degrees = difference.estimate, difference.degrees
     error = estimate.standard_error
     mde = minimum_detectable_effect(error, LEVEL, POWER, degrees) if error and degrees else None
+    if mde is not None and mde > 1.0:
+        mde = None  # more than the whole scale: these items can show no difference at all
     return {
         "difference": 100 * estimate.value,
         # t does not know that scores are bounded.
