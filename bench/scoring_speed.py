@@ -1,6 +1,6 @@
 """How many closed-set responses are read and marked a second on one core.
 
-    python bench/scoring_speed.py [--json]
+    python bench/scoring_speed.py [--json FILE]
 
 The responses are synthetic: made here from a seed, after the forms that the official questions ask for (one letter,
 several letters, one label, a set of labels, JSON fields, JSON corrections; one in twenty gives no verdict), in Chinese
@@ -15,7 +15,9 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
+from _common import report, write_json
 from medbench.catalog.model import AnswerForm, ChoiceForm, FieldsForm, LabelForm, Metric
 from medbench.scoring.extract import extract
 from medbench.scoring.metrics import mark
@@ -165,7 +167,7 @@ def measure(cases: list[Case]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", type=Path, help="write the result here")
     parser.add_argument("--count", type=int, default=100_000, help="short responses; a tenth as many long ones")
     arguments = parser.parse_args()
     rows: list[Mapping[str, object]] = []
@@ -178,8 +180,7 @@ def main() -> None:
         speed = {"per_second": round(count / seconds), "required_per_second": wanted, "read": round(read, 4)}
         rows.append(row | speed)
     if arguments.json:
-        print(json.dumps(rows, indent=2))
-        return
+        write_json(arguments.json, report("bench/scoring_speed.py", {"count": arguments.count}, {"rows": rows}))
     print("Synthetic responses, one core")
     print(f"{'characters':>10} {'mean':>7} {'responses':>10} {'per second':>11} {'required':>9} {'read':>7}")
     for row in rows:
