@@ -90,17 +90,7 @@ def run(
     from medbench.runs.settings import Settings
 
     settings = msgspec.convert(
-        _given(
-            concurrency,
-            requests_per_minute=rpm,
-            tokens_per_minute=tpm,
-            budget_tokens=budget_tokens,
-            budget_cost=budget_cost,
-            price_input=price_input,
-            price_output=price_output,
-            cache=str(cache.resolve()) if cache else None,
-            timeout_s=timeout,
-        ),
+        _given(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout),
         Settings,
     )
     if limit is not None and sample is not None:
@@ -151,17 +141,7 @@ def resume(
     """
     from medbench.runs.execute import resume_run
 
-    changes = _given(
-        concurrency,
-        requests_per_minute=rpm,
-        tokens_per_minute=tpm,
-        budget_tokens=budget_tokens,
-        budget_cost=budget_cost,
-        price_input=price_input,
-        price_output=price_output,
-        cache=str(cache.resolve()) if cache else None,
-        timeout_s=timeout,
-    )
+    changes = _given(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout)
     prepare_the_end()
     with show_progress() as watch:
         outcome = resume_run(run_dir, changes, items=items, watch=watch)
@@ -284,9 +264,29 @@ def _status(run_dir: Path, summary: Summary | None = None) -> RunStatus:
     )
 
 
-def _given(concurrency: str | None, **others: object) -> dict[str, object]:
-    """The settings that were given, by name."""
-    given = {name: value for name, value in others.items() if value is not None}
+def _given(
+    concurrency: str | None,
+    rpm: int | None,
+    tpm: int | None,
+    budget_tokens: int | None,
+    budget_cost: float | None,
+    price_input: float | None,
+    price_output: float | None,
+    cache: Path | None,
+    timeout: float | None,
+) -> dict[str, object]:
+    """The settings that were given on the command line, by the names that `Settings` has for them."""
+    others = {
+        "requests_per_minute": rpm,
+        "tokens_per_minute": tpm,
+        "budget_tokens": budget_tokens,
+        "budget_cost": budget_cost,
+        "price_input": price_input,
+        "price_output": price_output,
+        "cache": str(cache.resolve()) if cache else None,
+        "timeout_s": timeout,
+    }
+    given: dict[str, object] = {name: value for name, value in others.items() if value is not None}
     if concurrency == "auto":
         given["concurrency"] = None
     elif concurrency is not None:
