@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from medbench.board.summary import Summary
 from medbench.errors import InputError
-from medbench.stats import Estimate, combine_mover, paired_difference
+from medbench.stats import Estimate, combine_mover, paired_difference, t_quantile
 from medbench.store.parquet import read_batches
 from medbench.text import say
 
@@ -174,8 +174,6 @@ def micro_f1_difference(
     Returns:
         F1 of A, F1 of B and the difference; None where a figure does not exist, with or without some cluster.
     """
-    from scipy.special import stdtrit
-
     _, members = np.unique(clusters, return_inverse=True)
     above = [np.bincount(members.reshape(-1), weights=2.0 * hit) for hit in hits]
     below = [part + np.bincount(members.reshape(-1), weights=error) for part, error in zip(above, errors, strict=True)]
@@ -194,7 +192,7 @@ def micro_f1_difference(
         # As for means: agreement on all clusters drawn is no proof of agreement on the others.
         same = paired_difference(np.full(n, a), np.full(n, b), clusters, level=LEVEL)
         return a, b, Estimate(a - b, same.low, same.high, 0.0, n, count, "paired_t_jackknife")
-    half = float(stdtrit(count - 1, (1 + LEVEL) / 2)) * error
+    half = t_quantile(count - 1, (1 + LEVEL) / 2) * error
     return a, b, Estimate(a - b, a - b - half, a - b + half, error, n, count, "paired_t_jackknife")
 
 

@@ -11,6 +11,7 @@ from medbench.errors import InputError
 from medbench.items.media import MediaFiles
 from medbench.items.report import Report, problem
 from medbench.items.rows import LONGEST_ROW, Item, Place, RowError, RowReader
+from medbench.streams import in_blocks
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
@@ -39,7 +40,7 @@ class JsonlReader:
         """
         rows = RowReader(self._catalog, self.media, report.add, checked=self._checked)
         file = str(self._path)
-        for number, line in read_lines(self._path):
+        for number, line in in_blocks(read_lines(self._path)):
             place = Place(file, number)
             if line is None:
                 report.reject(file, number, [problem("row_too_long", file=file, line=number, most=LONGEST_ROW)], None)

@@ -18,6 +18,7 @@ from medbench.items.model import Question
 from medbench.items.report import ImportSummary, MediaSummary, Rejected, Report, problem
 from medbench.items.rows import Item, ItemReader
 from medbench.items.spool import Spool
+from medbench.streams import in_blocks
 
 _MASK = 2**64 - 1
 
@@ -126,7 +127,7 @@ def survey(
         report, counts, fingerprint = Report(on_rejected), Counts(), Fingerprint()
         # 8 bytes an id, sorted at the end: a set of strings would take twenty times as much.
         hashes = array("Q")
-        for item in _unique(reader.items(report), repeated, report):
+        for item in in_blocks(_unique(reader.items(report), repeated, report)):
             hashes.append(hash(item.question.uid) & _MASK)
             fingerprint.add(item.question.public_hash())
             counts.add(item)

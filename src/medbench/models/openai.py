@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
+from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
@@ -19,13 +20,12 @@ from medbench.text import say
 DEFAULTS: Mapping[str, object] = {"temperature": 0, "max_tokens": 4096}
 
 if TYPE_CHECKING:
-    import aiohttp
+    from medbench.models.http import HttpClient, Reply
 
-MAX_BODY_BYTES = 16 * 1024 * 1024
 MAX_DETAIL = 300
-LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 TRANSIENT = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 THROTTLED = frozenset({429, 529})
+FOR_GOOD = frozenset({"bad_certificate", "body_too_large"})
 
 
 class _ToolFunction(msgspec.Struct):
@@ -124,13 +124,7 @@ class OpenAIModel:
         Raises:
             InputError: The address or the key can't be used.
         """
-        from yarl import URL
-
-        url = URL(base_url)
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise InputError(Problem(message=say("models.bad_url", url=base_url), field="--base-url"))
-        if url.user or url.password or url.query_string:
-            raise InputError(Problem(message=say("models.secret_in_url"), field="--base-url"))
+        self._address = _address(base_url)
         self._key: Secret | None = None
         if api_key_env:
             value = os.environ.get(api_key_env, "")
@@ -139,8 +133,6 @@ class OpenAIModel:
             if not re.fullmatch(r"[\x21-\x7e]+", value):
                 raise InputError(Problem(message=say("models.bad_api_key", name=api_key_env), field="--api-key-env"))
             self._key = Secret(value)
-        self._url = URL(f"{str(url).rstrip('/')}/chat/completions")
-        self._loopback = url.host in LOOPBACK
         self._parameters = {name: value for name, value in {**DEFAULTS, **parameters}.items() if value is not None}
         self._timeout_s = timeout_s
         limit = self._parameters.get("max_tokens")
@@ -149,11 +141,11 @@ class OpenAIModel:
             spec=spec or f"openai:{name}",
             name=name,
             revision=revision,
-            endpoint=str(url),
+            endpoint=base_url,
             api_key_env=api_key_env or "",
             parameters=self._parameters,
         )
-        self._session: aiohttp.ClientSession | None = None
+        self._client: HttpClient | None = None
 
     @property
     def identity(self) -> Identity:
@@ -169,25 +161,19 @@ class OpenAIModel:
         """Nothing is known before the model is asked."""
 
     async def open(self) -> None:
-        """Open the connection pool."""
-        import aiohttp
+        """Make the client."""
+        from medbench.models.http import HttpClient
 
         headers = {"Content-Type": "application/json", "Accept": "application/json"}
         if self._key:
             headers["Authorization"] = f"Bearer {self._key.reveal()}"
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, ttl_dns_cache=300),
-            headers=headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=min(30.0, self._timeout_s)),
-            trust_env=not self._loopback,
-            skip_auto_headers=("User-Agent",),
-        )
+        url = f"{self._identity.endpoint.rstrip('/')}/chat/completions"
+        self._client = HttpClient(self._address.scheme, self._address.hostname or "", url, headers, self._timeout_s)
 
     async def close(self) -> None:
-        """Close the connection pool."""
-        if self._session:
-            await self._session.close()
+        """Close its connections."""
+        if self._client:
+            self._client.close()
 
     async def answer(self, question: Question, context: Context) -> Response:
         """Ask the prompt as one user message. Pictures are not sent yet, so questions with media are not asked.
@@ -227,38 +213,19 @@ class OpenAIModel:
         Raises:
             CallError: Whatever went wrong, by class.
         """
-        import aiohttp
+        from medbench.models.http import TransportError
 
-        assert self._session is not None
+        assert self._client is not None
         try:
-            async with self._session.post(self._url, data=request, allow_redirects=False) as reply:
-                body = await self._read(reply)
-                if reply.status != 200:
-                    return self._refused(reply.status, reply.headers, body)
-                if "json" not in reply.headers.get("Content-Type", ""):
-                    raise CallError("retryable", "wrong_content_type", reply.headers.get("Content-Type", "")[:80])
-        except TimeoutError as error:
-            raise CallError("retryable", "timeout", f"{self._timeout_s:g} s") from error
-        except aiohttp.ClientConnectorCertificateError as error:
-            raise CallError("submitter", "bad_certificate", self._detail(str(error))) from error
-        except aiohttp.ClientConnectorError as error:
-            raise CallError("retryable", "no_connection", self._detail(str(error))) from error
-        except aiohttp.ClientPayloadError as error:
-            raise CallError("retryable", "truncated_body", self._detail(str(error))) from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise CallError("retryable", "connection_lost", self._detail(str(error))) from error
-        return self._completion(body)
-
-    async def _read(self, reply: aiohttp.ClientResponse) -> bytes:
-        if reply.content_length is not None and reply.content_length <= MAX_BODY_BYTES:
-            return await reply.read()
-        received = bytearray()
-        async for piece in reply.content.iter_any():
-            received += piece
-            if len(received) > MAX_BODY_BYTES:
-                reply.close()
-                raise CallError("submitter", "body_too_large", f"> {MAX_BODY_BYTES} bytes")
-        return bytes(received)
+            reply = await self._client.post(request)
+        except TransportError as error:
+            error_class: ErrorClass = "submitter" if error.code in FOR_GOOD else "retryable"
+            raise CallError(error_class, error.code, self._detail(error.detail)) from error
+        if reply.status != 200:
+            return self._refused(reply)
+        if "json" not in reply.content_type:
+            raise CallError("retryable", "wrong_content_type", reply.content_type[:80])
+        return self._completion(reply.body)
 
     def _completion(self, body: bytes) -> Completion:
         try:
@@ -292,7 +259,8 @@ class OpenAIModel:
             served_model=reply.model or "",
         )
 
-    def _refused(self, status: int, headers: Mapping[str, str], body: bytes) -> Completion:
+    def _refused(self, reply: Reply) -> Completion:
+        status, body = reply.status, reply.body
         code, detail = "", body[:MAX_DETAIL].decode("utf-8", "replace")
         try:
             error = _decode_error(body).error
@@ -306,13 +274,31 @@ class OpenAIModel:
             error_class,
             f"http_{status}",
             self._detail(f"{code} {detail}".strip()),
-            retry_after_s=retry_after_s(headers.get("Retry-After")),
+            retry_after_s=retry_after_s(reply.retry_after),
             throttled=status in THROTTLED,
         )
 
     def _detail(self, text: str) -> str:
         text = self._key.redact(text) if self._key else text
         return text[:MAX_DETAIL]
+
+
+def _address(base_url: str) -> SplitResult:
+    """The parts of an endpoint's address.
+
+    Raises:
+        InputError: It is no address of HTTP, or holds what may be a secret.
+    """
+    try:
+        address = urlsplit(base_url)
+        usable = address.scheme in {"http", "https"} and bool(address.hostname) and (address.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or not base_url.isprintable() or " " in base_url:
+        raise InputError(Problem(message=say("models.bad_url", url=base_url), field="--base-url"))
+    if "@" in address.netloc or address.query or address.fragment:
+        raise InputError(Problem(message=say("models.secret_in_url"), field="--base-url"))
+    return address
 
 
 def retry_after_s(value: str | None, *, now: float | None = None) -> float | None:

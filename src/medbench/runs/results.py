@@ -17,6 +17,7 @@ from medbench.scoring.rows import ScoreRow
 from medbench.scoring.score import Figures, Scorer
 from medbench.store.files import write_atomically
 from medbench.store.parquet import write_rows
+from medbench.streams import in_blocks
 from medbench.text import say
 
 FIGURES_FILE = "figures.json"
@@ -63,9 +64,9 @@ def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Led
     )
 
     def rows() -> Iterator[tuple[object, ...]]:
-        arriving = responses(ledger)
+        arriving = in_blocks(responses(ledger))
         upcoming = next(arriving, None)
-        for call in asked(source, pins.selection):
+        for call in in_blocks(asked(source, pins.selection)):
             if upcoming is None:
                 return
             if upcoming[0] != call.seq:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from medbench.items.keys import open_keys
-from medbench.items.model import Key
+from medbench.items.model import Key, Question
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.rows import ScoreRow, score_response
 from medbench.scoring.tally import PartFigures, PartTally, RunTotals
+from medbench.streams import in_blocks
 
 SMALLEST_CELL = 5
 """Under hidden disclosure no figure over fewer items than this is given: it would tell single answers."""
@@ -74,26 +76,16 @@ class Scorer:
             plan: Every call, in order.
             responses: (seq, response), in order; calls without a response are missing.
         """
-        keys = self._keys.keys()
-        key: Key | None = next(keys, None)
-        arriving = iter(responses)
-        upcoming = next(arriving, None)
-        for uid, calls in groupby(plan, key=lambda asked: asked.question.uid):
-            while key is not None and key.uid != uid:
-                key = next(keys, None)
-            rows: list[ScoreRow | None] = []
-            for asked in calls:
-                if upcoming is None or upcoming[0] != asked.seq:
-                    rows.append(None)
-                    continue
-                self._totals.add(upcoming[1])
-                rows.append(score_response(asked, upcoming[1], key))
-                upcoming = next(arriving, None)
-            question, part = asked.question, asked.part
+        items = in_blocks(_items(in_blocks(plan), in_blocks(responses), in_blocks(self._keys.keys())))
+        for item, rows in in_blocks((item, item.score()) for item in items):
+            question, part = item.question, item.calls[0].part
+            for response in item.responses:
+                if response is not None:
+                    self._totals.add(response)
             tally = self._tallies.get((question.dataset, part.name))
             if tally is None:
                 tally = self._tallies[question.dataset, part.name] = PartTally(part)
-            tally.add_item(rows, key)
+            tally.add_item(rows, item.key)
             self._illustrative += question.meta.get("illustrative") is True
             for row in rows:
                 if row is not None:
@@ -120,6 +112,40 @@ class Scorer:
             keys_fingerprint="" if self._hidden and not self._keys.salted else self._keys.fingerprint(),
             illustrative=self._illustrative,
         )
+
+
+class _Item(NamedTuple):
+    """All calls of an item, what came back for each of them, and the item's key."""
+
+    calls: list[Asked]
+    responses: list[Response | None]
+    key: Key | None
+
+    @property
+    def question(self) -> Question:
+        return self.calls[0].question
+
+    def score(self) -> list[ScoreRow | None]:
+        return [
+            None if response is None else score_response(call, response, self.key)
+            for call, response in zip(self.calls, self.responses, strict=True)
+        ]
+
+
+def _items(plan: Iterator[Asked], responses: Iterator[tuple[int, Response]], keys: Iterator[Key]) -> Iterator[_Item]:
+    key = next(keys, None)
+    upcoming = next(responses, None)
+    for uid, several in groupby(plan, key=lambda asked: asked.question.uid):
+        while key is not None and key.uid != uid:
+            key = next(keys, None)
+        item = _Item(list(several), [], key)
+        for call in item.calls:
+            if upcoming is not None and upcoming[0] == call.seq:
+                item.responses.append(upcoming[1])
+                upcoming = next(responses, None)
+            else:
+                item.responses.append(None)
+        yield item
 
 
 def _concealed(row: ScoreRow) -> ScoreRow:

@@ -15,6 +15,7 @@ from medbench.stats.intervals import clustered_mean
 from medbench.stats.jackknife import jackknife_ratio, micro_f1
 from medbench.stats.paired import McNemar, mcnemar_exact, paired_difference, sign_flip_permutation
 from medbench.stats.rounding import half_up
+from medbench.stats.student import t_quantile
 
 __all__ = [
     "Estimate",
@@ -33,4 +34,5 @@ __all__ = [
     "paired_difference",
     "position_preference",
     "sign_flip_permutation",
+    "t_quantile",
 ]

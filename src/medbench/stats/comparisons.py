@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike
 
 from medbench.stats.clusters import FloatArray
 from medbench.stats.intervals import require_level
+from medbench.stats.student import t_quantile
 
 
 def holm(p_values: ArrayLike) -> FloatArray:
@@ -55,7 +56,7 @@ def minimum_detectable_effect(
     Raises:
         ValueError: An argument is out of its range.
     """
-    from scipy.special import nctdtrinc, ndtri, stdtrit
+    from scipy.special import nctdtrinc, ndtri
 
     require_level(level)
     if not 0.5 <= power < 1.0:
@@ -66,4 +67,4 @@ def minimum_detectable_effect(
         return standard_error * float(ndtri((1.0 + level) / 2.0) + ndtri(power))
     if not degrees > 0.0:
         raise ValueError(f"degrees is {degrees}; with fewer than two clusters no effect can be detected")
-    return standard_error * float(nctdtrinc(degrees, 1.0 - power, stdtrit(degrees, (1.0 + level) / 2.0)))
+    return standard_error * float(nctdtrinc(degrees, 1.0 - power, t_quantile(degrees, (1.0 + level) / 2.0)))

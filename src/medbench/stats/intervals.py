@@ -18,6 +18,7 @@ from medbench.stats.clusters import (
     require_unit_interval,
 )
 from medbench.stats.estimate import Estimate
+from medbench.stats.student import t_quantile
 
 # The two constants of `bounded_interval`, set by simulation (tests/stats/test_stats_coverage.py).
 EDGE_COUNT = 2.0
@@ -109,8 +110,6 @@ def bounded_interval(
     Returns:
         Lower and upper limit; 0 <= low <= mean <= high <= 1.
     """
-    from scipy.special import gammaincinv, stdtrit
-
     rarer = min(mean, 1.0 - mean)
     size = float(clusters)
     if error > ROUNDING and rarer > 0.0:
@@ -118,10 +117,12 @@ def bounded_interval(
         if size > effective_clusters:
             weight = 1.0 / (1.0 + (rarer * size / EDGE_COUNT) ** 2)
             size = 1.0 / ((1.0 - weight) / size + weight / effective_clusters)
-    quantile = float(stdtrit(max(effective_clusters - 1.0, 1.0), (1.0 + level) / 2.0))
+    quantile = t_quantile(max(effective_clusters - 1.0, 1.0), (1.0 + level) / 2.0)
     low, high = wilson_limits(mean, size, quantile)
     count = rarer * size
     if 0.0 < count <= POISSON_COUNT:
+        from scipy.special import gammaincinv
+
         edge = float(gammaincinv(count, 1.0 - level)) / size
         if mean < 0.5:
             low = min(low, edge)
@@ -140,9 +141,7 @@ def wilson_limits(mean: float, size: float, quantile: float) -> tuple[float, flo
 
 def t_interval(value: float, error: float, degrees: int, level: float) -> tuple[float, float]:
     """`value` ± t·`error` with `degrees` >= 1 degrees of freedom."""
-    from scipy.special import stdtrit
-
-    half = float(stdtrit(degrees, (1.0 + level) / 2.0)) * error
+    half = t_quantile(degrees, (1.0 + level) / 2.0) * error
     return value - half, value + half
 
 
