@@ -483,7 +483,7 @@ def test_without_the_renderer_the_advice_says_what_to_install(monkeypatch, tmp_p
     from medbench.errors import InputError
 
     monkeypatch.setattr(charts.util, "find_spec", lambda _: None)
-    charts.warm_up()
+    charts.start_renderer()
     with pytest.raises(InputError, match=r"pip install vl-convert-python"):
         write_report(tmp_path, make_summary(), "en")
     assert list(tmp_path.iterdir()) == []

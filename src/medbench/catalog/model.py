@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -113,7 +114,7 @@ class OfficialFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     variants: int = 1
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     """A part of a dataset with one form of answer. Most datasets have one, with an empty name.
 
     Attributes:
@@ -130,17 +131,17 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     official: OfficialFile | None = None
     instruction: Bilingual | None = None
 
-    @property
+    @cached_property
     def judged_metrics(self) -> tuple[Metric, ...]:
         """Metrics that need a judge."""
         return tuple(metric for metric in self.metrics if metric in JUDGED_METRICS)
 
-    @property
+    @cached_property
     def closed_metrics(self) -> tuple[Metric, ...]:
         """Metrics that code computes."""
         return tuple(metric for metric in self.metrics if metric not in JUDGED_METRICS)
 
-    @property
+    @cached_property
     def circular(self) -> bool:
         """Whether an item is asked in several option orders."""
         return "accuracy_circular" in self.metrics

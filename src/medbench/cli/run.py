@@ -198,11 +198,11 @@ def _load() -> None:
     if sys.platform == "linux":
         # This thread alone yields to the one that asks: it is to take only time that nobody wants.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-    for module in ("medbench.runs.results", "pyarrow.parquet", "jinja2", "medbench.board.report"):
-        import_module(module)
     from medbench.board.report import warm_up
 
     warm_up()
+    for module in ("medbench.runs.results", "pyarrow.parquet"):
+        import_module(module)
 
 
 def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 - imported late

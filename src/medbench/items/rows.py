@@ -235,9 +235,10 @@ class RowReader:
                 complain("options_unused", "options")
         elif options:
             complain("options_unused", "options")
-        if any(not option.strip() for option in options):
+        texts = [option.strip() for option in options]
+        if not all(texts):
             complain("option_empty", "options")
-        elif len({option.strip() for option in options}) < len(options):
+        elif len(set(texts)) < len(texts):
             complain("option_twice", "options", "warning")
 
     def _diagnose(self, line: bytes, place: Place) -> RowError:

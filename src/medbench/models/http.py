@@ -85,7 +85,7 @@ class HttpClient:
             (pycurl.URL, url),
             (pycurl.POST, 1),
             # Without `Expect:` libcurl asks for leave before it sends a large body, which some servers never give.
-            (pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()] + ["Expect:"]),
+            (pycurl.HTTPHEADER, [f"{name}: {value}" for name, value in headers.items()] + ["Expect:", "User-Agent:"]),
             (pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1),
             (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
             (pycurl.PROXY, proxies.get(scheme, proxies.get("all", ""))),
@@ -105,8 +105,8 @@ class HttpClient:
         self._timer: asyncio.Handle | None = None
         self._free: list[_Transfer] = []
         self._running: dict[pycurl.Curl, _Transfer] = {}
-        # A selector of our own, watched by the loop as one descriptor: libcurl begins and ends to watch its sockets with
-        # every request, which is dear through the loop itself.
+        # A selector of our own, watched by the loop as one descriptor: libcurl begins and ends to watch a socket with
+        # every request, which costs more through the loop itself.
         self._sockets = selectors.DefaultSelector()
         self._loop.add_reader(cast(Any, self._sockets).fileno(), self._ready)
 

@@ -153,8 +153,10 @@ class PartTally:
             self._means.append(right / len(rows))
             self._values.append(float(right == len(rows)) if circular else sum(values) / len(values))
             self._families.append(_code(known[0].asked.question.family or known[0].asked.question.uid))
-            for total, name in zip(self._counts, ("true_positives", "false_positives", "false_negatives"), strict=True):
-                total.append(sum(getattr(row.marking, name) for row in known))
+            positives, false, missed = self._counts
+            positives.append(sum([row.marking.true_positives for row in known]))
+            false.append(sum([row.marking.false_positives for row in known]))
+            missed.append(sum([row.marking.false_negatives for row in known]))
 
     def _take_choices(self, known: Sequence[ScoreRow], planned: int) -> None:
         if planned < 2:

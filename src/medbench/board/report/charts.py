@@ -7,11 +7,13 @@ fixed widths, so that neither the names nor the fonts of the machine that draws 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from importlib import util
 from typing import Any
 
 import msgspec
 
+from medbench.board.report.vega import Renderer
 from medbench.errors import InputError
 from medbench.text import say
 
@@ -145,28 +147,28 @@ def position_chart(parts: Sequence[Positions]) -> Spec:
     return {**_FRAME, "concat": [small(part) for part in parts], "columns": columns, "spacing": 24}
 
 
+_renderer = cache(Renderer)
+
+
 def draw(spec: Spec) -> str:
     """Draw a spec as SVG text; names in its data are escaped by the renderer.
 
     Raises:
         InputError: vl-convert is not installed.
     """
-    if util.find_spec("vl_convert") is None:
+    if not _can_draw():
         raise InputError(say("report.no_renderer"))
-    import vl_convert
-
-    svg: str = vl_convert.vegalite_to_svg(spec, allowed_base_urls=[])
-    return svg
+    return _renderer().draw(spec)
 
 
-def warm_up() -> None:
-    """Start the renderer, which takes a third of a second once per process and holds no lock meanwhile.
+def start_renderer() -> None:
+    """Start the renderer, so that it is ready when a chart needs it. Nothing happens without vl-convert."""
+    if _can_draw():
+        _renderer()
 
-    Meant for a daemon thread that a command starts before it begins to wait for a model. Without vl-convert it does
-    nothing: the report says so when its time comes.
-    """
-    if util.find_spec("vl_convert") is not None:
-        draw({**_FRAME, "data": {"values": [{}]}, "mark": "point"})
+
+def _can_draw() -> bool:
+    return util.find_spec("vl_convert") is not None
 
 
 _AXIS: Spec = {

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from medbench.board.report.charts import Spec, dataset_chart, dimension_chart, draw, position_chart
+from medbench.board.report.charts import Spec, dataset_chart, dimension_chart, draw, position_chart, start_renderer
 from medbench.board.report.view import View, interval, number, percent
 from medbench.board.summary import Summary
 from medbench.engine.budget import Price
 from medbench.store.files import write_atomically
 from medbench.text import LANGUAGES, Language
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 REPORT_FILE = "report.html"
 NO_PRICE = Price()
@@ -69,10 +74,21 @@ def render_report(
     Raises:
         InputError: vl-convert is not installed.
     """
-    from jinja2 import Environment, FunctionLoader, StrictUndefined
-
     ordered = [language, *(other for other in LANGUAGES if other != language)]
     views = [View(summary, each, price) for each in ordered]
+    return _template().render(views=views, charts=_charts(views), tags=TAGS, names=NAMES)
+
+
+def warm_up() -> None:
+    """Do what does not depend on the run: compile the template and start the renderer, where there is one."""
+    start_renderer()
+    _template()
+
+
+@cache
+def _template() -> Template:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
     environment = Environment(
         loader=FunctionLoader(_source),
         autoescape=True,
@@ -81,9 +97,7 @@ def render_report(
         keep_trailing_newline=True,
     )
     environment.globals.update(number=number, percent=percent, interval=interval)
-    return environment.get_template("report.html.jinja").render(
-        views=views, charts=_charts(views), tags=TAGS, names=NAMES
-    )
+    return environment.get_template("report.html.jinja")
 
 
 def _charts(views: Sequence[View]) -> dict[Language, Charts]:
