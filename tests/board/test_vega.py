@@ -46,12 +46,12 @@ def test_a_drawing_process_that_died_is_an_error(renderer):
 def test_it_ends_with_a_parent_that_was_killed():
     script = (
         "from medbench.board.report.vega import Renderer; r = Renderer();"
-        "r.draw({'mark': 'point', 'data': {'values': []}}); print(r._process.pid, flush=True); import time; time.sleep(60)"
+        "r.draw({'mark': 'point', 'data': {'values': []}});"
+        "print(r._process.pid, flush=True); import time; time.sleep(60)"
     )
-    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
-    assert parent.stdout
-    child = psutil.Process(int(parent.stdout.readline()))
-    parent.kill()
-    parent.wait()
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as parent:
+        assert parent.stdout
+        child = psutil.Process(int(parent.stdout.readline()))
+        parent.kill()
     child.wait(10)
     assert not child.is_running()
