@@ -234,7 +234,7 @@ class _Reader:
             if found is None:
                 return None
         before = text[max(0, match.start() - _BEFORE) : match.start()]
-        if patterns.NEGATED_BEFORE.search(before):
+        if patterns.negated_before(before):
             return None
         if found is not None:
             return found
@@ -352,7 +352,7 @@ class _Reader:
     def _predicates(self, text: str) -> Extraction | None:
         verdicts: dict[object, Extraction] = {}
         for match in patterns.PREDICATE.finditer(text):
-            if patterns.NEGATED_BEFORE.search(text[max(0, match.start() - _BEFORE) : match.start()]):
+            if patterns.negated_before(text[max(0, match.start() - _BEFORE) : match.start()]):
                 continue
             found = self._letters(match[1], whole=False)
             if found is not None:

@@ -113,6 +113,22 @@ NEGATED_BEFORE = re.compile(
 )
 """What stands before a cue and takes it back or makes it somebody else's: 不选, 如果答案是, not, if the answer is."""
 
+_NEGATION_STARTS = re.compile(
+    r"[不没未别勿误错并难假如倘若要是排干其人考学同易常例比格示]|(?<![A-Za-z])[A-Za-z]|[A-Za-z](?=还|或|\s[oO]|['’])"
+)
+
+
+def negated_before(text: str) -> bool:
+    """Whether `text`, which ends where a cue begins, takes the cue back.
+
+    As `NEGATED_BEFORE.search`, which tries every word at every character: half of the time of reading a verdict.
+    """
+    for start in _NEGATION_STARTS.finditer(text):  # noqa: SIM110 - any() over a generator takes half as long again
+        if NEGATED_BEFORE.match(text, start.start()):
+            return True
+    return False
+
+
 MENTIONED_BEFORE = re.compile(r"(?<!正确)(?<!最佳)(?:选项|(?<![A-Za-z])(?i:options?|choice))\s?$")
 NEGATED_AFTER = re.compile(
     r"[^\S\n]{0,2}[)\]>\"'}:,]{0,3}[^\S\n]{0,2}(?:选项|项)?\s{0,2}(?:都|均|也|则)?(?:是|为)?\s{0,2}"

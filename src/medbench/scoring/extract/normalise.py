@@ -32,7 +32,8 @@ def nfkc(text: str) -> str:
         else:
             pieces = (text[start : start + _CHUNK] for start in range(0, len(text), _CHUNK))
             text = "".join([unicodedata.normalize("NFKC", piece) for piece in pieces])
-    return text if text.isprintable() else _INVISIBLE.sub("", text)
+    # A line end is not printable either, but most texts with one hold nothing else of the kind.
+    return text if text.replace("\n", "").isprintable() else _INVISIBLE.sub("", text)
 
 
 def fold(text: str) -> str:
