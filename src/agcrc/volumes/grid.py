@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +13,8 @@ Spacing = tuple[float, float, float]
 Box = tuple[slice, slice, slice]
 """Slices in (z, y, x), with explicit ends."""
 Affine = NDArray[np.float64]
+SLAB_VOXELS = 2**21
+"""What is worked on at a time where a whole array would cost too much memory: 16 MiB in float64."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,3 +109,11 @@ def bounding_box(mask: NDArray[np.bool_], margin: Triple = (0, 0, 0)) -> Box | N
         start = max(0, int(places[0]) - margin[axis])
         ends.append(slice(start, min(mask.shape[axis], int(places[-1]) + 1 + margin[axis])))
     return ends[0], ends[1], ends[2]
+
+
+def slabs(shape: tuple[int, ...], voxels: int = SLAB_VOXELS) -> Iterator[slice]:
+    """Slices along the first axis that together cover it, each of at most `voxels` voxels, or one plane."""
+    plane = max(1, int(np.prod(shape[1:], dtype=np.int64)))
+    step = max(1, voxels // plane)
+    for start in range(0, shape[0], step):
+        yield slice(start, min(start + step, shape[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zlib
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,91 +13,70 @@ from numpy.typing import NDArray
 
 from agcrc.errors import InputError, Problem, WorkError
 from agcrc.volumes.grid import Grid, Volume
+from agcrc.volumes.orientation import affine_problem, as_in_file, canonical, shear_degrees
+from agcrc.volumes.values import to_hounsfield, to_labels
 
 SUFFIXES = (".nii.gz", ".nii")
-SMALLEST_SPACING, LARGEST_SPACING = 0.1, 20.0
 AFFINE_TOLERANCE_MM = 0.1
 """Two grids are the same where no corner lies further apart."""
-LOWEST_HU, HIGHEST_HU = -2048.0, 32767.0
 
 
 def read_ct(path: Path) -> Volume:
     """A CT in HU as float32, shape (z, y, x) in RAS+.
 
+    Values below -1024 HU, which stand for the padding outside a scanner's field of view, become -1024.
+
     Raises:
-        InputError: Not a readable 3-D NIfTI, values that are no HU, or a spacing that no CT has.
+        InputError: Not a readable 3-D NIfTI, a spacing or a shear that no CT has, NaN, or values that are no HU (beyond
+            16 bits, or none below 0: neither air nor fat).
     """
-    array, grid = _read(path)
-    values = np.asarray(array, dtype=np.float32)
-    if not np.isfinite(values).all():
-        count = int(values.size - np.isfinite(values).sum())
-        raise InputError(
-            Problem(
-                f"{count:,} of {values.size:,} voxels are NaN or infinite.",
-                "Convert the CT again; a CT has a number in every voxel.",
-                str(path),
-            )
-        )
-    low, high = float(values.min()), float(values.max())
-    if low < LOWEST_HU or high > HIGHEST_HU:
-        raise InputError(
-            Problem(
-                f"values run from {low:g} to {high:g}, which are no HU.",
-                "Apply the rescale slope and intercept of the DICOM files.",
-                str(path),
-            )
-        )
-    return Volume(values, grid)
+    raw, slope, intercept, grid = _read(path)
+    return Volume(to_hounsfield(raw, slope, intercept, path), grid)
 
 
 def read_labels(path: Path) -> Volume:
-    """A label map as uint8 or uint16, shape (z, y, x) in RAS+.
+    """A label map as uint8, or uint16 where a label is above 255, shape (z, y, x) in RAS+.
 
     Raises:
-        InputError: Not a readable 3-D NIfTI, or values that are no labels.
+        InputError: Not a readable 3-D NIfTI, or values that are no whole numbers from 0 to 65535.
     """
-    array, grid = _read(path)
-    values = np.asarray(array)
-    if not np.isfinite(values).all() or (values != np.round(values)).any():
-        raise InputError(
-            Problem(
-                "holds values that are no whole numbers, so it is no label map.",
-                "Save the labels with nearest-neighbour interpolation.",
-                str(path),
-            )
-        )
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > 65535:
-        raise InputError(
-            Problem(f"labels run from {low} to {high}; 0 to 65535 are possible.", "Renumber them.", str(path))
-        )
-    return Volume(values.astype(np.uint8 if high < 256 else np.uint16), grid)
+    raw, slope, intercept, grid = _read(path)
+    return Volume(to_labels(raw, slope, intercept, path), grid)
 
 
 def write_volume(path: Path, array: NDArray[Any], grid: Grid) -> None:
     """Write an array on its grid as NIfTI, in the orientation of the file that the grid came from; all or nothing.
 
+    Args:
+        path: Ends in .nii.gz or .nii; a file of that name is replaced.
+        array: Shape `grid.shape`. bool is stored as uint8, float16 as float32, 64-bit integers as int32.
+        grid: Where its voxels stand.
+
     Raises:
         InputError: The name does not end in .nii.gz or .nii.
         WorkError: It can't be written.
+        ValueError: The array has another shape than the grid, or integers beyond 32 bits.
     """
     import nibabel as nib
-    from nibabel.orientations import inv_ornt_aff
 
-    if not str(path).endswith(SUFFIXES):
+    if not path.name.endswith(SUFFIXES):
         raise InputError(Problem("must end in .nii.gz or .nii.", "", str(path)))
-    image = nib.Nifti1Image(array.transpose(2, 1, 0), grid.affine)
-    back = _inverse(grid.flips)
-    affine = grid.affine @ inv_ornt_aff(back, image.shape)
-    out = nib.Nifti1Image(nib.apply_orientation(np.asarray(image.dataobj), back), affine)
-    out.header.set_xyzt_units("mm")
-    suffix = next(each for each in SUFFIXES if str(path).endswith(each))
+    if array.shape != grid.shape:
+        raise ValueError(f"an array of shape {array.shape} does not fit a grid of shape {grid.shape}")
+    stored, affine = as_in_file(_storable(array), grid)
+    image = nib.Nifti1Image(stored, affine)
+    # Some readers look at one of the two forms only. A quaternion can't say a shear; then it stays unset.
+    image.header.set_sform(affine, code="scanner")
+    if shear_degrees(affine) < 0.01:
+        image.header.set_qform(affine, code="scanner")
+    image.header.set_xyzt_units("mm")
+    suffix = next(each for each in SUFFIXES if path.name.endswith(each))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(prefix=".", suffix=suffix, dir=path.parent)
         os.close(handle)
         try:
-            nib.save(out, name)
+            nib.save(image, name)
             Path(name).chmod(0o644)
             Path(name).replace(path)
         finally:
@@ -130,53 +110,66 @@ def require_same_grid(first: Volume, second: Volume, names: tuple[str, str]) -> 
     )
 
 
-def _read(path: Path) -> tuple[NDArray[Any], Grid]:
+def _read(path: Path) -> tuple[NDArray[Any], float, float, Grid]:
+    """The unscaled numbers of a file as a view in (z, y, x), their slope and intercept, and the grid."""
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
+    from nibabel.spatialimages import HeaderDataError
+    from nibabel.wrapstruct import WrapStructError
 
+    where = str(path)
+    if not path.name.endswith(SUFFIXES):
+        raise InputError(Problem("is no NIfTI by its name.", "Give a file that ends in .nii.gz or .nii.", where))
     if not path.is_file():
-        raise InputError(Problem("there is no such file.", "", str(path)))
+        raise InputError(Problem("there is no such file.", "", where))
     try:
         image = cast(Any, nib.load(path))
-        if len(image.shape) == 4 and image.shape[3] == 1:
-            image = image.slicer[..., 0]
-        if len(image.shape) != 3:
+        shape = tuple(image.shape)
+        if len(shape) < 3 or any(size != 1 for size in shape[3:]):
             raise InputError(
-                Problem(f"has {len(image.shape)} dimensions, {image.shape}.", "Give one 3-D volume.", str(path))
+                Problem(f"has {len(shape)} dimensions, {shape}.", "Give one 3-D volume, one phase in a file.", where)
             )
-        if min(image.shape) < 1:
-            raise InputError(Problem(f"is empty, {image.shape}.", "", str(path)))
-        affine = np.asarray(image.affine, dtype=np.float64)
-        sizes = np.linalg.norm(affine[:3, :3], axis=0)
-        if not np.isfinite(affine).all() or sizes.min() < SMALLEST_SPACING or sizes.max() > LARGEST_SPACING:
-            shown = "×".join(f"{size:g}" for size in sizes)
+        if min(shape) < 1:
+            raise InputError(Problem(f"is empty, {shape}.", "Copy or convert the file again.", where))
+        if image.get_data_dtype().kind not in "iuf":
+            kind = image.get_data_dtype()
+            raise InputError(
+                Problem(f"holds {kind} and not one number in a voxel.", "Give a grey-scale volume.", where)
+            )
+        if image.header["qform_code"] == 0 and image.header["sform_code"] == 0:
             raise InputError(
                 Problem(
-                    f"has a spacing of {shown} mm; {SMALLEST_SPACING:g} to {LARGEST_SPACING:g} mm are possible.",
-                    "Check the affine in its header.",
-                    str(path),
+                    "says nothing about its orientation (qform and sform code are 0), so left and right are unknown.",
+                    "Convert it again from DICOM, or set the sform in its header.",
+                    where,
                 )
             )
-        flips = nib.io_orientation(affine)
-        if not np.isfinite(flips).all():
-            raise InputError(Problem("has an affine that is no orientation.", "Check its header.", str(path)))
-        canonical = nib.as_closest_canonical(image)
-        # nibabel scales on reading; an unscaled integer file keeps its type.
-        array = np.asanyarray(canonical.dataobj)
-    except InputError:
-        raise
-    except (ImageFileError, OSError, EOFError, ValueError, OverflowError) as error:
+        affine = np.asarray(image.affine, dtype=np.float64)
+        if problem := affine_problem(affine, path):
+            raise InputError(problem)
+        data = image.dataobj
+        raw = np.asanyarray(data.get_unscaled()).reshape(shape[:3], order="F")
+        slope, intercept = float(data.slope), float(data.inter)
+    except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
-            Problem(f"can't be read as NIfTI: {error}.", "Copy or convert the file again.", str(path))
+            Problem(f"can't be read as NIfTI: {error}.", "Copy or convert the file again.", where)
         ) from error
-    shape = (array.shape[2], array.shape[1], array.shape[0])
-    grid = Grid(shape, np.asarray(canonical.affine, dtype=np.float64), np.asarray(flips, dtype=np.float64))
-    return np.ascontiguousarray(array.transpose(2, 1, 0)), grid
+    except (MemoryError, OverflowError) as error:
+        raise InputError(
+            Problem(f"says that it has {shape} voxels, which do not fit in memory.", "Check its header.", where)
+        ) from error
+    array, grid = canonical(raw, affine)
+    return array, slope, intercept, grid
 
 
-def _inverse(flips: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The orientation change that undoes `flips`: canonical axis -> (file axis, direction)."""
-    back = np.empty_like(flips)
-    for axis, (canonical, direction) in enumerate(flips):
-        back[int(canonical)] = (axis, direction)
-    return back
+def _storable(array: NDArray[Any]) -> NDArray[Any]:
+    """The array in a type that NIfTI has and that other programs read."""
+    if array.dtype == np.bool_:
+        return array.view(np.uint8)
+    if array.dtype == np.float16:
+        return array.astype(np.float32)
+    if array.dtype in (np.int64, np.uint64):
+        if array.size and (array.min() < -(2**31) or array.max() >= 2**31):
+            raise ValueError(f"integers from {array.min()} to {array.max()} do not fit in 32 bits")
+        return array.astype(np.int32)
+    return array
