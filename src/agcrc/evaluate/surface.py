@@ -129,8 +129,8 @@ def element_areas(spacing: Spacing) -> FloatArray:
     for code in range(1, 255):
         few = code if code.bit_count() <= 4 else 255 - code
         corners = np.array([few >> bit & 1 for bit in range(8)], dtype=np.float64).reshape(2, 2, 2)
-        mesh = marching_cubes(corners, 0.5, spacing=spacing, method="lorensen")  # type: ignore[no-untyped-call]
-        areas[code] = mesh_surface_area(mesh[0], mesh[1])  # type: ignore[no-untyped-call]
+        mesh = marching_cubes(corners, 0.5, spacing=spacing, method="lorensen")
+        areas[code] = mesh_surface_area(mesh[0], mesh[1])
     areas.flags.writeable = False
     return areas
 

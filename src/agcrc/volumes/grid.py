@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,11 +75,11 @@ class Grid:
         shape = (box[0].stop - box[0].start, box[1].stop - box[1].start, box[2].stop - box[2].start)
         return replace(self, shape=shape, affine=affine)
 
-    def to_mm(self, index: NDArray[np.floating]) -> NDArray[np.float64]:
+    def to_mm(self, index: NDArray[Any]) -> NDArray[np.float64]:
         """Indices (..., 3) in (z, y, x) -> RAS+ mm (..., 3) in (x, y, z)."""
         return np.asarray(index, dtype=np.float64)[..., ::-1] @ self.affine[:3, :3].T + self.affine[:3, 3]
 
-    def to_index(self, mm: NDArray[np.floating]) -> NDArray[np.float64]:
+    def to_index(self, mm: NDArray[Any]) -> NDArray[np.float64]:
         """RAS+ mm (..., 3) in (x, y, z) -> indices (..., 3) in (z, y, x), not rounded."""
         inverse = np.linalg.inv(self.affine[:3, :3])
         found: NDArray[np.float64] = (np.asarray(mm, dtype=np.float64) - self.affine[:3, 3]) @ inverse.T
@@ -94,7 +95,7 @@ class Volume:
         grid: Where its voxels stand.
     """
 
-    array: NDArray[np.generic]
+    array: NDArray[Any]
     grid: Grid
 
 

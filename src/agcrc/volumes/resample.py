@@ -54,7 +54,7 @@ def resample(
     return out
 
 
-def resample_labels(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[np.generic]:
+def resample_labels(array: NDArray[Any], source: Grid, target: Grid) -> NDArray[Any]:
     """The nearest labels, 0 outside the source's field of view; see `resample`."""
     return resample(array, source, target, order=0, fill=0)
 

@@ -1,0 +1,5 @@
+"""`python -m agcrc`."""
+
+from agcrc.cli.main import main
+
+main()

@@ -1,0 +1,63 @@
+"""Balls and distances in mm on grids of cubic voxels."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from agcrc.volumes import bounding_box
+
+EVERY_NEIGHBOUR = np.ones((3, 3, 3), dtype=np.bool_)
+"""Voxels that share a corner are connected."""
+
+
+def distance_mm(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.float32]:
+    """Distance of each voxel to the nearest voxel of a mask, 0 inside; infinite where the mask is empty."""
+    if not mask.any():
+        return np.full(mask.shape, np.inf, dtype=np.float32)
+    found: NDArray[np.float32] = ndimage.distance_transform_edt(~mask, sampling=spacing_mm).astype(np.float32)
+    return found
+
+
+def calibre_mm(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.float64]:
+    """Distance of each voxel of a mask to the nearest voxel outside it, 0 outside; the array's border is no outside."""
+    found: NDArray[np.float64] = np.zeros(mask.shape)
+    box = bounding_box(mask, (1, 1, 1))
+    if box is not None:
+        found[box] = ndimage.distance_transform_edt(mask[box], sampling=spacing_mm)
+    return found
+
+
+def dilated(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
+    """All voxels within a distance of a mask; works on the mask's surroundings only."""
+    out = np.zeros_like(mask)
+    reach = int(np.ceil(radius_mm / spacing_mm)) + 1
+    box = bounding_box(mask, (reach, reach, reach))
+    if box is not None:
+        out[box] = distance_mm(mask[box], spacing_mm) <= radius_mm
+    return out
+
+
+def eroded(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
+    """The voxels of a mask further than a distance from all voxels outside it; the array's border erodes nothing."""
+    out = np.zeros_like(mask)
+    box = bounding_box(mask, (1, 1, 1))
+    if box is not None:
+        inside = mask[box]
+        out[box] = inside & (distance_mm(~inside, spacing_mm) > radius_mm)
+    return out
+
+
+def opened(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
+    """Erosion, then dilation by the same radius: what is thinner than twice the radius goes."""
+    return dilated(eroded(mask, radius_mm, spacing_mm), radius_mm, spacing_mm) & mask
+
+
+def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The largest connected part of a mask; the mask itself where it is empty."""
+    labels, count = ndimage.label(mask, EVERY_NEIGHBOUR)
+    if count <= 1:
+        return mask
+    found: NDArray[np.bool_] = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    return found

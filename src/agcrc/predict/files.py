@@ -1,0 +1,113 @@
+"""Prediction from files to files: mask, probabilities, a JSON of the lesions and a picture; all or nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from agcrc.anatomy import Organs, load_class_map
+from agcrc.errors import WorkError
+from agcrc.predict.case import Prediction, predict_case
+from agcrc.train.look import WINDOW_HU
+from agcrc.train.plan import Plan
+from agcrc.train.windows import Mode
+from agcrc.volumes import Volume, read_ct, read_labels, write_volume
+
+
+def predict_files(
+    net: torch.nn.Module,
+    plan: Plan,
+    ct: Path,
+    labels: Path,
+    out: Path,
+    *,
+    class_map: str | None = None,
+    mode: Mode = "filtered",
+    flips: bool = False,
+    device: str = "cpu",
+    force: bool = False,
+    probability: bool = False,
+) -> dict[str, Any]:
+    """Predict one case and write it.
+
+    Args:
+        net: As `load_model` gives it.
+        plan: Its plan.
+        ct: CT in HU.
+        labels: Organ masks on its grid.
+        out: Mask to write, `NAME.nii.gz`; `NAME.json` and `NAME.png` go beside it, with `probability` also
+            `NAME_prob.nii.gz`.
+        class_map: How the organ masks are numbered; by default as in training.
+        mode: See `predict_case`.
+        flips: See `predict_case`.
+        device: See `predict_case`.
+        force: See `predict_case`.
+        probability: Write the probability map.
+
+    Returns:
+        What stands in the JSON.
+
+    Raises:
+        InputError: An input can't be used; nothing is written.
+        WorkError: A file can't be written.
+    """
+    volume = read_ct(ct)
+    organs = Organs(read_labels(labels), load_class_map(class_map or plan.class_map))
+    found = predict_case(net, plan, volume, organs, mode=mode, flips=flips, device=device, force=force)
+    stem = out.name.removesuffix(".gz").removesuffix(".nii")
+    result = {
+        "ct": str(ct),
+        "labels": str(labels),
+        "mode": mode,
+        "flips": flips,
+        "lesions": [asdict(lesion) for lesion in found.lesions],
+        "windows": found.windows,
+        "seconds": {name: round(value, 3) for name, value in found.seconds.items()},
+        "ooi": asdict(found.ooi.quality),
+        "model": plan.model_hash(),
+    }
+    write_volume(out, (found.mask > 0).astype(np.uint8), volume.grid)
+    if probability:
+        write_volume(out.with_name(f"{stem}_prob.nii.gz"), found.probability.astype(np.float32), volume.grid)
+    draw_prediction(out.with_name(f"{stem}.png"), volume, found)
+    try:
+        out.with_name(f"{stem}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    except OSError as error:
+        raise WorkError(f"{stem}.json can't be written: {error.strerror}") from error
+    return result
+
+
+def draw_prediction(path: Path, ct: Volume, found: Prediction) -> None:
+    """A picture: each of the three surest lesions in an axial and a coronal plane; without one, the organ's middle."""
+    from matplotlib.figure import Figure
+
+    lesions = found.lesions[:3]
+    places = [ct.grid.to_index(np.array(lesion.centre_mm)) for lesion in lesions]
+    titles = [f"lesion {lesion.number}: {lesion.volume_ml:.1f} mL, {lesion.confidence:.2f}" for lesion in lesions]
+    if not places:
+        inside = np.argwhere(found.ooi.mask == found.ooi.mask.max()) if found.ooi.mask.any() else None
+        places = [np.array(ct.grid.shape) / 2 if inside is None else inside.mean(axis=0)]
+        titles = ["nothing found"]
+    figure = Figure(figsize=(3.4 * len(places), 7), layout="constrained")
+    panels = figure.subplots(2, len(places), squeeze=False)
+    low, high = WINDOW_HU
+    dz, dy, dx = ct.grid.spacing
+    for column, (place, title) in enumerate(zip(places, titles, strict=True)):
+        z, y = (int(np.clip(round(place[axis]), 0, ct.grid.shape[axis] - 1)) for axis in (0, 1))
+        views = (((z,), dy / dx), ((slice(None), y), dz / dx))
+        for row, (part, aspect) in enumerate(views):
+            panel = panels[row][column]
+            panel.imshow(ct.array[part], cmap="gray", vmin=low, vmax=high, origin="lower", aspect=aspect)
+            for mask, colour in ((found.ooi.mask[part] > 0, "#56b4e9"), (found.mask[part] > 0, "#d55e00")):
+                if mask.any() and not mask.all():
+                    panel.contour(mask, levels=[0.5], colors=colour, linewidths=1)
+            panel.set(xticks=[], yticks=[])
+            panel.invert_xaxis()
+        panels[0][column].set_title(title, fontsize=9)
+    figure.suptitle("Found (orange) in the organ of interest (blue)", fontsize=10)
+    figure.savefig(path, dpi=90)
