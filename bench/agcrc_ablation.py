@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,17 +28,19 @@ import msgspec
 import numpy as np
 import torch
 
-from agcrc.anatomy import Organs, load_class_map
+from agcrc.anatomy import Ooi, OoiSettings, Organs, load_class_map, organ_of_interest
 from agcrc.evaluate import evaluate_folders
 from agcrc.phantom import PhantomSettings, tier_named, write_dataset
 from agcrc.predict import predict_case
 from agcrc.train import load_model, make_plan, prepare_cases, read_plan, write_plan
 from agcrc.train.loop import Trainer
+from agcrc.train.windows import Mode
 from agcrc.volumes import read_ct, read_labels, write_volume
 from agcrc.volumes.dataset import Case, open_dataset
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 TRAIN_SEED, TRAIN_CASES = 1000, 24
+PATCHES_PER_CASE = 6  # a third of it is whole, as the foreground sampler wants
 SPLITS = {"tune": (1900, 24), "test": (2000, 24)}
 RUNS_FILE = REPOSITORY / "docs" / "results" / "agcrc_test_runs.csv"
 
@@ -100,13 +103,12 @@ def one(name: str, arm: Arm, seed: int, data: Path, held: Path, options: argpars
     train(run, arm, seed, data, options)
     trained = time.perf_counter() - started
     net, plan = load_model(run)
-    class_map = load_class_map("totalsegmentator_v2")
     ceilings = []
     for case in open_dataset(held).test:
-        ct, organs, truth = read_ct(case.image), read_labels(_organs(case, arm)), read_labels(_label(case))
-        found = predict_case(
-            net, plan, ct, Organs(organs, class_map), mode="filtered" if arm.masked else "full", masked=arm.masked
-        )
+        ct, truth = read_ct(case.image), read_labels(_label(case))
+        organs, ooi = organs_of(_organs(case, arm), case.image, plan.ooi_radius_mm)
+        mode: Mode = "filtered" if arm.masked else "full"
+        found = predict_case(net, plan, ct, organs, mode=mode, masked=arm.masked, ooi=ooi)
         write_volume(predictions / f"{case.name}.nii.gz", (found.mask > 0).astype(np.uint8), ct.grid)
         write_volume(predictions / f"{case.name}_prob.nii.gz", found.probability.astype(np.float32), ct.grid)
         lesion = truth.array > 0
@@ -133,6 +135,13 @@ def one(name: str, arm: Arm, seed: int, data: Path, held: Path, options: argpars
     return row
 
 
+@cache
+def organs_of(labels: Path, ct: Path, radius_mm: float) -> tuple[Organs, Ooi]:
+    """The organs of a case and its organ of interest, which are the same for every arm and seed."""
+    organs = Organs(read_labels(labels), load_class_map("totalsegmentator_v2"))
+    return organs, organ_of_interest(organs, ct=read_ct(ct), settings=OoiSettings(radius_mm=radius_mm))
+
+
 def train(run: Path, arm: Arm, seed: int, data: Path, options: argparse.Namespace) -> None:
     """Train to the end of the plan, or go on with what is there."""
     dataset = open_dataset(data)
@@ -146,6 +155,7 @@ def train(run: Path, arm: Arm, seed: int, data: Path, options: argparse.Namespac
         loss=arm.loss,
         organ_channel=arm.channel,
         epochs=options.epochs,
+        patches_per_case=PATCHES_PER_CASE,
         seed=seed,
     )
     cases = [Case(case.name, case.image, case.label, _organs(case, arm)) for case in dataset.training]
@@ -201,7 +211,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--split", default="tune", choices=sorted(SPLITS))
     parser.add_argument("--arms", nargs="+", default=["1", "2b", "2c", "3", "6", "6c", "8"], choices=sorted(ARMS))
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
-    parser.add_argument("--epochs", type=int, default=30)
+    parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "bench" / "out" / "ablation")

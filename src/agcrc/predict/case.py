@@ -55,6 +55,7 @@ def predict_case(
     device: str = "cpu",
     force: bool = False,
     masked: bool = True,
+    ooi: Ooi | None = None,
 ) -> Prediction:
     """Find lesions in one CT.
 
@@ -71,13 +72,14 @@ def predict_case(
         device: Where to compute.
         force: Predict even where no abdomen is in view.
         masked: Drop what is found outside the organ of interest; without it only for experiments.
+        ooi: The organ of interest where it is known already; else it is made with the plan's radius.
 
     Raises:
         InputError: Grids differ, or no abdomen is in view.
     """
     started = time.perf_counter()
     require_same_grid(ct, organs.volume, ("the CT", "the organ masks"))
-    ooi = organ_of_interest(organs, ct=ct, settings=OoiSettings(radius_mm=plan.ooi_radius_mm))
+    ooi = ooi or organ_of_interest(organs, ct=ct, settings=OoiSettings(radius_mm=plan.ooi_radius_mm))
     if ooi.quality.mode == "absent" and not force:
         raise InputError(
             Problem(
