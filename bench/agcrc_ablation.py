@@ -1,38 +1,43 @@
 """Does anatomy help? The arms of specs/agcrc.md section 7 on simulated CTs: same network, steps and data for all.
 
-    python bench/agcrc_ablation.py --split tune --arms 2b 6 6c --seeds 0 --out bench/out/ablation
+    python bench/agcrc_ablation.py --split tune --arms 2b 6 6c --seeds 0
+    python bench/agcrc_ablation.py --split test --publish docs/results
 
-Resumable: what is done is not done again. Train cases are phantom seeds 1000-1023. `--split tune` evaluates on seeds
-1900-1923; `--split test` on seeds 2000-2023, and adds a line with the commit to docs/results/agcrc_test_runs.csv.
+Resumable: what is done is not done again; a training that was cut goes on from its last epoch. Training cases are
+phantom seeds 1000-1023, `--split tune` evaluates on 1900-1923, `--split test` on 2000-2047; each prediction of the test
+cases adds a line with its commit to docs/results/agcrc_test_runs.csv.
 
-Arms: 1 uniform patches; 2 a third of the patches on lesions (as nnU-Net); 2b the same network, its output masked by the
-organ of interest; 2c = 2b with the organ's distance as a second channel; 3 = 2b trained with nothing counting outside;
-4 guided patches, plain loss; 5 = 2b with the masked loss; 6 = 4 + 5; 6c = 6 with the channel; 8 = 6c with true organs.
-Every arm prints the ceiling: the Dice of a perfect network that looks only in the organ of interest.
+The ceiling beside each result is the Dice of a perfect network that looks only in the arm's organ of interest.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import json
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 import torch
 
+from _common import markdown_table, report, write_json
 from agcrc.anatomy import Ooi, OoiSettings, Organs, load_class_map, organ_of_interest
-from agcrc.evaluate import evaluate_folders
+from agcrc.evaluate import compare, evaluate_folders
+from agcrc.evaluate.case import Case as Measured
+from agcrc.evaluate.compare import RATE, Difference
+from agcrc.evaluate.estimates import Figure
+from agcrc.evaluate.froc import RATES, froc
+from agcrc.evaluate.places import Region
+from agcrc.evaluate.tables import cases_csv
 from agcrc.phantom import PhantomSettings, tier_named, write_dataset
 from agcrc.predict import predict_case
-from agcrc.train import load_model, make_plan, prepare_cases, read_plan, write_plan
+from agcrc.train import Plan, load_model, make_plan, prepare_cases, read_plan, write_plan
 from agcrc.train.loop import Trainer
 from agcrc.train.windows import Mode
 from agcrc.volumes import read_ct, read_labels, write_volume
@@ -41,111 +46,67 @@ from agcrc.volumes.dataset import Case, open_dataset
 REPOSITORY = Path(__file__).resolve().parents[1]
 TRAIN_SEED, TRAIN_CASES = 1000, 24
 PATCHES_PER_CASE = 6  # a third of it is whole, as the foreground sampler wants
-SPLITS = {"tune": (1900, 24), "test": (2000, 24)}
+SPLITS = {"tune": (1900, 24), "test": (2000, 48)}
 RUNS_FILE = REPOSITORY / "docs" / "results" / "agcrc_test_runs.csv"
+BASELINE = "2b"
 
 
 @dataclass(frozen=True)
 class Arm:
     """How an arm trains, and whether its output is masked by the organ of interest."""
 
+    what: str
     sampler: str
     loss: str
     channel: bool = False
     masked: bool = True
     organs: str = "organs"
 
-    def folder(self) -> str:
+    def network(self, seed: int) -> str:
         """Arms that train alike share a network."""
-        return f"{self.sampler}-{self.loss}{'-channel' if self.channel else ''}-{self.organs}"
+        return f"{self.sampler}-{self.loss}{'-channel' if self.channel else ''}-{self.organs}-seed{seed}"
 
 
 ARMS = {
-    "1": Arm("uniform", "plain", masked=False),
-    "2": Arm("foreground", "plain", masked=False),
-    "2b": Arm("foreground", "plain"),
-    "2c": Arm("foreground", "plain", channel=True),
-    "3": Arm("foreground", "ignore"),
-    "4": Arm("guided", "plain"),
-    "5": Arm("foreground", "masked"),
-    "6": Arm("guided", "masked"),
-    "6c": Arm("guided", "masked", channel=True),
-    "8": Arm("guided", "masked", channel=True, organs="organsTrue"),
+    "1": Arm("uniform patches", "uniform", "plain", masked=False),
+    "2": Arm("a third of the patches on lesions (nnU-Net)", "foreground", "plain", masked=False),
+    "2b": Arm("2, output masked by the organ of interest", "foreground", "plain"),
+    "2c": Arm("2b + organ-distance channel", "foreground", "plain", channel=True),
+    "3": Arm("2b, nothing outside counts in training", "foreground", "ignore"),
+    "4": Arm("2b with guided patches", "guided", "plain"),
+    "5": Arm("2b with the masked loss", "foreground", "masked"),
+    "6": Arm("guided patches, masked loss", "guided", "masked"),
+    "6c": Arm("6 + organ-distance channel", "guided", "masked", channel=True),
+    "8": Arm("6c with true organ masks (oracle)", "guided", "masked", channel=True, organs="organsTrue"),
 }
 
 
 def main() -> None:
     options = _parse()
     torch.set_num_threads(options.threads)
-    data = options.out / "data"
     settings = PhantomSettings(tier_named(options.tier))
-    write_dataset(data, settings, cases=TRAIN_CASES, seed=TRAIN_SEED, split="Tr")
+    write_dataset(options.out / "data", settings, cases=TRAIN_CASES, seed=TRAIN_SEED, split="Tr")
     first, count = SPLITS[options.split]
     held = options.out / f"data-{options.split}"
     write_dataset(held, settings, cases=count, seed=first, split="Ts")
-    rows = []
-    for name in options.arms:
-        for seed in options.seeds:
-            rows.append(one(name, ARMS[name], seed, data, held, options))
-            print(json.dumps(rows[-1]), flush=True)
-    (options.out / f"results-{options.split}.json").write_text(json.dumps(rows, indent=2) + "\n")
-    print(table(rows))
+    runs: dict[str, list[Sequence[Measured]]] = {name: [] for name in options.arms}
+    minutes: dict[str, list[float]] = {name: [] for name in options.arms}
+    for seed in options.seeds:
+        for name in options.arms:
+            plan, spent = train(ARMS[name], seed, options)
+            runs[name].append(measure(name, plan, seed, held, options))
+            minutes[name].append(spent / 60.0)
+            print(f"arm {name}, seed {seed}: {_line(runs[name][-1])}; trained {spent / 60.0:.1f} min", flush=True)
+    rows = [Row(name, runs[name], minutes[name], runs.get(BASELINE)) for name in options.arms]
+    print(markdown_table(Row.head, [row.cells() for row in rows]))
+    if options.publish:
+        publish(rows, options)
 
 
-def one(name: str, arm: Arm, seed: int, data: Path, held: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Train (or go on), predict, evaluate one arm with one seed."""
-    run = options.out / "runs" / f"{arm.folder()}-seed{seed}"
-    predictions = options.out / "predictions" / options.split / f"arm{name}-seed{seed}"
-    result_file = predictions / "result.json"
-    if result_file.exists():
-        return dict(json.loads(result_file.read_text()))
-    started = time.perf_counter()
-    train(run, arm, seed, data, options)
-    trained = time.perf_counter() - started
-    net, plan = load_model(run)
-    ceilings = []
-    for case in open_dataset(held).test:
-        ct, truth = read_ct(case.image), read_labels(_label(case))
-        organs, ooi = organs_of(_organs(case, arm), case.image, plan.ooi_radius_mm)
-        mode: Mode = "filtered" if arm.masked else "full"
-        found = predict_case(net, plan, ct, organs, mode=mode, masked=arm.masked, ooi=ooi)
-        write_volume(predictions / f"{case.name}.nii.gz", (found.mask > 0).astype(np.uint8), ct.grid)
-        write_volume(predictions / f"{case.name}_prob.nii.gz", found.probability.astype(np.float32), ct.grid)
-        lesion = truth.array > 0
-        if lesion.any():
-            share = float((lesion & (found.ooi.mask > 0)).sum() / lesion.sum())
-            ceilings.append(2 * share / (1 + share))
-    found_all = evaluate_folders(predictions, held / "labelsTs", organs=held / "organsTrueTs", out=predictions)
-    figures = found_all.to_dict()
-    row: dict[str, Any] = {
-        "arm": name,
-        "seed": seed,
-        "split": options.split,
-        "epochs": plan.epochs,
-        "train_seconds": round(trained, 1),
-        "ceiling_dice": round(float(np.mean(ceilings)), 4),
-        **{key: figures[key] for key in ("cases", "dice", "nsd", "hd95", "lesion_sensitivity")},
-        "froc": figures.get("froc"),
-        "false_positives_per_scan": figures["false_positives_per_scan"],
-        "seconds": round(time.perf_counter() - started, 1),
-    }
-    result_file.write_text(json.dumps(row, indent=2) + "\n")
-    if options.split == "test":
-        _note(row)
-    return row
-
-
-@cache
-def organs_of(labels: Path, ct: Path, radius_mm: float) -> tuple[Organs, Ooi]:
-    """The organs of a case and its organ of interest, which are the same for every arm and seed."""
-    organs = Organs(read_labels(labels), load_class_map("totalsegmentator_v2"))
-    return organs, organ_of_interest(organs, ct=read_ct(ct), settings=OoiSettings(radius_mm=radius_mm))
-
-
-def train(run: Path, arm: Arm, seed: int, data: Path, options: argparse.Namespace) -> None:
-    """Train to the end of the plan, or go on with what is there."""
-    dataset = open_dataset(data)
-    plan_file = run / "plan.json"
+def train(arm: Arm, seed: int, options: argparse.Namespace) -> tuple[Plan, float]:
+    """Train to the end of the plan, or go on with what is there; the plan, and seconds of all its epochs."""
+    run = options.out / "runs" / arm.network(seed)
+    dataset = open_dataset(options.out / "data")
     shared = options.out / "plan.json"
     if not shared.exists():
         write_plan(shared, make_plan(dataset, device=options.device))
@@ -160,28 +121,172 @@ def train(run: Path, arm: Arm, seed: int, data: Path, options: argparse.Namespac
     )
     cases = [Case(case.name, case.image, case.label, _organs(case, arm)) for case in dataset.training]
     prepared = prepare_cases(cases, plan, options.out / f"prepared-{arm.organs}")
-    run.mkdir(parents=True, exist_ok=True)
     trainer = Trainer(run, plan, prepared, device=options.device)
     if (run / "last").exists():
         trainer.resume()
-    write_plan(plan_file, plan)
     trainer.fit()
+    with (run / "curves.csv").open(encoding="utf-8") as stream:
+        return plan, sum(float(row["seconds"]) for row in csv.DictReader(stream))
 
 
-def table(rows: list[dict[str, Any]]) -> str:
-    """Means over the seeds, one line an arm."""
-    lines = [
-        "| arm | seeds | ceiling | Dice | lesion sensitivity | false positives per scan |",
-        "|---|---|---|---|---|---|",
-    ]
-    for name in dict.fromkeys(row["arm"] for row in rows):
-        mine = [row for row in rows if row["arm"] == name]
-        cells = [np.mean([row["ceiling_dice"] for row in mine])]
-        for key in ("dice", "lesion_sensitivity", "false_positives_per_scan"):
-            values = [row[key].get("value") for row in mine if row[key].get("value") is not None]
-            cells.append(np.mean(values) if values else float("nan"))
-        lines.append(f"| {name} | {len(mine)} | " + " | ".join(f"{cell:.3f}" for cell in cells) + " |")
-    return "\n".join(lines)
+def measure(name: str, plan: Plan, seed: int, held: Path, options: argparse.Namespace) -> Sequence[Measured]:
+    """Predict the cases that are not predicted yet, and evaluate all."""
+    arm = ARMS[name]
+    out = options.out / "predictions" / options.split / f"arm{name}-seed{seed}"
+    places = options.out / "places" / options.split / arm.organs
+    net, _ = load_model(options.out / "runs" / arm.network(seed))
+    mode: Mode = "filtered" if arm.masked else "full"
+    new = 0
+    for case in open_dataset(held).test:
+        organs, ooi = organs_of(_organs(case, arm), case.image, plan.ooi_radius_mm)
+        if not (places / f"{case.name}_ooi.nii.gz").exists():
+            write_volume(places / f"{case.name}.nii.gz", organs.volume.array, organs.volume.grid)
+            write_volume(places / f"{case.name}_ooi.nii.gz", ooi.mask, ooi.grid)
+        if (out / f"{case.name}.nii.gz").exists():
+            continue
+        ct = read_ct(case.image)
+        found = predict_case(
+            net, plan, ct, organs, mode=mode, masked=arm.masked, ooi=ooi, device=options.device, force=True
+        )
+        write_volume(out / f"{case.name}_prob.nii.gz", found.probability, ct.grid)
+        write_volume(out / f"{case.name}.nii.gz", (found.mask > 0).astype(np.uint8), ct.grid)
+        new += 1
+    evaluation = evaluate_folders(out, held / "labelsTs", organs=places)
+    if new and options.split == "test":
+        _note(name, seed, plan, evaluation.pred.summary.dice)
+    return evaluation.pred.cases
+
+
+@cache
+def organs_of(labels: Path, ct: Path, radius_mm: float) -> tuple[Organs, Ooi]:
+    """The organs of a case and its organ of interest, which are the same for every arm and seed."""
+    organs = Organs(read_labels(labels), load_class_map("totalsegmentator_v2"))
+    return organs, organ_of_interest(organs, ct=read_ct(ct), settings=OoiSettings(radius_mm=radius_mm))
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """An arm over its seeds."""
+
+    name: str
+    runs: list[Sequence[Measured]]
+    minutes: list[float]
+    baseline: list[Sequence[Measured]] | None
+
+    head = (
+        "arm", "", "ceiling", "Dice (by seed)", "sensitivity at 1 FP/scan", "sensitivity of the mask",
+        "FP/scan", "of these outside", "Dice − 2b", "sensitivity at 1 FP − 2b", "min/run",
+    )  # fmt: skip
+
+    def mean(self, of: Callable[[Sequence[Measured]], float]) -> float:
+        return float(np.mean([of(run) for run in self.runs]))
+
+    def differences(self) -> dict[str, Difference]:
+        if self.baseline is None or self.name == BASELINE:
+            return {}
+        return {each.metric: each for each in compare(self.runs, self.baseline)}
+
+    def cells(self) -> list[str]:
+        found = self.differences()
+        return [
+            self.name,
+            ARMS[self.name].what,
+            f"{self.mean(_ceiling):.3f}",
+            f"**{self.mean(_dice):.3f}** ({', '.join(f'{_dice(run):.3f}' for run in self.runs)})",
+            f"{self.mean(_at_rate):.3f}",
+            f"{self.mean(_sensitivity):.3f}",
+            f"{self.mean(_wrong):.1f}",
+            f"{self.mean(_outside):.2f}",
+            *(_difference(found.get(metric)) for metric in ("dice", "sensitivity_at_1_fp")),
+            f"{np.mean(self.minutes):.1f}",
+        ]
+
+
+def publish(rows: list[Row], options: argparse.Namespace) -> None:
+    """Table, differences, cases and figure into a folder."""
+    found = {
+        row.name: {
+            "what": ARMS[row.name].what,
+            "ceiling": row.mean(_ceiling),
+            "dice_by_seed": [_dice(run) for run in row.runs],
+            "sensitivity_at_1_fp_by_seed": [_at_rate(run) for run in row.runs],
+            "sensitivity_by_seed": [_sensitivity(run) for run in row.runs],
+            "false_positives_per_scan_by_seed": [_wrong(run) for run in row.runs],
+            "false_positives_outside_per_scan": row.mean(_outside),
+            "minutes_per_run": row.minutes,
+            "against_2b": [each.to_dict() for each in row.differences().values()],
+        }
+        for row in rows
+    }
+    held = {"split": options.split, "seeds": options.seeds, "epochs": options.epochs, "tier": options.tier}
+    write_json(options.publish / "agcrc_ablation.json", report("bench/agcrc_ablation.py", held, found))
+    arms = [(f"{row.name} seed {seed}", run) for row in rows for seed, run in zip(options.seeds, row.runs, strict=True)]
+    (options.publish / "agcrc_ablation_cases.csv").write_text(cases_csv(arms), encoding="utf-8")
+    draw(rows, options.publish / "agcrc_ablation.svg")
+
+
+def draw(rows: list[Row], path: Path) -> None:
+    """Dice of each arm and seed under its ceiling; FROC curves, mean over seeds."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure as Canvas
+
+    mpl.rcParams["svg.hashsalt"] = "agcrc"
+    canvas = Canvas(figsize=(10, 4.2), layout="constrained")
+    left, right = canvas.subplots(1, 2)
+    for place, row in enumerate(rows):
+        colour = f"C{place}"
+        left.plot([place] * len(row.runs), [_dice(run) for run in row.runs], "o", color=colour, alpha=0.6)
+        left.plot([place - 0.25, place + 0.25], [row.mean(_dice)] * 2, color=colour, linewidth=2.5)
+        left.plot([place - 0.25, place + 0.25], [row.mean(_ceiling)] * 2, color="grey", linewidth=1)
+        curve = np.mean([froc(run).sensitivity(RATES)[0] for run in row.runs], axis=0)
+        right.plot(RATES, curve, "o-", color=colour, markersize=3, label=f"{row.name}: {ARMS[row.name].what}")
+    left.set_xticks(range(len(rows)), [row.name for row in rows])
+    left.set(ylim=(0, 1), xlabel="arm", title="Dice: seeds, mean; grey: ceiling")
+    right.set_xscale("log", base=2)
+    right.set_xticks(RATES, [f"{rate:g}" for rate in RATES])
+    right.set(ylim=(0, 1), xlabel="false positives per scan", title="Lesion sensitivity, mean over seeds")
+    right.legend(fontsize=7)
+    canvas.suptitle("Simulated CTs: shows that the mechanisms work as coded, nothing clinical", fontsize=10)
+    canvas.savefig(path, metadata={"Date": None})
+
+
+def _dice(run: Sequence[Measured]) -> float:
+    return float(np.mean([case.dice for case in run if case.dice is not None]))
+
+
+def _ceiling(run: Sequence[Measured]) -> float:
+    return float(np.mean([case.ceiling for case in run if case.ceiling is not None]))
+
+
+def _at_rate(run: Sequence[Measured]) -> float:
+    return float(froc(run).sensitivity([RATE])[0, 0])
+
+
+def _sensitivity(run: Sequence[Measured]) -> float:
+    return sum(case.found for case in run) / sum(len(case.lesions) for case in run)
+
+
+def _wrong(run: Sequence[Measured]) -> float:
+    return float(np.mean([case.false_positives for case in run]))
+
+
+def _outside(run: Sequence[Measured]) -> float:
+    return float(np.mean([sum(place.region is Region.OUTSIDE for place in case.places or ()) for case in run]))
+
+
+def _line(run: Sequence[Measured]) -> str:
+    return (
+        f"Dice {_dice(run):.3f} of {_ceiling(run):.3f}, sensitivity {_sensitivity(run):.3f} "
+        f"({_at_rate(run):.3f} at 1 FP), {_wrong(run):.1f} FP/scan, {_outside(run):.2f} outside"
+    )
+
+
+def _difference(found: Difference | None) -> str:
+    if found is None or found.figure.value is None:
+        return ""
+    figure = found.figure
+    interval = "" if figure.low is None or figure.high is None else f" ({figure.low:+.3f} to {figure.high:+.3f})"
+    return f"{figure.value:+.3f}{interval}"
 
 
 def _organs(case: Case, arm: Arm) -> Path:
@@ -190,19 +295,15 @@ def _organs(case: Case, arm: Arm) -> Path:
     return case.organs.parent.parent / folder / case.organs.name
 
 
-def _label(case: Case) -> Path:
-    return case.label or case.image.parent.parent / "labelsTs" / case.image.name
-
-
-def _note(row: dict[str, Any]) -> None:
+def _note(name: str, seed: int, plan: Plan, dice: Figure) -> None:
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)
     new = not RUNS_FILE.exists()
-    with RUNS_FILE.open("a", newline="") as stream:
+    with RUNS_FILE.open("a", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         if new:
             writer.writerow(["date", "commit", "arm", "seed", "epochs", "dice"])
         day = time.strftime("%Y-%m-%d", time.gmtime())
-        writer.writerow([day, commit.stdout.strip(), row["arm"], row["seed"], row["epochs"], row["dice"].get("value")])
+        writer.writerow([day, commit.stdout.strip(), name, seed, plan.epochs, f"{dice.value:.4f}"])
 
 
 def _parse() -> argparse.Namespace:
@@ -215,6 +316,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "bench" / "out" / "ablation")
+    parser.add_argument("--publish", type=Path, help="folder for the table's JSON, per-case CSV and figure")
     return parser.parse_args()
 
 

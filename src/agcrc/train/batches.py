@@ -15,7 +15,7 @@ from agcrc.train.plan import Intensity, Plan
 from agcrc.volumes import Triple
 from agcrc.volumes.cases import PreparedCase
 
-DISTANCE_SCALE_MM = 50.0
+DISTANCE_SCALE_MM = 20.0
 BLANK = 1.0
 """The organ channel where nothing is known: as far away as it gets."""
 
