@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import util
 from pathlib import Path
 
 import nibabel as nib
@@ -196,3 +197,34 @@ def test_a_model_of_another_plan_is_refused(folder, tmp_path):
     done = agcrc("predict", "--model", other, "--ct", image, "--labels", organs, "--out", tmp_path / "x.nii.gz")
     assert done.returncode == 2
     assert "another plan" in done.stderr
+
+
+def test_two_processes_train_one_network(folder, tmp_path):
+    """Each draws its own patches, the first one writes; what comes of it is a run like any other."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [
+            *(*command, "-m", "agcrc", "train", "--data", folder / "data", "--out", tmp_path / "run"),
+            *("--plan", folder / "run" / "plan.json", "--epochs", "1", "--device", "cpu", "--json"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["epochs"] == 1
+    assert "2 processes" in done.stderr
+    assert len((tmp_path / "run" / "curves.csv").read_text().splitlines()) == 2
+    alone = as_json("train", "--data", folder / "data", "--out", tmp_path / "run", "--resume", "--epochs", 2)
+    assert alone["epochs"] == 2
+
+
+def test_tensorboard_is_asked_for_by_name_where_it_is_missing(folder, tmp_path):
+    if util.find_spec("tensorboard"):
+        pytest.skip("tensorboard is installed here")
+    done = agcrc("train", "--data", folder / "data", "--out", tmp_path / "run", "--tensorboard")
+    assert done.returncode == 2
+    assert "pip install tensorboard" in done.stderr
+    assert not (tmp_path / "run").exists()
