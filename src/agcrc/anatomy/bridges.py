@@ -102,7 +102,7 @@ def acceptable(bridge: Bridge, settings: OoiSettings) -> bool:
 
 
 def with_calibre(bridges: Sequence[Bridge], calibre: NDArray[np.float64], settings: OoiSettings) -> tuple[Bridge, ...]:
-    """Give each bridge the radius of the thinner of the two tubes that it joins, within the limits of the settings.
+    """Give each bridge a radius after the thinner of the two tubes that it joins, within the limits of the settings.
 
     The thinner one, since one end of a bridge may lie on the flank of a wide loop.
 
@@ -117,7 +117,9 @@ def with_calibre(bridges: Sequence[Bridge], calibre: NDArray[np.float64], settin
     for bridge in bridges:
         ends = [bridge.path[0], bridge.path[-1]]
         widths = [float(calibre[_box_around(end, end, reach, calibre.shape)].max()) for end in ends]
-        found.append(replace(bridge, radius_mm=float(np.clip(min(widths), low, max(low, high)))))
+        found.append(
+            replace(bridge, radius_mm=float(np.clip(settings.bridge_calibre * min(widths), low, max(low, high))))
+        )
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from agcrc.anatomy.balls import eroded
-from agcrc.anatomy.parts import Parts, parts_of
+from agcrc.anatomy.parts import Parts, count_parts, parts_of
 from agcrc.volumes import Grid, Spacing, bounding_box
 from agcrc.volumes.resample import resample_labels
 
@@ -60,7 +60,7 @@ def centreline(colon: NDArray[np.bool_], spacing: Spacing) -> Centreline:
     mask parts is joined by the shortest line, up to `LONGEST_GAP_MM`.
 
     It is not reliable where it is shorter than 0.6 m or jumps over a gap in the mask, or where the colon leaves the
-    field of view at the feet, so that the anus is not in view.
+    field of view at the feet in two places, so that the anus is not in view.
 
     Args:
         colon: Shape (z, y, x).
@@ -88,7 +88,7 @@ def centreline(colon: NDArray[np.bool_], spacing: Spacing) -> Centreline:
     length_mm = float(np.linalg.norm(np.diff(smooth, axis=0), axis=1).sum())
     radius = calibre[tuple(np.round(smooth / step).astype(int).T)]
     jump_mm = _longest_run(~inside[tuple(path.T)], path, step)
-    reason = _doubts(length_mm, jump_mm, lost_ml, bool(colon[0].any()))
+    reason = _doubts(length_mm, jump_mm, lost_ml, count_parts(colon[:1]))
     points = grid.to_index(work.to_mm(smooth / step + start))
     return Centreline(points, length_mm, radius, not reason, reason)
 
@@ -181,7 +181,7 @@ def _longest_run(jumps: NDArray[np.bool_], path: NDArray[np.int64], step_mm: flo
     return float(max(ndimage.sum(lengths, runs, range(1, count + 1)), default=0.0))
 
 
-def _doubts(length_mm: float, jump_mm: float, lost_ml: float, leaves_below: bool) -> str:
+def _doubts(length_mm: float, jump_mm: float, lost_ml: float, exits_below: int) -> str:
     found: list[str] = []
     if length_mm < LEAST_LENGTH_MM:
         found.append(f"it is {length_mm / 1000.0:.2f} m long, less than {LEAST_LENGTH_MM / 1000.0:.1f} m")
@@ -189,6 +189,6 @@ def _doubts(length_mm: float, jump_mm: float, lost_ml: float, leaves_below: bool
         found.append(f"it jumps over {jump_mm:.0f} mm without colon")
     if lost_ml > 0:
         found.append(f"{lost_ml:.0f} mL of the colon are more than {LONGEST_GAP_MM:.0f} mm away from the rest")
-    if leaves_below:
-        found.append("the colon leaves the field of view at the feet, so the anus is not in view")
+    if exits_below > 1:
+        found.append(f"the colon leaves the field of view at the feet in {exits_below} places: the anus is not in view")
     return "; ".join(found)

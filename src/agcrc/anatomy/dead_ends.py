@@ -25,6 +25,7 @@ BALL_MARGIN_MM = 15.0
 """A ball is as wide as the tube at its end and this much wider, so that it reaches out of the end."""
 ANUS_LATERAL_MM = 50.0
 """The anal end lies at most this far from the midline."""
+MOST_PARTNERS = 4
 BRIDGE_START_MM = 12.0
 """A bridge starts at an end if it does so within the tube's radius and this much of it."""
 BRIDGE_AWAY_MM = 18.0
@@ -75,23 +76,30 @@ def bridges_between(
 ) -> list[EndPair]:
     """Acceptable paths between ends that may belong together, the nearest pair first.
 
-    Two ends of one part have to point at each other, and one has to be sure. Those of different parts need not: what
-    is lost between them may
-    be a loop, and with it their directions turn, as on the example CT.
+    Two ends of one part have to point at each other, and one has to be sure. Those of different parts need not point:
+    what is lost between them may be a loop, and with it their directions turn, as on the example CT. Each end tries its
+    nearest few partners only, so that a label in many crumbs costs no more than it is worth.
     """
-    # A path back through the colon's own lumen would be the cheapest of all.
-    outside = np.where(parts.mask, settings.cost_soft, costs).astype(np.float32)
-    found: list[tuple[float, EndPair]] = []
+    likely: list[tuple[float, TubeEnd, TubeEnd, bool]] = []
     for one, other in combinations(ends, 2):
         apart = float(np.linalg.norm(np.subtract(one.index, other.index))) * settings.spacing_mm
         facing = _facing(one, other, settings.spacing_mm) >= settings.dead_end_facing
         same = parts.labels[one.index] == parts.labels[other.index]
-        if apart > settings.dead_end_gap_mm or (same and not (facing and (one.sure or other.sure))):
+        if apart <= settings.dead_end_gap_mm and (not same or (facing and (one.sure or other.sure))):
+            likely.append((apart, one, other, facing))
+    # A path back through the colon's own lumen would be the cheapest of all.
+    outside = np.where(parts.mask, settings.cost_soft, costs).astype(np.float32)
+    tried = dict.fromkeys(ends, 0)
+    found: list[EndPair] = []
+    for _, one, other, facing in sorted(likely, key=lambda each: each[0]):
+        if max(tried[one], tried[other]) >= MOST_PARTNERS:
             continue
+        tried[one] += 1
+        tried[other] += 1
         bridge = bridge_places(one.index, other.index, outside, settings)
         if bridge is not None:
-            found.append((apart, EndPair(one, other, facing, bridge)))
-    return [pair for _, pair in sorted(found, key=lambda each: each[0])]
+            found.append(EndPair(one, other, facing, bridge))
+    return found
 
 
 def close_dead_ends(
@@ -127,7 +135,7 @@ def close_dead_ends(
 
 
 def colon_skeleton(parts: Parts, settings: OoiSettings) -> Skeleton:
-    """The skeleton of the colon after opening; stool and folds that the label leaves out inside it are filled."""
+    """The skeleton of the colon after opening."""
     return skeleton_of(parts.mask, settings.opening_mm, settings.dead_end_branch_mm, settings.spacing_mm)
 
 

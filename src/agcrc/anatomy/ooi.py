@@ -232,14 +232,17 @@ def _onto_grid(
     distance = resample(
         np.pad(distance_mm(region.core, scene.spacing_mm), 1, mode="edge"), framed, organs.grid, order=1, fill=np.inf
     ).astype(np.float32, copy=False)
-    place = np.where(region.core, CORE, np.where(region.allowed, RING, OUTSIDE)).astype(np.uint8)
+    added = region.core & ~region.parts.mask
+    place = np.where(added, CORE, np.where(region.allowed, RING, OUTSIDE)).astype(np.uint8)
     mask[...] = resample_labels(np.pad(place, 1, mode="edge"), framed, organs.grid)
     colon = organs.class_map[COLON]
     labels = organs.volume.array
+    least = min(organs.grid.spacing) / 2.0
     for part in slabs(mask.shape):
         here, near = mask[part], distance[part]
-        # Colon that nearest-neighbour sampling on the copy passed over belongs to the part beside it.
+        # Where the colon is labelled, the core has the label's own surface, not that of the copy.
         here[(labels[part] == colon) & (near <= scene.spacing_mm)] = CORE
+        np.maximum(near, least, out=near)
         near[here == CORE] = 0.0
         here[(here == RING) & (near > settings.radius_mm)] = OUTSIDE
     return mask, distance
