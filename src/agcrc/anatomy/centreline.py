@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from agcrc.anatomy.balls import eroded
+from agcrc.anatomy.balls import dilated, eroded
 from agcrc.anatomy.parts import Parts, count_parts, parts_of
 from agcrc.volumes import Grid, Spacing, bounding_box
 from agcrc.volumes.resample import resample_labels
@@ -76,7 +76,9 @@ def centreline(colon: NDArray[np.bool_], spacing: Spacing) -> Centreline:
     # Holes are not filled: some are the walls between loops that touch, and are all that parts these.
     inside = np.asarray(mask[box])
     core = eroded(inside, EROSION_MM, step)
-    parts = parts_of(core if core.any() else inside, 0.0, work.voxel_ml)
+    # A collapsed span has no inside left: it stays as it is where it lies apart from what has.
+    core |= inside & ~dilated(core, EROSION_MM + 2.0 * step, step)
+    parts = parts_of(core, 0.0, work.voxel_ml)
     lines, lost_ml = _joined(parts, step, work.voxel_ml)
     depth = ndimage.distance_transform_edt(parts.mask, sampling=step)
     domain = np.where(parts.mask | lines, 1.0 / (depth**2 + EPSILON_MM2), -1.0)

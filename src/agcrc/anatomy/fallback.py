@@ -61,7 +61,7 @@ def abdomen_region(scene: Scene, levels: slice) -> NDArray[np.bool_]:
 def implausible(colon_ml: float, height_mm: float, settings: OoiSettings) -> str:
     """Why a colon of this volume can't be one, seen over this height of abdomen; empty if it can."""
     if colon_ml == 0.0:
-        return f"the label map has no colon, in {height_mm:.0f} mm of abdomen in view"
+        return f"the label map has no colon, or only crumbs of it, in {height_mm:.0f} mm of abdomen in view"
     least = max(settings.least_colon_ml, settings.least_colon_ml_per_cm * height_mm / 10.0)
     if colon_ml < least:
         return f"the colon has {colon_ml:.1f} mL, less than {least:.1f} mL for {height_mm:.0f} mm of abdomen in view"

@@ -151,7 +151,7 @@ def organ_of_interest(
             )
         )
     scene = scene_of(organs, ct, settings)
-    region = _region_of(scene, settings)
+    region = _region_of(scene, organs.millilitres(COLON), settings)
     mask, distance = _onto_grid(region, scene, organs, settings)
     coverage: float | None = None
     if lesion is not None and lesion.any():
@@ -180,9 +180,10 @@ def organ_of_interest(
     return Ooi(mask, distance, organs.grid, quality)
 
 
-def _region_of(scene: Scene, settings: OoiSettings) -> _Region:
-    """Steps 1 to 4, 6 and 8."""
-    parts = parts_of(scene.organs.mask(COLON), settings.least_part_ml, scene.voxel_ml)
+def _region_of(scene: Scene, labelled_ml: float, settings: OoiSettings) -> _Region:
+    """Steps 1 to 4, 6 and 8; `labelled_ml` is the volume of the colon before it was copied."""
+    labelled = scene.organs.mask(COLON)
+    parts = parts_of(labelled, settings.least_part_ml, scene.voxel_ml)
     colon = parts.mask
     allowed = allowed_region(colon, scene)
     levels = abdomen_levels(scene)
@@ -191,7 +192,9 @@ def _region_of(scene: Scene, settings: OoiSettings) -> _Region:
         reason = f"no abdomen in view: the label map has {shown}"
         return _Region("absent", reason, np.zeros_like(colon), allowed, parts)
     height_mm = (levels.stop - levels.start) * scene.spacing_mm
-    reason = implausible(int(colon.sum()) * scene.voxel_ml, height_mm, settings)
+    # The copy of a thin or coarse label may be larger or smaller than itself, the share that crumbs have is the same.
+    kept_ml = labelled_ml * float(colon.sum()) / max(1, int(labelled.sum()))
+    reason = implausible(kept_ml, height_mm, settings)
     if reason:
         core = abdomen_region(scene, levels) | colon
         return _Region("fallback", reason, core, allowed & core, parts, parts_after=parts.count)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,7 @@ def paint_tube(grid: Grid, points_mm: Points, radius_mm: float) -> np.ndarray:
     """Voxels within a radius of a line through points (z, y, x) in mm from the corner of the field of view."""
     spacing = np.array(grid.spacing)
     line = np.ones(grid.shape, dtype=bool)
-    for start, end in zip(points_mm[:-1], points_mm[1:], strict=True):
+    for start, end in pairwise(points_mm):
         count = int(np.linalg.norm(np.subtract(end, start)) / (spacing.min() / 2)) + 2
         places = np.round(np.linspace(start, end, count) / spacing - 0.5).astype(int)
         keep = ((places >= 0) & (places < grid.shape)).all(axis=1)

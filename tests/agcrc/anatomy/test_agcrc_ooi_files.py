@@ -97,8 +97,8 @@ def test_every_problem_is_told_at_once_and_nothing_is_written(labels, tmp_path):
 
 
 def test_a_label_map_of_another_numbering_is_refused_and_nothing_is_written(labels, tmp_path):
+    (tmp_path / "map.json").write_text('{"colon": 5}')
     with pytest.raises(InputError, match="20"):
-        (tmp_path / "map.json").write_text('{"colon": 5}')
         ooi_files(labels, None, None, str(tmp_path / "map.json"), tmp_path / "out" / "ooi.nii.gz")
     assert not (tmp_path / "out").exists()
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,8 +21,6 @@ def sure(mask):
 @settings(max_examples=15, deadline=None)
 @given(st.floats(9.0, 24.0), st.floats(0.0, 1.0), st.integers(0, 2))
 def test_a_tube_has_two_ends_that_point_outward(radius, slant, axis):
-    from pytest import approx
-
     shape = np.roll(np.array([70, 60, 60]), axis)
     grid = Grid.of(tuple(int(size) for size in shape), (3.0, 3.0, 3.0))
     start, end = np.array([35.0, 60.0, 60.0]), np.array([175.0, 60.0 + 50.0 * slant, 120.0])
@@ -29,17 +29,17 @@ def test_a_tube_has_two_ends_that_point_outward(radius, slant, axis):
     length, ends = sure(mask)
     assert len(ends) == 2
     direction = (end - start) / np.linalg.norm(end - start)
-    assert sorted(float(np.dot(each.outward, direction)) for each in ends) == approx([-1.0, 1.0], abs=0.2)
+    assert sorted(float(np.dot(each.outward, direction)) for each in ends) == pytest.approx([-1.0, 1.0], abs=0.2)
     whole = np.linalg.norm(end - start) + 2.0 * radius
     assert whole - 2.5 * radius <= length <= whole
-    assert all(each.radius_mm == approx(radius, rel=0.25) for each in ends)
+    assert all(each.radius_mm == pytest.approx(radius, rel=0.25) for each in ends)
 
 
 def line(grid, points, radius):
     from scipy import ndimage
 
     away = np.ones(grid.shape, dtype=bool)
-    for start, end in zip(points[:-1], points[1:], strict=True):
+    for start, end in pairwise(points):
         places = np.round(np.linspace(start, end, 200) / 3.0).astype(int)
         away[tuple(places.T)] = False
     return ndimage.distance_transform_edt(away, sampling=3.0) <= radius
