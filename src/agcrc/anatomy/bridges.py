@@ -101,7 +101,7 @@ def acceptable(bridge: Bridge, settings: OoiSettings) -> bool:
     return bridge.length_mm <= settings.bridge_longest_mm and bridge.mean_cost <= settings.bridge_mean_cost
 
 
-def with_calibre(bridges: Sequence[Bridge], calibre: NDArray[np.float64], settings: OoiSettings) -> tuple[Bridge, ...]:
+def with_calibre(bridges: Sequence[Bridge], calibre: NDArray[np.float32], settings: OoiSettings) -> tuple[Bridge, ...]:
     """Give each bridge a radius after the thinner of the two tubes that it joins, within the limits of the settings.
 
     The thinner one, since one end of a bridge may lie on the flank of a wide loop.

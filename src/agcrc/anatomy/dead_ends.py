@@ -65,7 +65,7 @@ class EndPair:
     bridge: Bridge
 
 
-def open_ends(skeleton: Skeleton, calibre: NDArray[np.float64], scene: Scene) -> list[TubeEnd]:
+def open_ends(skeleton: Skeleton, calibre: NDArray[np.float32], scene: Scene) -> list[TubeEnd]:
     """The ends that are neither caecum nor anus and do not leave the field of view."""
     natural = natural_ends(skeleton, scene)
     return [end for end in skeleton.ends if end not in natural and not _leaves_view(end, calibre, scene.spacing_mm)]
@@ -106,7 +106,7 @@ def close_dead_ends(
     ends: Sequence[TubeEnd],
     pairs: Sequence[EndPair],
     bridges: Sequence[Bridge],
-    calibre: NDArray[np.float64],
+    calibre: NDArray[np.float32],
     settings: OoiSettings,
 ) -> DeadEnds:
     """Pair the sure ends at which no bridge of step 2 starts and put a ball on each that stays alone.
@@ -195,7 +195,7 @@ def _leaves_by(end: TubeEnd, bridge: Bridge, spacing_mm: float) -> bool:
     return False
 
 
-def _leaves_view(end: TubeEnd, calibre: NDArray[np.float64], spacing_mm: float) -> bool:
+def _leaves_view(end: TubeEnd, calibre: NDArray[np.float32], spacing_mm: float) -> bool:
     """Whether the tube reaches the border of the field of view at this end."""
     to_border = min(min(place, size - 1 - place) for place, size in zip(end.index, calibre.shape, strict=True))
     return bool(to_border * spacing_mm <= float(calibre[end.index]) + 2.0 * spacing_mm)

@@ -9,7 +9,7 @@ SACRUM = "sacrum"
 
 _BONE_STEMS = ("vertebrae_", "rib_", "hip_", "femur_", "humerus_", "scapula_", "clavicula_")
 _BONES = (SACRUM, "sternum", "skull", "costal_cartilages")
-_SURE_STEMS = ("kidney_left", "kidney_right", "lung_")
+_SURE_STEMS = ("kidney_left", "kidney_right", "lung_", "autochthon_", "gluteus_", "iliopsoas_")
 _SURE = ("liver", "spleen", "aorta")
 _LIMB_STEMS = ("humerus_", "scapula_", "clavicula_", "femur_", "gluteus_")
 _ABDOMEN_STEMS = ("vertebrae_L", "vertebrae_S", "kidney_", "adrenal_gland_", "iliac_", "iliopsoas_", "hip_")

@@ -73,6 +73,15 @@ def test_loops_that_lie_against_each_other_are_no_shortcut(tube):
     assert found.length_mm == pytest.approx(length, rel=0.12)
 
 
+def test_a_shortcut_through_fused_loops_is_told(tube):
+    course = [(20, 60, 30), (180, 60, 30), (180, 60, 110), (20, 60, 110), (20, 110, 110), (180, 110, 110)]
+    fused = tube(GRID, [*course, (180, 150, 110), (180, 150, 30), (20, 150, 30)], 12.0)
+    fused |= tube(GRID, [(30, 60, 30), (30, 60, 110)], 14.0)
+    found = centreline(fused, GRID.spacing)
+    assert not found.reliable
+    assert "it takes a shortcut" in found.reason
+
+
 @pytest.mark.parametrize(("gap_mm", "reason"), [(30.0, "jumps over"), (90.0, "away from the rest")])
 def test_a_gap_is_told(tube, gap_mm, reason):
     mask = tube(GRID, COURSE, 12.0)
