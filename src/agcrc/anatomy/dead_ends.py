@@ -57,12 +57,19 @@ class EndPair:
         other: Another.
         facing: Whether they point at each other.
         bridge: From one to the other.
+        arc: A second way, for two that do not: where what is lost turned as the ends do.
     """
 
     one: TubeEnd
     other: TubeEnd
     facing: bool
     bridge: Bridge
+    arc: Bridge | None
+
+    @property
+    def ways(self) -> tuple[Bridge, ...]:
+        """The bridge, and the arc where there is one."""
+        return (self.bridge,) if self.arc is None else (self.bridge, self.arc)
 
 
 def open_ends(skeleton: Skeleton, calibre: NDArray[np.float32], scene: Scene) -> list[TubeEnd]:
@@ -77,8 +84,9 @@ def bridges_between(
     """Acceptable paths between ends that may belong together, the nearest pair first.
 
     Two ends of one part have to point at each other, and one has to be sure. Those of different parts need not point:
-    what is lost between them may be a loop, and with it their directions turn, as on the example CT. Each end tries its
-    nearest few partners only, so that a label in many crumbs costs no more than it is worth.
+    what is lost between them may be a loop, and with it their directions turn, as on the example CT. Such a pair gets a
+    second path that prefers the arc that continues both ends to the chord. Each end tries its nearest few partners only, so that a label
+    in many crumbs costs no more than it is worth.
     """
     likely: list[tuple[float, TubeEnd, TubeEnd, bool]] = []
     for one, other in combinations(ends, 2):
@@ -98,7 +106,8 @@ def bridges_between(
         tried[other] += 1
         bridge = bridge_places(one.index, other.index, outside, settings)
         if bridge is not None:
-            found.append(EndPair(one, other, facing, bridge))
+            arc = None if facing else bridge_places(one.index, other.index, outside, settings, _arc(one, other))
+            found.append(EndPair(one, other, facing, bridge, arc))
     return found
 
 
@@ -122,7 +131,7 @@ def close_dead_ends(
         ends_of = {pair.one, pair.other}
         lonely = len(ends_of.intersection(dead))
         if not paired.intersection(ends_of) and (lonely == 2 or (lonely == 1 and pair.facing)):
-            found.append(pair.bridge)
+            found += pair.ways
             paired |= ends_of
     balls = np.zeros(calibre.shape, dtype=np.bool_)
     for end in dead:
@@ -211,3 +220,17 @@ def _facing(one: TubeEnd, other: TubeEnd, spacing_mm: float) -> float:
     way = inner[1] - inner[0]
     way /= max(float(np.linalg.norm(way)), 1e-9)
     return min(float(outward[0] @ way), float(outward[1] @ -way))
+
+
+def _arc(one: TubeEnd, other: TubeEnd) -> NDArray[np.int64]:
+    """Voxels along the arc that leaves both ends along their directions, shape (n, 3): a circle's where they allow it.
+
+    A cubic Bézier curve; the arms of one that follows a circle over an angle θ are 1 / (3 cos²(θ / 4)) of its chord.
+    """
+    ends, outward = np.array([one.index, other.index], dtype=np.float64), np.array([one.outward, other.outward])
+    chord = float(np.linalg.norm(ends[1] - ends[0]))
+    turn = float(np.arccos(np.clip(-outward[0] @ outward[1], -1.0, 1.0)))
+    arms = ends + outward * chord / (3.0 * np.cos(turn / 4.0) ** 2)
+    t = np.linspace(0.0, 1.0, max(2, round(4.0 * chord)))[:, None]
+    curve = (1 - t) ** 3 * ends[0] + 3 * (1 - t) ** 2 * t * arms[0] + 3 * (1 - t) * t**2 * arms[1] + t**3 * ends[1]
+    return np.round(curve).astype(np.int64)

@@ -204,7 +204,8 @@ def _region_of(scene: Scene, labelled_ml: float, settings: OoiSettings) -> _Regi
     ends = open_ends(skeleton, calibre, scene)
     pairs = bridges_between(ends, parts, costs, settings)
     found = bridge_parts(parts, [pair.bridge for pair in pairs], costs, settings)
-    bridges = with_calibre(found, calibre, settings)
+    arcs = [pair.arc for pair in pairs if pair.arc is not None and pair.bridge in found]
+    bridges = with_calibre([*found, *arcs], calibre, settings)
     core = colon | within_body(tubes(bridges, colon.shape, scene.spacing_mm), scene)
     parts_after = count_parts(core)
     dead = close_dead_ends(ends, pairs, bridges, calibre, settings)
