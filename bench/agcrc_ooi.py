@@ -2,9 +2,9 @@
 
     python bench/agcrc_ooi.py --shared ../shared/data/ct --json docs/results/agcrc_ooi.json
 
-From each whole colon a piece of 50 mm is cut at nine places, .1 to .9 of its centreline from the anus. Told are the share
-of the cut voxels in the organ of interest (r = 15 mm) with the repair and with dilation alone, and the volume against that
-of the organ of interest of the whole colon. Nothing of the data is written.
+From each whole colon a piece of 50 mm is cut at nine places, .1 to .9 of its centreline from the anus. Told are the
+share of the cut voxels in the organ of interest (r = 15 mm) with the repair and with dilation alone, and the volume
+against that of the organ of interest of the whole colon. Nothing of the data is written.
 """
 
 from __future__ import annotations

@@ -85,8 +85,8 @@ def bridges_between(
 
     Two ends of one part have to point at each other, and one has to be sure. Those of different parts need not point:
     what is lost between them may be a loop, and with it their directions turn, as on the example CT. Such a pair gets a
-    second path that prefers the arc that continues both ends to the chord. Each end tries its nearest few partners only, so that a label
-    in many crumbs costs no more than it is worth.
+    second path that prefers the arc that continues both ends to the chord. Each end tries its nearest few partners
+    only, so that a label in many crumbs costs no more than it is worth.
     """
     likely: list[tuple[float, TubeEnd, TubeEnd, bool]] = []
     for one, other in combinations(ends, 2):
@@ -233,4 +233,5 @@ def _arc(one: TubeEnd, other: TubeEnd) -> NDArray[np.int64]:
     arms = ends + outward * chord / (3.0 * np.cos(turn / 4.0) ** 2)
     t = np.linspace(0.0, 1.0, max(2, round(4.0 * chord)))[:, None]
     curve = (1 - t) ** 3 * ends[0] + 3 * (1 - t) ** 2 * t * arms[0] + 3 * (1 - t) * t**2 * arms[1] + t**3 * ends[1]
-    return np.round(curve).astype(np.int64)
+    voxels: NDArray[np.int64] = np.round(curve).astype(np.int64)
+    return voxels

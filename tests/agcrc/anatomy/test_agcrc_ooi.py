@@ -80,6 +80,16 @@ def test_what_is_lost_between_two_loops_is_no_shortcut(tube, organs_of):
     assert ooi.quality.parts_after == 1
 
 
+def test_a_lost_hairpin_is_found_again(tube, organs_of):
+    """Two stumps that point the same way: what is lost lies beyond them, not between them."""
+    turn = [(130, 100, 100), (148, 100, 107), (155, 100, 125), (148, 100, 143), (130, 100, 150)]
+    whole = tube(GRID, [(12, 100, 100), *turn, (60, 100, 150)], 9.0)
+    cut = without(whole, 43, 68, axis=0)
+    ooi = organ_of_interest(organs_of(GRID, colon=cut))
+    assert ooi.quality.parts_after == 1
+    assert (ooi.mask[whole & ~cut] > 0).mean() > 0.9
+
+
 def test_a_lost_end_gets_a_ball_and_anus_and_caecum_do_not(tube, organs_of):
     descending = tube(GRID, [*COURSE[:3], (120, 100, 40)], 11.0)
     whole = organ_of_interest(organs_of(GRID, colon=descending))
