@@ -9,8 +9,9 @@ SACRUM = "sacrum"
 
 _BONE_STEMS = ("vertebrae_", "rib_", "hip_", "femur_", "humerus_", "scapula_", "clavicula_")
 _BONES = (SACRUM, "sternum", "skull", "costal_cartilages")
-_SURE_STEMS = ("kidney_left", "kidney_right", "lung_")
+_SURE_STEMS = ("kidney_left", "kidney_right", "lung_", "autochthon_", "gluteus_", "iliopsoas_")
 _SURE = ("liver", "spleen", "aorta")
+_LIMB_STEMS = ("humerus_", "scapula_", "clavicula_", "femur_", "gluteus_")
 _ABDOMEN_STEMS = ("vertebrae_L", "vertebrae_S", "kidney_", "adrenal_gland_", "iliac_", "iliopsoas_", "hip_")
 _ABDOMEN = (
     *("liver", "spleen", "gallbladder", "stomach", "pancreas", SMALL_BOWEL, "duodenum", COLON),
@@ -37,6 +38,11 @@ def is_sure(name: str) -> bool:
 def is_abdomen(name: str) -> bool:
     """Classes that show that some of the abdomen or pelvis is in view."""
     return name in _ABDOMEN or name.startswith(_ABDOMEN_STEMS)
+
+
+def is_limb(name: str) -> bool:
+    """Bones and muscles of arms and legs, which lie outside the trunk."""
+    return name.startswith(_LIMB_STEMS)
 
 
 def is_upper_abdomen(name: str) -> bool:

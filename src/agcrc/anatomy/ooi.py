@@ -151,7 +151,7 @@ def organ_of_interest(
             )
         )
     scene = scene_of(organs, ct, settings)
-    region = _region_of(scene, settings)
+    region = _region_of(scene, organs.millilitres(COLON), settings)
     mask, distance = _onto_grid(region, scene, organs, settings)
     coverage: float | None = None
     if lesion is not None and lesion.any():
@@ -180,9 +180,10 @@ def organ_of_interest(
     return Ooi(mask, distance, organs.grid, quality)
 
 
-def _region_of(scene: Scene, settings: OoiSettings) -> _Region:
-    """Steps 1 to 4, 6 and 8."""
-    parts = parts_of(scene.organs.mask(COLON), settings.least_part_ml, scene.voxel_ml)
+def _region_of(scene: Scene, labelled_ml: float, settings: OoiSettings) -> _Region:
+    """Steps 1 to 4, 6 and 8; `labelled_ml` is the volume of the colon before it was copied."""
+    labelled = scene.organs.mask(COLON)
+    parts = parts_of(labelled, settings.least_part_ml, scene.voxel_ml)
     colon = parts.mask
     allowed = allowed_region(colon, scene)
     levels = abdomen_levels(scene)
@@ -191,7 +192,9 @@ def _region_of(scene: Scene, settings: OoiSettings) -> _Region:
         reason = f"no abdomen in view: the label map has {shown}"
         return _Region("absent", reason, np.zeros_like(colon), allowed, parts)
     height_mm = (levels.stop - levels.start) * scene.spacing_mm
-    reason = implausible(int(colon.sum()) * scene.voxel_ml, height_mm, settings)
+    # The copy of a thin or coarse label may be larger or smaller than itself, the share that crumbs have is the same.
+    kept_ml = labelled_ml * float(colon.sum()) / max(1, int(labelled.sum()))
+    reason = implausible(kept_ml, height_mm, settings)
     if reason:
         core = abdomen_region(scene, levels) | colon
         return _Region("fallback", reason, core, allowed & core, parts, parts_after=parts.count)
@@ -201,7 +204,8 @@ def _region_of(scene: Scene, settings: OoiSettings) -> _Region:
     ends = open_ends(skeleton, calibre, scene)
     pairs = bridges_between(ends, parts, costs, settings)
     found = bridge_parts(parts, [pair.bridge for pair in pairs], costs, settings)
-    bridges = with_calibre(found, calibre, settings)
+    arcs = [pair.arc for pair in pairs if pair.arc is not None and pair.bridge in found]
+    bridges = with_calibre([*found, *arcs], calibre, settings)
     core = colon | within_body(tubes(bridges, colon.shape, scene.spacing_mm), scene)
     parts_after = count_parts(core)
     dead = close_dead_ends(ends, pairs, bridges, calibre, settings)
@@ -232,14 +236,17 @@ def _onto_grid(
     distance = resample(
         np.pad(distance_mm(region.core, scene.spacing_mm), 1, mode="edge"), framed, organs.grid, order=1, fill=np.inf
     ).astype(np.float32, copy=False)
-    place = np.where(region.core, CORE, np.where(region.allowed, RING, OUTSIDE)).astype(np.uint8)
+    added = region.core & ~region.parts.mask
+    place = np.where(added, CORE, np.where(region.allowed, RING, OUTSIDE)).astype(np.uint8)
     mask[...] = resample_labels(np.pad(place, 1, mode="edge"), framed, organs.grid)
     colon = organs.class_map[COLON]
     labels = organs.volume.array
+    least = min(organs.grid.spacing) / 2.0
     for part in slabs(mask.shape):
         here, near = mask[part], distance[part]
-        # Colon that nearest-neighbour sampling on the copy passed over belongs to the part beside it.
+        # Where the colon is labelled, the core has the label's own surface, not that of the copy.
         here[(labels[part] == colon) & (near <= scene.spacing_mm)] = CORE
+        np.maximum(near, least, out=near)
         near[here == CORE] = 0.0
         here[(here == RING) & (near > settings.radius_mm)] = OUTSIDE
     return mask, distance
