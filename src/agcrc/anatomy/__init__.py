@@ -3,7 +3,7 @@
 from agcrc.anatomy.centreline import Centreline, centreline
 from agcrc.anatomy.files import ooi_files
 from agcrc.anatomy.mos import multi_organ_segmentation, use_label_map
-from agcrc.anatomy.ooi import CORE, OUTSIDE, RING, Ooi, OoiQuality, organ_of_interest
+from agcrc.anatomy.ooi import CORE, OUTSIDE, RING, Ooi, OoiQuality, OoiRegion, organ_of_interest, region_of_interest
 from agcrc.anatomy.organs import ClassMap, Organs, load_class_map
 from agcrc.anatomy.overlay import draw_overlay
 from agcrc.anatomy.radius import RadiusChoice, choose_radius
@@ -17,6 +17,7 @@ __all__ = [
     "ClassMap",
     "Ooi",
     "OoiQuality",
+    "OoiRegion",
     "OoiSettings",
     "Organs",
     "RadiusChoice",
@@ -27,5 +28,6 @@ __all__ = [
     "multi_organ_segmentation",
     "ooi_files",
     "organ_of_interest",
+    "region_of_interest",
     "use_label_map",
 ]
