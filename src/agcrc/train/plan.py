@@ -166,6 +166,7 @@ def make_plan(
             round(float(low), 1), round(float(high), 1), round(float(clipped.mean()), 2), round(float(clipped.std()), 2)
         ),
         ooi_radius_mm=float(choose_radius(found).radius_mm),
+        organ_channel=True,  # the largest single gain of the experiment (docs/results/agcrc.md)
         epochs=epochs or (500 if gpu else 40),
         validation_cases=tuple(case.name for case in usable[:: max(1, len(usable) // held)][:held]),
         seed=seed,
