@@ -17,6 +17,7 @@ from agcrc.anatomy.voxel_graph import FORWARD, shifted
 from agcrc.volumes import Box, bounding_box
 
 GUIDE_DISCOUNT = 0.3
+"""So soft tissue along a guide is cheaper than gas beside it, and bone along it is still dearer than soft tissue."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,7 +27,9 @@ def is_bone(name: str) -> bool:
 
 
 def is_sure(name: str) -> bool:
-    """Organs that a segmenter does not mistake for colon (spec, section 1 step 6): they are cut out of the region.
+    """Organs and muscles that a segmenter does not mistake for colon (spec, section 1 step 6): they are cut out.
+
+    The spec names no muscles; those of back, hip and buttocks are our addition.
 
     Small bowel, bladder, prostate, uterus, stomach and duodenum are not among them: tumours grow into them, and
     segmenters do take colon for them.
