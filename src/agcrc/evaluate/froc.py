@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agcrc.evaluate.case import Case
 from agcrc.evaluate.detection import Verdict
-from agcrc.evaluate.estimates import Figure, bounded_mean, case_weights, widened_interval
+from agcrc.evaluate.estimates import Figure, Reason, bounded_mean, case_weights, widened_interval
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives per scan at which the sensitivity is read off (the LUNA16 rates)."""
@@ -89,7 +89,7 @@ def sensitivities(cases: Sequence[Case], rates: Sequence[float] = RATES) -> list
     curve = froc(cases)
     total = int(curve.lesions.sum())
     if total == 0:
-        return [Figure.missing("no case has a lesion") for _ in rates]
+        return [Figure.missing(Reason.NO_LESION) for _ in rates]
     values = curve.sensitivity(rates)[0]
     draws = curve.sensitivity(rates, case_weights(len(cases))) if len(cases) > 1 else None
     figures = []

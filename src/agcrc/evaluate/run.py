@@ -28,9 +28,9 @@ from agcrc.evaluate.folders import (
     write_whole,
 )
 from agcrc.evaluate.places import Surroundings
-from agcrc.evaluate.rules import RULES
 from agcrc.evaluate.summary import Summary, summarise
 from agcrc.evaluate.tables import case_rows, cases_csv
+from agcrc.evaluate.words import rules
 from agcrc.volumes import Volume, read_labels, require_same_grid
 
 Found = TypeVar("Found")
@@ -121,7 +121,7 @@ class Evaluation:
                 "description": self.dataset.description,
                 "simulation": self.dataset.simulation,
             },
-            "rules": dict(RULES),
+            "rules": rules("en"),
             "per_case": case_rows(self.pred.cases),
         }
 
