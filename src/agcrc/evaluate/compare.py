@@ -90,13 +90,14 @@ def compare(first: Runs, second: Runs) -> tuple[Difference, ...]:
         InputError: No run, different numbers of runs, or cases that are not the same.
     """
     ours, theirs = _aligned(first, second)
+    largest = max(case.largest_mm for run in ours for case in run)
     found = [
         _difference(*row)
         for row in (
             ("dice", True, _means(ours, theirs, lambda case: case.dice, 1.0)),
             ("nsd", True, _means(ours, theirs, lambda case: case.nsd_2mm, 1.0)),
             ("nsd_4mm", True, _means(ours, theirs, lambda case: case.nsd_4mm, 1.0)),
-            ("hd95", False, _means(ours, theirs, lambda case: case.hd95_mm, _largest(ours))),
+            ("hd95", False, _means(ours, theirs, lambda case: case.hd95_mm, largest)),
             ("lesion_sensitivity", True, _shares(ours, theirs)),
             ("sensitivity_at_1_fp", True, _at_rate(ours, theirs)),
             (
@@ -238,10 +239,6 @@ def _at_rate(ours: Runs, theirs: Runs) -> _Pairs | None:
 def _table(runs: Runs, of: Callable[[Case], float | None]) -> FloatArray:
     """(S, C), NaN for None."""
     return np.array([[np.nan if (value := of(case)) is None else value for case in run] for run in runs])
-
-
-def _largest(runs: Runs) -> float:
-    return max(case.largest_mm for run in runs for case in run)
 
 
 def _aligned(first: Runs, second: Runs) -> tuple[Runs, Runs]:

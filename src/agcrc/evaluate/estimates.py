@@ -58,14 +58,14 @@ class Figure:
     def to_dict(self) -> dict[str, float | int | str | None]:
         """`value, low, high, n` and, where something is missing, `reason`; only `reason` without a value."""
         if self.value is None:
-            return {"reason": self.reason}
+            return {"reason": str(self.reason)}
         found: dict[str, float | int | str | None] = {
             "value": self.value,
             "low": self.low,
             "high": self.high,
             "n": self.n,
         }
-        return found | {"reason": self.reason} if self.reason else found
+        return found | {"reason": str(self.reason)} if self.reason else found
 
 
 def bounded_mean(values: Sequence[float], clusters: Sequence[int] | None = None, *, limit: float = 1.0) -> Figure:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from agcrc.errors import InputError, Problem
 from agcrc.evaluate.case import Case
 from agcrc.evaluate.detection import components
-from agcrc.evaluate.folders import SUFFIXES, read_mask
+from agcrc.evaluate.folders import read_mask
 from agcrc.volumes import Spacing, Volume, read_ct, require_same_grid
+from agcrc.volumes.nifti import SUFFIXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
