@@ -28,6 +28,7 @@ def evaluate(
       agcrc evaluate --pred guided --against plain --truth data/labelsTs --images data/imagesTs --out report
     """
     from agcrc.evaluate import evaluate_folders, write_report
+    from agcrc.evaluate.page import pages
 
     found = evaluate_folders(pred, truth, organs=organs, against=against, class_map=class_map, out=out)
     if out is not None:
@@ -35,8 +36,14 @@ def evaluate(
     if as_json:
         print_json(found.to_dict())
         return
-    figures = found.to_dict()
-    for name in ("dice", "nsd", "hd95", "lesion_sensitivity", "false_positives_per_scan"):
-        say(f"{name}: {figures[name]}")
+    page = pages(found, ["en"])[0]
+    for row in page.rows():
+        figure = row.figures[0]
+        change = ""
+        if row.difference:
+            difference = page.difference(row.difference, row.places)
+            change = f"; {page.t('compared', difference=difference, other=page.arms[1][0])}"
+        why = f", {figure.reason}" if figure.reason else ""
+        say(f"{page.t(row.metric)}: {page.figure(figure, row.places)}{why}{change}")
     if out is not None:
         say(f"report: {out / 'report.html'}")

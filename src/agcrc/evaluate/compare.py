@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agcrc.errors import InputError, Problem
 from agcrc.evaluate.case import Case
-from agcrc.evaluate.estimates import DRAWS, ONE_CASE, SEED, Figure, case_weights, narrowness, percentiles
+from agcrc.evaluate.estimates import SEED, Figure, Reason, case_weights, narrowness, percentiles
 from agcrc.evaluate.froc import froc
 from medbench.stats import holm, paired_difference, sign_flip_permutation
 
@@ -28,7 +28,6 @@ class Difference:
 
     Attributes:
         metric: Its key in the JSON.
-        label: Its name for people.
         higher_is_better: Which sign speaks for the first.
         figure: The difference with its interval; `n` counts cases or lesions.
         p: Of the sign-flip test over cases, None where there is no figure. It is about these trained networks: seeds
@@ -38,7 +37,6 @@ class Difference:
     """
 
     metric: str
-    label: str
     higher_is_better: bool
     figure: Figure
     p: float | None
@@ -92,18 +90,18 @@ def compare(first: Runs, second: Runs) -> tuple[Difference, ...]:
         InputError: No run, different numbers of runs, or cases that are not the same.
     """
     ours, theirs = _aligned(first, second)
+    largest = max(case.largest_mm for run in ours for case in run)
     found = [
         _difference(*row)
         for row in (
-            ("dice", "Dice", True, _means(ours, theirs, lambda case: case.dice, 1.0)),
-            ("nsd", "NSD at 2 mm", True, _means(ours, theirs, lambda case: case.nsd_2mm, 1.0)),
-            ("nsd_4mm", "NSD at 4 mm", True, _means(ours, theirs, lambda case: case.nsd_4mm, 1.0)),
-            ("hd95", "HD95 (mm)", False, _means(ours, theirs, lambda case: case.hd95_mm, _largest(ours))),
-            ("lesion_sensitivity", "Lesion sensitivity", True, _shares(ours, theirs)),
-            ("sensitivity_at_1_fp", "Sensitivity at 1 false positive per scan", True, _at_rate(ours, theirs)),
+            ("dice", True, _means(ours, theirs, lambda case: case.dice, 1.0)),
+            ("nsd", True, _means(ours, theirs, lambda case: case.nsd_2mm, 1.0)),
+            ("nsd_4mm", True, _means(ours, theirs, lambda case: case.nsd_4mm, 1.0)),
+            ("hd95", False, _means(ours, theirs, lambda case: case.hd95_mm, largest)),
+            ("lesion_sensitivity", True, _shares(ours, theirs)),
+            ("sensitivity_at_1_fp", True, _at_rate(ours, theirs)),
             (
                 "false_positives_per_scan",
-                "False positives per scan",
                 False,
                 _means(ours, theirs, lambda case: float(case.false_positives), None),
             ),
@@ -133,27 +131,28 @@ def interval(by_seed: FloatArray, case_draws: FloatArray, cases: int) -> tuple[f
     return percentiles(value + deviations[np.isfinite(deviations)])
 
 
-def _difference(metric: str, label: str, higher: bool, pairs: _Pairs | None) -> Difference:
+def _difference(metric: str, higher: bool, pairs: _Pairs | None) -> Difference:
     if pairs is None:
-        return Difference(metric, label, higher, Figure.missing("no case has a lesion"), None, None, ())
-    count = pairs.by_case.size
-    by_seed = pairs.statistic(np.ones((1, count)))[0]
-    value = float(by_seed.mean())
+        return Difference(metric, higher, Figure.missing(Reason.NO_LESION), None, None, ())
+    by_seed = pairs.statistic(np.ones((1, pairs.by_case.size)))[0]
     p = sign_flip_permutation(pairs.by_case)
-    seeds = tuple(float(each) for each in by_seed)
+    return Difference(metric, higher, _figure(pairs, by_seed), p, None, tuple(by_seed.tolist()))
+
+
+def _figure(pairs: _Pairs, by_seed: FloatArray) -> Figure:
+    count, value = pairs.by_case.size, float(by_seed.mean())
     if count < 2:
-        return Difference(metric, label, higher, Figure(value, None, None, pairs.n, ONE_CASE), p, None, seeds)
-    low, high = interval(by_seed, pairs.statistic(case_weights(count, DRAWS)).mean(axis=1), count)
+        return Figure(value, None, None, pairs.n, Reason.ONE_CASE)
+    low, high = interval(by_seed, pairs.statistic(case_weights(count)).mean(axis=1), count)
     if np.ptp(pairs.by_case) <= ROUNDING:
         # All cases differ by the same. A bootstrap of them claims certainty, which no sample gives.
         unseen = _beyond_the_sample(pairs)
         if unseen is None and high - low <= ROUNDING:
-            reason = "all cases differ by the same, so nothing tells how others would"
-            return Difference(metric, label, higher, Figure(value, None, None, pairs.n, reason), p, None, seeds)
+            return Figure(value, None, None, pairs.n, Reason.SAME_DIFFERENCE)
         low, high = (low, high) if unseen is None else (min(low, unseen[0]), max(high, unseen[1]))
     if pairs.first.size:
         low, high = max(-pairs.limit, low), min(pairs.limit, high)
-    return Difference(metric, label, higher, Figure(value, low, high, pairs.n), p, None, seeds)
+    return Figure(value, low, high, pairs.n)
 
 
 def _beyond_the_sample(pairs: _Pairs) -> tuple[float, float] | None:
@@ -240,10 +239,6 @@ def _at_rate(ours: Runs, theirs: Runs) -> _Pairs | None:
 def _table(runs: Runs, of: Callable[[Case], float | None]) -> FloatArray:
     """(S, C), NaN for None."""
     return np.array([[np.nan if (value := of(case)) is None else value for case in run] for run in runs])
-
-
-def _largest(runs: Runs) -> float:
-    return max(case.largest_mm for run in runs for case in run)
 
 
 def _aligned(first: Runs, second: Runs) -> tuple[Runs, Runs]:

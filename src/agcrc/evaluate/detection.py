@@ -130,8 +130,7 @@ def detect(
     partner = _match(lesion_sizes, sizes, shared, in_mask)
     hits = set(partner[partner >= 0].tolist())
     inside = shared.sum(axis=0) >= FRAGMENT_SHARE * sizes
-    in_mask_shared, mask_sizes = shared[:, in_mask], sizes[in_mask]
-    dices = lesion_dice(lesion_sizes, mask_sizes, in_mask_shared)
+    dices = lesion_dice(lesion_sizes, sizes[in_mask], shared[:, in_mask])
     return Detection(
         tuple(
             Lesion(

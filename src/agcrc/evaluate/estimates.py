@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,7 +16,20 @@ FloatArray = NDArray[np.float64]
 LEVEL = 0.95
 DRAWS = 2000
 SEED = 20231004677
-ONE_CASE = "one case has no spread to make an interval from"
+
+
+class Reason(StrEnum):
+    """Why a figure or its interval is missing."""
+
+    ONE_CASE = "one case has no spread to make an interval from"
+    NO_LESION = "no case has a lesion"
+    NONE_OF_SIZE = "no lesion of this size"
+    NONE_HEALTHY = "no scan is healthy"
+    NOTHING_PREDICTED = "nothing was predicted"
+    NO_ORGANS = "no organ masks were given"
+    NOT_SAID = "not every prediction has a JSON file that says so"
+    ALL_EQUAL = "all scans have the same, so nothing tells how others would vary"
+    SAME_DIFFERENCE = "all cases differ by the same, so nothing tells how others would"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,31 +41,31 @@ class Figure:
         low: Lower limit of the 95 % interval; None where there is no interval.
         high: Upper limit.
         n: Cases, scans or lesions that the value is made of.
-        reason: Why the value or its interval is missing; empty otherwise.
+        reason: Why the value or its interval is missing; None otherwise.
     """
 
     value: float | None
     low: float | None
     high: float | None
     n: int
-    reason: str = ""
+    reason: Reason | None = None
 
     @staticmethod
-    def missing(reason: str) -> Figure:
+    def missing(reason: Reason) -> Figure:
         """A figure that can't be computed."""
         return Figure(None, None, None, 0, reason)
 
     def to_dict(self) -> dict[str, float | int | str | None]:
         """`value, low, high, n` and, where something is missing, `reason`; only `reason` without a value."""
         if self.value is None:
-            return {"reason": self.reason}
+            return {"reason": str(self.reason)}
         found: dict[str, float | int | str | None] = {
             "value": self.value,
             "low": self.low,
             "high": self.high,
             "n": self.n,
         }
-        return found | {"reason": self.reason} if self.reason else found
+        return found | {"reason": str(self.reason)} if self.reason else found
 
 
 def bounded_mean(values: Sequence[float], clusters: Sequence[int] | None = None, *, limit: float = 1.0) -> Figure:
@@ -66,7 +80,7 @@ def bounded_mean(values: Sequence[float], clusters: Sequence[int] | None = None,
     scaled = np.clip(np.asarray(values, dtype=np.float64) / limit, 0.0, 1.0)
     found = clustered_mean(scaled, list(groups), level=LEVEL)
     if found.low is None or found.high is None:
-        return Figure(found.value * limit, None, None, len(values), ONE_CASE)
+        return Figure(found.value * limit, None, None, len(values), Reason.ONE_CASE)
     return Figure(found.value * limit, found.low * limit, found.high * limit, len(values))
 
 
@@ -84,7 +98,7 @@ def mean_count(counts: Sequence[int]) -> Figure:
     numbers = np.asarray(counts, dtype=np.float64)
     value = float(numbers.mean())
     if numbers.size < 2:
-        return Figure(value, None, None, numbers.size, ONE_CASE)
+        return Figure(value, None, None, numbers.size, Reason.ONE_CASE)
     low, high = widened_interval(case_weights(numbers.size) @ numbers / numbers.size, value, numbers.size)
     total, tail = float(numbers.sum()), (1.0 - LEVEL) / 2.0
     exact_low = float(gammaincinv(total, tail)) / numbers.size if total > 0.0 else 0.0
@@ -92,9 +106,9 @@ def mean_count(counts: Sequence[int]) -> Figure:
     return Figure(value, max(0.0, min(low, exact_low)), max(high, exact_high), numbers.size)
 
 
-def case_weights(cases: int, draws: int = DRAWS, seed: int = SEED) -> FloatArray:
+def case_weights(cases: int, draws: int = DRAWS) -> FloatArray:
     """How often each case is drawn in each bootstrap sample, (draws, cases); every row sums to `cases`."""
-    generator = np.random.Generator(np.random.PCG64(seed))
+    generator = np.random.Generator(np.random.PCG64(SEED))
     return generator.multinomial(cases, np.full(cases, 1.0 / cases), size=draws).astype(np.float64)
 
 

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from agcrc.errors import InputError, Problem, WorkError
 from agcrc.evaluate.detection import components
 from agcrc.volumes import Volume, bounding_box, read_labels, require_same_grid
+from agcrc.volumes.nifti import SUFFIXES
 from agcrc.volumes.orientation import affine_problem, canonical
 
-SUFFIXES = (".nii.gz", ".nii")
 PROBABILITY, REGION = "_prob", "_ooi"
 CENTRE_TOLERANCE_MM = 0.5
 VOLUME_TOLERANCE = 0.01
@@ -45,31 +45,17 @@ class Folder:
 
 
 @dataclass(frozen=True, slots=True)
-class ToldLesion:
-    """A lesion as the JSON beside a prediction tells it.
-
-    Attributes:
-        centre_mm: RAS+ (x, y, z).
-        volume_ml: Volume.
-        mean_probability: In it.
-    """
-
-    centre_mm: tuple[float, float, float]
-    volume_ml: float
-    mean_probability: float
-
-
-@dataclass(frozen=True, slots=True)
 class Record:
     """What the JSON beside a prediction says.
 
     Attributes:
-        lesions: None where it doesn't tell place, volume and mean probability of each.
+        lesions: Centre (x, y, z) in mm RAS+, volume in mL and mean probability of each, (n, 5); None where it doesn't
+            tell these of each.
         windows: Windows that the network saw.
         seconds: In all.
     """
 
-    lesions: tuple[ToldLesion, ...] | None
+    lesions: NDArray[np.float64] | None
     windows: float | None
     seconds: float | None
 
@@ -179,43 +165,40 @@ def read_record(path: Path) -> Record:
     wrong = [name for name, value in numbers.items() if value is not None and not _is_number(value)]
     if wrong:
         raise InputError(Problem(f"{' and '.join(wrong)} should be a number from 0.", "", str(path)))
-    return Record(_told_lesions(content.get("lesions")), *(None if v is None else float(v) for v in numbers.values()))
+    windows, all_seconds = (None if value is None else float(value) for value in numbers.values())
+    return Record(_told_lesions(content.get("lesions")), windows, all_seconds)
 
 
-def component_confidences(mask: Volume, record: Record, path: Path) -> tuple[float, ...]:
-    """Mean probabilities that the record gives the components of the mask, in the order of `components`.
+def component_confidences(mask: Volume, lesions: NDArray[np.float64], path: Path) -> tuple[float, ...]:
+    """Mean probabilities that the JSON at `path` gives the components of the mask, in the order of `components`.
 
     Raises:
-        InputError: The record does not tell of these components.
+        InputError: It does not tell of these components.
     """
     from scipy import ndimage
+    from scipy.optimize import linear_sum_assignment
 
     array = np.asarray(mask.array, dtype=np.bool_)
-    lesions = list(record.lesions or ())
     box = bounding_box(array)
-    labelled, count = components(array[box]) if box is not None else (np.zeros((1, 1, 1), dtype=np.int32), 0)
-    found = []
+    if box is None and len(lesions) == 0:
+        return ()
+    labelled, count = (np.zeros((0, 0, 0), dtype=np.int32), 0) if box is None else components(array[box])
     if box is not None and count == len(lesions):
-        numbers = np.arange(1, count + 1)
-        start = np.array([part.start for part in box])
-        centres = mask.grid.to_mm(np.array(ndimage.center_of_mass(labelled > 0, labelled, numbers)) + start)
-        volumes = np.bincount(labelled.ravel())[1:] * mask.grid.voxel_ml
-        for centre, volume in zip(centres, volumes, strict=True):
-            for lesion in lesions:
-                near = np.linalg.norm(np.array(lesion.centre_mm) - centre) <= CENTRE_TOLERANCE_MM
-                if near and abs(lesion.volume_ml - volume) <= VOLUME_TOLERANCE * volume + VOLUME_TOLERANCE:
-                    found.append(lesion.mean_probability)
-                    lesions.remove(lesion)
-                    break
-    if len(found) != count or lesions:
-        raise InputError(
-            Problem(
-                f"tells of {len(record.lesions or ())} lesions, which are not the {count} components of its mask.",
-                "Predict again, or remove the JSON of masks that were changed afterwards.",
-                str(path),
-            )
+        places = np.array(ndimage.center_of_mass(labelled > 0, labelled, np.arange(1, count + 1)))
+        centres = mask.grid.to_mm(places + [part.start for part in box])
+        volumes = np.bincount(labelled.ravel())[1:, None] * mask.grid.voxel_ml
+        near = np.linalg.norm(centres[:, None] - lesions[None, :, :3], axis=-1) <= CENTRE_TOLERANCE_MM
+        same = near & (np.abs(volumes - lesions[:, 3]) <= VOLUME_TOLERANCE * (1.0 + volumes))
+        rows, columns = linear_sum_assignment(same, maximize=True)
+        if same[rows, columns].all():
+            return tuple(lesions[columns, 4].tolist())
+    raise InputError(
+        Problem(
+            f"tells of other lesions ({len(lesions)}) than the components of its mask ({count}).",
+            "Predict again, or remove the JSON of masks that were changed afterwards.",
+            str(path),
         )
-    return tuple(found)
+    )
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -253,27 +236,16 @@ def write_whole(path: Path, content: str) -> None:
         raise WorkError(f"{path}: can't be written: {error.strerror or error}") from error
 
 
-def _told_lesions(content: object) -> tuple[ToldLesion, ...] | None:
+def _told_lesions(content: object) -> NDArray[np.float64] | None:
     if not isinstance(content, list):
         return None
-    told = []
-    for lesion in content:
-        if not isinstance(lesion, Mapping):
-            return None
-        centre, volume, probability = (lesion.get(key) for key in ("centre_mm", "volume_ml", "mean_probability"))
-        if not isinstance(centre, list) or len(centre) != 3 or not all(map(_is_real, [*centre, volume, probability])):
-            return None
-        told.append(
-            ToldLesion(
-                (float(centre[0]), float(centre[1]), float(centre[2])), float(str(volume)), float(str(probability))
-            )
-        )
-    return tuple(told)
+    try:
+        rows = [[*lesion["centre_mm"], lesion["volume_ml"], lesion["mean_probability"]] for lesion in content]
+        told = np.array(rows, dtype=np.float64).reshape(len(rows), 5)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+    return told if np.isfinite(told).all() else None
 
 
 def _is_number(value: object) -> bool:
-    return _is_real(value) and float(str(value)) >= 0.0
-
-
-def _is_real(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value < np.inf

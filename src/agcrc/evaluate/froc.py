@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agcrc.evaluate.case import Case
 from agcrc.evaluate.detection import Verdict
-from agcrc.evaluate.estimates import Figure, bounded_mean, case_weights, widened_interval
+from agcrc.evaluate.estimates import Figure, Reason, bounded_mean, case_weights, widened_interval
 
 RATES = (0.125, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """False positives per scan at which the sensitivity is read off (the LUNA16 rates)."""
@@ -80,8 +80,8 @@ def froc(cases: Sequence[Case]) -> Froc:
     )
 
 
-def sensitivities(cases: Sequence[Case], rates: Sequence[float] = RATES) -> list[Figure]:
-    """Sensitivity at each rate of false positives per scan.
+def sensitivities(cases: Sequence[Case]) -> list[Figure]:
+    """Sensitivity at each of `RATES`.
 
     The interval is the wider of a bootstrap over cases, in which the threshold is found anew, and the interval of the
     share at a fixed threshold, which knows that a lesion could have been missed where none was.
@@ -89,17 +89,17 @@ def sensitivities(cases: Sequence[Case], rates: Sequence[float] = RATES) -> list
     curve = froc(cases)
     total = int(curve.lesions.sum())
     if total == 0:
-        return [Figure.missing("no case has a lesion") for _ in rates]
-    values = curve.sensitivity(rates)[0]
-    draws = curve.sensitivity(rates, case_weights(len(cases))) if len(cases) > 1 else None
+        return [Figure.missing(Reason.NO_LESION) for _ in RATES]
+    values = curve.sensitivity(RATES)[0]
+    draws = curve.sensitivity(RATES, case_weights(len(cases))) if len(cases) > 1 else None
+    owners = np.repeat(np.arange(len(cases)), curve.lesions.astype(int)).tolist()
     figures = []
-    for column, (rate, value) in enumerate(zip(rates, values, strict=True)):
+    for column, (rate, value) in enumerate(zip(RATES, values, strict=True)):
         found = curve.found_at(rate)
-        owners = np.repeat(np.arange(len(cases)), curve.lesions.astype(int))
         outcomes = np.concatenate(
             [np.arange(int(lesions)) < hit for lesions, hit in zip(curve.lesions, found, strict=True)]
         )
-        fixed = bounded_mean(outcomes.astype(float).tolist(), owners.tolist())
+        fixed = bounded_mean(outcomes.astype(float).tolist(), owners)
         if draws is None or fixed.low is None or fixed.high is None:
             figures.append(Figure(float(value), None, None, total, fixed.reason))
             continue

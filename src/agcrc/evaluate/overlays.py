@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from agcrc.errors import InputError, Problem
 from agcrc.evaluate.case import Case
 from agcrc.evaluate.detection import components
-from agcrc.evaluate.figures import shown_name
-from agcrc.evaluate.folders import SUFFIXES, read_mask
+from agcrc.evaluate.folders import read_mask
 from agcrc.volumes import Spacing, Volume, read_ct, require_same_grid
+from agcrc.volumes.nifti import SUFFIXES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ class Picture:
     """A case in three planes.
 
     Attributes:
-        title: Why it is shown, such as `best`.
+        title: Why it is shown: `best`, `median`, `worst` or `healthy_worst`.
         case: What was measured of it.
         png: The image.
     """
@@ -49,12 +49,12 @@ def chosen_cases(cases: Sequence[Case]) -> list[tuple[str, Case]]:
     ill = sorted((case for case in cases if case.dice is not None), key=lambda case: (-(case.dice or 0.0), case.name))
     found: dict[str, tuple[str, Case]] = {}
     if ill:
-        for title, place in (("Best Dice", 0), ("Worst Dice", -1), ("Median Dice", len(ill) // 2)):
+        for title, place in (("best", 0), ("worst", -1), ("median", len(ill) // 2)):
             found.setdefault(ill[place].name, (title, ill[place]))
     shown = sorted(found.values(), key=lambda item: ill.index(item[1]))
     healthy = max((case for case in cases if case.healthy), key=lambda case: case.false_positives, default=None)
     if healthy is not None and healthy.false_positives:
-        shown.append(("Healthy, most false positives", healthy))
+        shown.append(("healthy_worst", healthy))
     return shown
 
 
@@ -106,6 +106,7 @@ def draw_planes(ct: Volume, truth: Volume, prediction: Volume) -> bytes:
     As radiologists hang them: the patient's right on the left hand side, front of the sagittal plane to the left.
     """
     from matplotlib.figure import Figure
+    from matplotlib.patheffects import withStroke
 
     true, found = (np.asarray(each.array, dtype=np.bool_) for each in (truth, prediction))
     spacing = ct.grid.spacing
@@ -124,19 +125,11 @@ def draw_planes(ct: Volume, truth: Volume, prediction: Volume) -> bytes:
             panel.invert_xaxis()
         panel.set(xticks=[], yticks=[], facecolor="black")
         for text, (x, y) in zip(edges, ((0.02, 0.5), (0.98, 0.5), (0.5, 0.03), (0.5, 0.97)), strict=True):
-            panel.text(x, y, text, transform=panel.transAxes, color="#bbbbbb", fontsize=8, ha="center", va="center")
+            letter = panel.text(x, y, text, transform=panel.transAxes, color="white", size=9, ha="center", va="center")
+            letter.set_path_effects([withStroke(linewidth=2.0, foreground="black")])
     out = io.BytesIO()
     figure.savefig(out, format="png", dpi=110, metadata={"Software": None})
     return out.getvalue()
-
-
-def caption(case: Case) -> str:
-    """What stands under a picture."""
-    parts = [f"Dice {case.dice:.2f}" if case.dice is not None else "no lesion in the truth"]
-    if case.lesions:
-        parts.append(f"{case.found} of {len(case.lesions)} lesions found")
-    word = "false positive" if case.false_positives == 1 else "false positives"
-    return f"{shown_name(case.name)}: {', '.join([*parts, f'{case.false_positives} {word}'])}"
 
 
 def _plane(

@@ -14,7 +14,6 @@ from agcrc.volumes import Box
 
 SHARE = 0.5
 """A component lies where at least half of its voxels are."""
-COLON = "colon"
 
 
 class Region(Enum):
@@ -55,10 +54,11 @@ def false_positive_places(detection: Detection, surroundings: Surroundings) -> t
     """The place of each false positive of the mask, in the order of the candidates."""
     if detection.box is None:
         return ()
-    names = {number: name for name, number in surroundings.organs.class_map.numbers.items()}
+    class_map = surroundings.organs.class_map
+    names = {number: name for name, number in class_map.numbers.items()}
     labels = surroundings.organs.volume.array
     return tuple(
-        _place(labels[part][inside], surroundings.region[part][inside], names)
+        _place(labels[part][inside], surroundings.region[part][inside], names, class_map["colon"])
         for part, inside in (
             (_shifted(each.box, detection.box), detection.labelled[each.box] == each.number)
             for each in detection.candidates
@@ -72,16 +72,14 @@ def counts_as_wrong(candidate: Candidate) -> bool:
     return candidate.in_mask and candidate.verdict is Verdict.FALSE_POSITIVE
 
 
-def _place(labels: NDArray[np.generic], region: NDArray[np.bool_], names: dict[int, str]) -> Place:
+def _place(labels: NDArray[np.generic], region: NDArray[np.bool_], names: dict[int, str], colon: int) -> Place:
     counts = np.bincount(labels)
     counts[0] = 0
     most = int(counts.argmax())
     organ = names[most] if most and counts[most] >= SHARE * labels.size else ""
-    colon = next((number for number, name in names.items() if name == COLON), 0)
-    in_colon = int(counts[colon]) if 0 < colon < counts.size else 0
-    if in_colon >= SHARE * labels.size:
+    if np.count_nonzero(labels == colon) >= SHARE * labels.size:
         return Place(Region.COLON, organ)
-    inside = int(np.count_nonzero(region | (labels == colon)))
+    inside = np.count_nonzero(region | (labels == colon))
     return Place(Region.OOI if inside >= SHARE * labels.size else Region.OUTSIDE, organ)
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agcrc.anatomy.ooi import organ_of_interest
 from agcrc.anatomy.organs import ClassMap, Organs, load_class_map
@@ -28,9 +27,9 @@ from agcrc.evaluate.folders import (
     write_whole,
 )
 from agcrc.evaluate.places import Surroundings
-from agcrc.evaluate.rules import RULES
 from agcrc.evaluate.summary import Summary, summarise
 from agcrc.evaluate.tables import case_rows, cases_csv
+from agcrc.evaluate.words import rules
 from agcrc.volumes import Volume, read_labels, require_same_grid
 
 Found = TypeVar("Found")
@@ -114,14 +113,8 @@ class Evaluation:
             "pred": str(self.pred.path),
             "truth": str(self.truth),
             "organs": None if self.organs is None else str(self.organs),
-            "dataset": None
-            if self.dataset is None
-            else {
-                "name": self.dataset.name,
-                "description": self.dataset.description,
-                "simulation": self.dataset.simulation,
-            },
-            "rules": dict(RULES),
+            "dataset": None if self.dataset is None else asdict(self.dataset),
+            "rules": rules("en"),
             "per_case": case_rows(self.pred.cases),
         }
 
@@ -180,11 +173,10 @@ def evaluate_folders(
     for name in names:
         assert true is not None
         known = _gathered(problems, _read_truth, name, true, folders[organs] if organs else None, classes)
+        mask, surroundings = known or (None, None)
         for reader, done in zip(readers, cases, strict=True):
-            inputs = _gathered(problems, reader.read, name, None if known is None else known[0])
-            # Once something is wrong the files are only read, to find whatever else is.
-            if known is not None and inputs is not None and not problems:
-                done.append(inputs.measured(name, *known))
+            case = _gathered(problems, reader.measured, name, mask, surroundings, only_read=bool(problems))
+            done += [case] if case else []
     if problems:
         # A folder that is given twice has the same problems twice.
         raise InputError(*dict.fromkeys(problems))
@@ -208,29 +200,6 @@ def evaluate_folders(
         write_whole(out / "evaluation.json", text + "\n")
         write_whole(out / "cases.csv", evaluation.to_csv())
     return evaluation
-
-
-@dataclass(frozen=True, eq=False)
-class _Inputs:
-    """A prediction as read."""
-
-    mask: Volume
-    probability: NDArray[np.float32] | None
-    confidences: tuple[float, ...] | None
-    record: Record
-
-    def measured(self, name: str, truth: Volume, surroundings: Surroundings | None) -> Case:
-        return measure_case(
-            name,
-            np.asarray(self.mask.array, dtype=np.bool_),
-            np.asarray(truth.array, dtype=np.bool_),
-            truth.grid,
-            probability=self.probability,
-            confidences=self.confidences,
-            surroundings=surroundings,
-            windows=self.record.windows,
-            seconds=self.record.seconds,
-        )
 
 
 @dataclass(frozen=True)
@@ -264,14 +233,15 @@ class _Predictions:
                     str(folder.path),
                 )
             )
+        if not without:
+            return _Predictions(folder, records, "probability")
         told = all(name in records and records[name].lesions is not None for name in names)
-        return (
-            _Predictions(folder, records, "json" if told else "volume")
-            if without
-            else (_Predictions(folder, records, "probability"))
-        )
+        return _Predictions(folder, records, "json" if told else "volume")
 
-    def read(self, name: str, truth: Volume | None) -> _Inputs:
+    def measured(
+        self, name: str, truth: Volume | None, surroundings: Surroundings | None, *, only_read: bool
+    ) -> Case | None:
+        """Read a prediction and measure it; once something is wrong it is only read, to find whatever else is."""
         path = self.folder.masks[name]
         mask = read_mask(path)
         if truth is not None:
@@ -279,9 +249,21 @@ class _Predictions:
         record = self.records.get(name, Record(None, None, None))
         probability = read_probability(self.folder.probabilities[name], mask) if self.source == "probability" else None
         confidences = None
-        if self.source == "json":
-            confidences = component_confidences(mask, record, self.folder.records[name])
-        return _Inputs(mask, probability, confidences, record)
+        if self.source == "json" and record.lesions is not None:
+            confidences = component_confidences(mask, record.lesions, self.folder.records[name])
+        if truth is None or only_read:
+            return None
+        return measure_case(
+            name,
+            np.asarray(mask.array, dtype=np.bool_),
+            np.asarray(truth.array, dtype=np.bool_),
+            truth.grid,
+            probability=probability,
+            confidences=confidences,
+            surroundings=surroundings,
+            windows=record.windows,
+            seconds=record.seconds,
+        )
 
 
 def _read_truth(
@@ -318,7 +300,7 @@ def _differing_cases(folder: Folder, truth: Folder) -> list[Problem]:
     if extra := sorted(ours - theirs):
         problems.append(
             Problem(
-                f"has {len(extra)} cases without a truth in {truth.path}: {_listed(extra)}.",
+                f"has cases without a truth in {truth.path}, {len(extra)} of {len(ours)}: {_listed(extra)}.",
                 "Give their truth, or take them out.",
                 str(folder.path),
             )

@@ -10,14 +10,8 @@ from typing import Any
 import numpy as np
 
 from agcrc.evaluate.case import Case
-from agcrc.evaluate.estimates import (
-    ONE_CASE,
-    Figure,
-    bounded_mean,
-    case_weights,
-    mean_count,
-    widened_interval,
-)
+from agcrc.evaluate.detection import Lesion
+from agcrc.evaluate.estimates import Figure, Reason, bounded_mean, case_weights, mean_count, widened_interval
 from agcrc.evaluate.froc import RATES, sensitivities
 from agcrc.evaluate.places import Region
 
@@ -27,9 +21,6 @@ SIZES: tuple[tuple[str, Callable[[float], bool]], ...] = (
     ("> 30 mm", lambda diameter: diameter > 30.0),
 )
 """Diameter of the ball of the same volume."""
-NO_LESION = "no case has a lesion"
-NO_ORGANS = "no organ masks were given"
-NOT_SAID = "not every prediction has a JSON file that says so"
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +105,7 @@ class Summary:
                 "organs": [{"organ": name or None, "count": count} for name, count in self.organs],
             }
             if self.places
-            else {"reason": NO_ORGANS},
+            else {"reason": Reason.NO_ORGANS},
             "ooi_ceiling": self.ceiling.to_dict(),
             "windows": self.windows.to_dict(),
             "seconds": self.seconds.to_dict(),
@@ -138,15 +129,15 @@ def summarise(cases: Sequence[Case]) -> Summary:
         nsd_2mm=_share(ill, lambda case: case.nsd_2mm),
         nsd_4mm=_share(ill, lambda case: case.nsd_4mm),
         hd95=_hd95(ill),
-        hd95_where_predicted=_mean([case.hd95_mm for case in ill if case.predicted_ml > 0.0], "nothing was predicted"),
-        lesion_dice=_of_lesions(ordered, lambda _: True, lambda lesion: lesion.dice),
-        lesion_sensitivity=_of_lesions(ordered, lambda _: True),
+        hd95_where_predicted=_mean([case.hd95_mm for case in ill if case.predicted_ml > 0.0], Reason.NOTHING_PREDICTED),
+        lesion_dice=_of_lesions(ordered, lambda lesion: lesion.dice),
+        lesion_sensitivity=_of_lesions(ordered, _found),
         false_positives_per_scan=mean_count([case.false_positives for case in ordered]),
         froc=tuple(sensitivities(ordered)),
-        by_size=tuple(_of_lesions(ordered, fits, name=name) for name, fits in SIZES),
-        healthy_false_positives=mean_count(wrong) if healthy else Figure.missing("no scan is healthy"),
+        by_size=tuple(_of_lesions(ordered, _found, fits, Reason.NONE_OF_SIZE) for _, fits in SIZES),
+        healthy_false_positives=mean_count(wrong) if healthy else Figure.missing(Reason.NONE_HEALTHY),
         healthy_clean=(
-            bounded_mean([float(count == 0) for count in wrong]) if healthy else Figure.missing("no scan is healthy")
+            bounded_mean([float(count == 0) for count in wrong]) if healthy else Figure.missing(Reason.NONE_HEALTHY)
         ),
         places={
             region: mean_count([sum(place.region is region for place in case.places or ()) for case in located])
@@ -155,32 +146,34 @@ def summarise(cases: Sequence[Case]) -> Summary:
         if located
         else {},
         organs=tuple(sorted(organs.items(), key=lambda item: (-item[1], item[0]))),
-        ceiling=_ceiling(ill, bool(located)),
-        windows=_mean([case.windows for case in ordered], NOT_SAID),
-        seconds=_mean([case.seconds for case in ordered], NOT_SAID),
+        ceiling=_share(ill, lambda case: case.ceiling) if located else Figure.missing(Reason.NO_ORGANS),
+        windows=_mean([case.windows for case in ordered], Reason.NOT_SAID),
+        seconds=_mean([case.seconds for case in ordered], Reason.NOT_SAID),
     )
 
 
 def _share(ill: Sequence[Case], of: Callable[[Case], float | None]) -> Figure:
     values = [value for case in ill if (value := of(case)) is not None]
-    return bounded_mean(values) if values else Figure.missing(NO_LESION)
-
-
-def _ceiling(ill: Sequence[Case], located: bool) -> Figure:
-    return _share(ill, lambda case: case.ceiling) if located else Figure.missing(NO_ORGANS)
+    return bounded_mean(values) if values else Figure.missing(Reason.NO_LESION)
 
 
 def _hd95(ill: Sequence[Case]) -> Figure:
     values = [case.hd95_mm for case in ill if case.hd95_mm is not None]
     # Bounded by the diagonal, which a case without a prediction has: its interval must allow for one that was not seen.
-    return bounded_mean(values, limit=max(case.largest_mm for case in ill)) if values else Figure.missing(NO_LESION)
+    return (
+        bounded_mean(values, limit=max(case.largest_mm for case in ill)) if values else Figure.missing(Reason.NO_LESION)
+    )
+
+
+def _found(lesion: Lesion) -> float:
+    return float(lesion.found)
 
 
 def _of_lesions(
     cases: Sequence[Case],
-    fits: Callable[[float], bool],
-    value: Callable[[Any], float] = lambda lesion: float(lesion.found),
-    name: str = "",
+    value: Callable[[Lesion], float],
+    fits: Callable[[float], bool] = lambda _: True,
+    reason: Reason = Reason.NO_LESION,
 ) -> Figure:
     chosen = [
         (value(lesion), number)
@@ -189,19 +182,19 @@ def _of_lesions(
         if fits(lesion.diameter_mm)
     ]
     if not chosen:
-        return Figure.missing(f"no lesion of {name}" if name else NO_LESION)
+        return Figure.missing(reason)
     return bounded_mean([found for found, _ in chosen], [number for _, number in chosen])
 
 
-def _mean(values: Sequence[float | None], reason: str) -> Figure:
+def _mean(values: Sequence[float | None], reason: Reason) -> Figure:
     """Mean of figures without an upper bound; missing unless every case has one."""
     known = [value for value in values if value is not None]
     if not known or len(known) < len(values):
         return Figure.missing(reason)
     mean = float(np.mean(known))
     if len(known) < 2:
-        return Figure(mean, None, None, len(known), ONE_CASE)
+        return Figure(mean, None, None, len(known), Reason.ONE_CASE)
     if min(known) == max(known):
-        return Figure(mean, None, None, len(known), "all scans have the same, so nothing tells how others would vary")
+        return Figure(mean, None, None, len(known), Reason.ALL_EQUAL)
     low, high = widened_interval(case_weights(len(known)) @ np.array(known) / len(known), mean, len(known))
     return Figure(mean, max(0.0, low), high, len(known))

@@ -56,9 +56,8 @@ class SurfaceDistances:
         Source: Nikolov et al. (2021), equation 7.
         """
         limit = tolerance_mm + ROUNDING_MM
-        near = self.prediction_areas[self.from_prediction <= limit].sum() + (
-            self.truth_areas[self.from_truth <= limit].sum()
-        )
+        near = self.prediction_areas[self.from_prediction <= limit].sum()
+        near += self.truth_areas[self.from_truth <= limit].sum()
         return float(near / (self.prediction_areas.sum() + self.truth_areas.sum()))
 
     def percentile(self, share: float) -> float:

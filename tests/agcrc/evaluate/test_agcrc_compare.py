@@ -11,7 +11,7 @@ from agcrc.errors import InputError
 from agcrc.evaluate import Case, compare, summarise
 from agcrc.evaluate.compare import interval
 from agcrc.evaluate.detection import Candidate, Lesion, Verdict
-from agcrc.evaluate.estimates import Figure, bounded_mean, case_weights, mean_count, narrowness
+from agcrc.evaluate.estimates import Figure, Reason, bounded_mean, case_weights, mean_count, narrowness
 from medbench.stats import holm, sign_flip_permutation
 
 BOX = (slice(0, 1), slice(0, 1), slice(0, 1))
@@ -202,7 +202,7 @@ def test_counts_that_vary_more_than_poisson_are_wider_than_poisson():
 
 
 def test_figures_in_json():
-    assert Figure.missing("why").to_dict() == {"reason": "why"}
+    assert Figure.missing(Reason.NO_LESION).to_dict() == {"reason": "no case has a lesion"}
     one = bounded_mean([0.5]).to_dict()
     assert one["value"] == 0.5
     assert one["low"] is None

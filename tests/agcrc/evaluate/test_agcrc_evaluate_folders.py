@@ -99,7 +99,8 @@ def test_all_problems_come_at_once(data):
     folder(truth, {"a": TRUTH["a"] * 3})
     found = "\n".join(messages(evaluate_folders, pred, truth))
     assert "lacks 1 of the 3 cases" in found
-    assert "has 1 cases without a truth" in found
+    assert "has cases without a truth" in found
+    assert "1 of 3: extra" in found
     assert "its labels are 0, 7" in found
     assert "its labels are 0, 3" in found
     assert "on different grids" in found
@@ -191,13 +192,29 @@ def test_the_json_of_the_predictor_ranks_candidates_and_tells_times(data):
     assert found["seconds"]["value"] == pytest.approx((3 + 4 + 3) / 3)
 
 
+def test_the_json_of_an_empty_mask_tells_of_no_lesion(data):
+    for name in "abh":
+        array = PREDICTION[name] * (name != "a")
+        folder(data / "pred", {name: array})
+        (data / "pred" / f"{name}.json").write_text(json.dumps(told(array, [0.5, 0.6])))
+    truth = data / "data" / "labelsTs"
+    evaluation = evaluate_folders(data / "pred", truth)
+    assert evaluation.pred.confidence == "json"
+    assert evaluation.pred.cases[0].candidates == ()
+    (data / "pred" / "a.json").write_text(json.dumps(told(PREDICTION["a"], [0.5])))
+    assert (
+        "tells of other lesions (1) than the components of its mask (0)"
+        in messages(evaluate_folders, data / "pred", truth)[0]
+    )
+
+
 def test_a_json_of_another_mask_is_refused(data):
     for name in "abh":
         (data / "pred" / f"{name}.json").write_text(json.dumps(told(PREDICTION[name], [0.5, 0.5])))
     (data / "pred" / "a.json").write_text(json.dumps(told(PREDICTION["b"], [0.5, 0.5])))
     found = messages(evaluate_folders, data / "pred", data / "data" / "labelsTs")
     assert len(found) == 1
-    assert "tells of 2 lesions, which are not the 1 components" in found[0]
+    assert "tells of other lesions (2) than the components of its mask (1)" in found[0]
 
 
 @pytest.mark.parametrize("content", ["", "[1]", '{"windows": "many"}', '{"seconds": {"all": -1}}', '{"windows": NaN}'])
