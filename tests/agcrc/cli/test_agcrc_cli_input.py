@@ -252,3 +252,103 @@ def test_a_model_that_is_none_is_refused(way, message, folder, image, organs, tm
     assert re.search(message, said), said
     assert len(said.strip().splitlines()) == 1
     assert not out.parent.exists()
+
+
+def write_series(image: Path, folder: Path) -> None:
+    """Axial slices of a NIfTI file whose axes are those of the body, the highest slice first."""
+    source = nib.as_closest_canonical(nib.load(image))
+    array = np.asarray(source.dataobj)[::-1, ::-1, ::-1]  # columns to the left, rows to the back, down
+    affine = source.affine
+    dx, dy, dz = np.diag(affine)[:3]
+    first = affine[:3, 3] + [(size - 1) * step for size, step in zip(array.shape, (dx, dy, dz), strict=True)]
+    series, study, frame = generate_uid(), generate_uid(), generate_uid()
+    folder.mkdir()
+    for number in range(array.shape[2]):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = CTImageStorage, generate_uid()
+        meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        file = FileDataset(str(folder / f"{number:03d}.dcm"), {}, file_meta=meta, preamble=bytes(128))
+        file.SOPClassUID, file.SOPInstanceUID = CTImageStorage, meta.MediaStorageSOPInstanceUID
+        file.SeriesInstanceUID, file.StudyInstanceUID, file.FrameOfReferenceUID = series, study, frame
+        file.Modality, file.PatientID, file.InstanceNumber = "CT", "phantom", number + 1
+        file.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        file.ImagePositionPatient = [-first[0], -first[1], first[2] - number * dz]
+        file.PixelSpacing, file.SliceThickness = [dy, dx], dz
+        file.Columns, file.Rows = array.shape[:2]
+        file.SamplesPerPixel, file.PhotometricInterpretation = 1, "MONOCHROME2"
+        file.BitsAllocated, file.BitsStored, file.HighBit, file.PixelRepresentation = 16, 16, 15, 1
+        file.RescaleSlope, file.RescaleIntercept, file.RescaleType = 1, 0, "HU"
+        file.PixelData = array[:, :, number].T.astype("<i2").tobytes()
+        file.save_as(file.filename, enforce_file_format=True)
+
+
+@pytest.fixture(scope="module")
+def series(folder, tmp_path_factory):
+    made = tmp_path_factory.mktemp("dicom") / "series"
+    write_series(folder / "data" / "imagesTs" / "phantom_1900.nii.gz", made)
+    return made
+
+
+def test_a_dicom_series_gives_what_its_nifti_file_gives(folder, image, organs, series, tmp_path, agcrc):
+    found, masks = {}, {}
+    for name, ct in (("nifti", image), ("dicom", series)):
+        out = tmp_path / name / "mask.nii.gz"
+        given = ("--ct", ct, "--labels", organs, "--out", out, "--json")
+        status, said, found[name] = agcrc("predict", "--model", folder / "run", *given)
+        assert status == 0, said
+        masks[name] = nib.load(out)
+        status, said, quality = agcrc("ooi", *given[:-2], tmp_path / name / "ooi.nii.gz", "--json")
+        assert status == 0, said
+        assert quality["with_ct"]
+    assert found["dicom"]["lesions"] == found["nifti"]["lesions"]
+    # Stored as the slices were, columns to the left and rows to the back; the voxels stand where they stood.
+    assert nib.aff2axcodes(masks["dicom"].affine) == ("L", "P", "S")
+    one, other = (nib.as_closest_canonical(mask) for mask in masks.values())
+    np.testing.assert_allclose(one.affine, other.affine, atol=1e-3)
+    np.testing.assert_array_equal(np.asarray(one.dataobj), np.asarray(other.dataobj))
+
+
+def tilted(file: FileDataset, number: int) -> None:
+    x, y, z = file.ImagePositionPatient
+    file.ImagePositionPatient = [x, y + number * 6 * np.tan(np.radians(15)), z]
+
+
+@pytest.mark.parametrize("command", ["predict", "ooi"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("missing", r"12\.00 mm from .* mm; about 1 slice is missing"),
+        ("tilted", r"tilted by 15\.0°.*dcm2niix"),
+        ("empty", r"holds no DICOM file"),
+    ],
+)
+def test_a_series_that_is_no_whole_straight_ct_is_refused(
+    command, name, message, folder, organs, series, tmp_path, agcrc
+):
+    wrong, out = tmp_path / "series", tmp_path / "out" / "mask.nii.gz"
+    if name == "empty":
+        wrong.mkdir()
+    else:
+        shutil.copytree(series, wrong)
+    if name == "missing":
+        (wrong / "020.dcm").unlink()
+    elif name == "tilted":
+        for number, path in enumerate(sorted(wrong.iterdir())):
+            file = pydicom.dcmread(path)
+            tilted(file, number)
+            file.save_as(path)
+    model = ["--model", folder / "run"] if command == "predict" else []
+    status, said, _ = agcrc(command, *model, "--ct", wrong, "--labels", organs, "--out", out)
+    assert status == 2
+    assert re.search(message, said), said
+    assert len(said.strip().splitlines()) == 1
+    assert not out.parent.exists()
+
+
+def test_dicom_without_its_extra_names_what_to_install(folder, organs, series, tmp_path, agcrc, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pydicom", None)
+    given = ("--ct", series, "--labels", organs, "--out", tmp_path / "mask.nii.gz")
+    status, said, _ = agcrc("predict", "--model", folder / "run", *given)
+    assert status == 2
+    assert "medbench[dicom]" in said
+    assert not list(tmp_path.iterdir())
