@@ -13,7 +13,9 @@ from agcrc.cli.output import Json, print_json, say
 
 def mos(
     out: Annotated[Path, typer.Option(help="Label map to write, in TotalSegmentator v2's numbers.")],
-    ct: Annotated[Path | None, typer.Option(help="CT to segment with TotalSegmentator: NIfTI or DICOM folder.")] = None,
+    ct: Annotated[
+        Path | None, typer.Option(help="CT to segment with TotalSegmentator: NIfTI, or the folder of a DICOM series.")
+    ] = None,
     labels: Annotated[Path | None, typer.Option(help="Label map that exists already.")] = None,
     class_map: Annotated[
         str, typer.Option(help="Numbering of --labels: a name or a JSON file.")
@@ -48,7 +50,7 @@ def ooi(
     labels: Annotated[Path, typer.Option(help="Organ label map.")],
     out: Annotated[Path, typer.Option(help="Mask to write: 0 outside, 1 ring, 2 core; .json and .png go beside it.")],
     ct: Annotated[
-        Path | None, typer.Option(help="CT on the same grid (NIfTI or DICOM folder); makes bridges better.")
+        Path | None, typer.Option(help="CT on the same grid, NIfTI or DICOM folder; makes bridges better.")
     ] = None,
     lesion: Annotated[Path | None, typer.Option(help="Lesion label, in training only.")] = None,
     class_map: Annotated[str, typer.Option(help="Numbering: a name or a JSON file.")] = "totalsegmentator_v2",

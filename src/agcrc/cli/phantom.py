@@ -30,7 +30,7 @@ def phantom(
     from agcrc.phantom import PhantomSettings, tier_named, write_dataset
 
     with progress("phantom") as advance:
-        folder = write_dataset(
+        write_dataset(
             out,
             PhantomSettings(tier_named(tier)),
             cases=cases,
@@ -39,6 +39,6 @@ def phantom(
             progress=advance,
         )
     if as_json:
-        print_json({"data": str(folder), "tier": tier, "cases": cases, "seed": seed, "split": "Ts" if test else "Tr"})
+        print_json({"data": str(out), "tier": tier, "cases": cases, "seed": seed, "split": "Ts" if test else "Tr"})
     else:
-        say(f"{cases} simulated cases in {folder}; look at {folder / 'contact_sheet.png'}")
+        say(f"{cases} simulated cases in {out}; look at {out / 'contact_sheet.png'}")

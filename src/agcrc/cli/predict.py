@@ -29,7 +29,8 @@ def predict(
     \b
     Examples:
       agcrc predict --model run --ct ct.nii.gz --labels organs.nii.gz --out lesion.nii.gz
-      agcrc predict --model run --data data --out predictions --fast
+      agcrc predict --model run --ct dicom/series --labels organs.nii.gz --out lesion.nii.gz --fast
+      agcrc predict --model run --data data --out predictions
     """
     from agcrc.errors import InputError
     from agcrc.predict import predict_files
