@@ -222,7 +222,8 @@ def _dataset(dataset: Dataset, parts: Sequence[PartFigures]) -> tuple[DatasetSum
     awaiting = any(part.awaiting for part in parts)
     asked = {part.name for part in parts}
     whole = all(part.name in asked for part in dataset.parts)
-    estimate = combine_mover(closed) if closed and not awaiting and whole and None not in closed else None
+    scores = [part.combined if part.judged else part.estimate for part in parts]
+    estimate = combine_mover(scores) if not awaiting and whole and None not in scores else None
     only = parts[0] if len(parts) == 1 else None
     chance = only.chance if only else None
     return (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
@@ -12,7 +13,11 @@ from medbench.errors import InputError
 from medbench.items.source import ItemSource
 from medbench.models.model import Response
 from medbench.runs.config import Pins
+from medbench.runs.judges import judge_ledger, read_judges
 from medbench.runs.plan import KIND, asked
+from medbench.scoring.judging.contract import decode_judgement
+from medbench.scoring.judging.verdict import Judgement
+from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow
 from medbench.scoring.score import Figures, Scorer
 from medbench.store.files import write_atomically
@@ -123,15 +128,35 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("true_positives", whole),
             ("false_positives", whole),
             ("false_negatives", whole),
+            ("judge_value", pa.float64()),
+            ("judge_spread", pa.float64()),
+            ("key_point_value", pa.float64()),
+            ("safe", pa.bool_()),
         ]
     )
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
-    scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden")
-    rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
-    write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
+    with ExitStack() as files:
+        panel = _panel(run_dir, pins, ledger, files)
+        scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden", panel=panel)
+        rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
+        write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
     figures = scorer.figures()
     write_atomically(run_dir / FIGURES_FILE, msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
     return figures
+
+
+def _panel(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> Panel | None:
+    """The judges of the run with what they said; None where it has none."""
+    judges = read_judges(run_dir)
+    if not judges:
+        return None
+    path = judge_ledger(run_dir, pins, Path(ledger.path.name))
+    judgements = ledger if path == ledger.path else files.enter_context(closing(Ledger(path, read_only=True)))
+
+    def said(kind: str) -> Iterator[tuple[int, Judgement]]:
+        return ((seq, decode_judgement(body)) for seq, body in judgements.bodies(kind))
+
+    return Panel(judges, {judge.id: said(judge.kind) for judge in judges})
 
 
 def read_figures(run_dir: Path) -> Figures:
@@ -151,6 +176,8 @@ def read_figures(run_dir: Path) -> Figures:
 
 def _columns(row: ScoreRow) -> tuple[object, ...]:
     question = row.asked.question
+    judged = {each.metric: each for each in row.judged}
+    judge, points = judged.get("llm_judge"), judged.get("keypoint_macro_recall")
     return (
         row.asked.seq,
         question.uid,
@@ -166,6 +193,10 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         row.marking.true_positives,
         row.marking.false_positives,
         row.marking.false_negatives,
+        judge.value if judge else None,
+        judge.spread if judge else None,
+        points.value if points else None,
+        points.safe if points else None,
     )
 
 
