@@ -52,6 +52,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
         reason: Why it is not simply scored: extraction's reason or the error code of the response.
         extraction: What the answer says.
         marking: Counts for micro-averaged metrics.
+        closed_status: Of the closed-set metric alone, whose value is the marking's; None where there is none.
         judged: By the judged metrics of the part, in their order.
     """
 
@@ -61,6 +62,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     reason: str
     extraction: Extraction
     marking: Marking
+    closed_status: ScoreStatus | None = None
     judged: tuple[JudgedMetric, ...] = ()
 
     @property
@@ -110,13 +112,13 @@ def _closed(asked: Asked, response: Response, key: Key | None) -> ScoreRow:
     part = asked.part
     extraction = _read(asked, response)
     if key is None or key.answer is None:
-        return ScoreRow(asked, "no_key", None, extraction.reason, extraction, NO_MARKING)
+        return ScoreRow(asked, "no_key", None, extraction.reason, extraction, NO_MARKING, "no_key")
     marking = mark(part.closed_metrics[0], part.answer, extraction, _answer(asked, key), asked.displayed_options)
     if extraction.value is None:
         # Where the key holds no label, nothing could be missed: the unreadable answer itself is the false one.
         marking = msgspec.structs.replace(marking, value=0.0, false_positives=int(not marking.false_negatives))
-        return ScoreRow(asked, "unparsed", 0.0, extraction.reason, extraction, marking)
-    return ScoreRow(asked, "scored", marking.value, "", extraction, marking)
+        return ScoreRow(asked, "unparsed", 0.0, extraction.reason, extraction, marking, "unparsed")
+    return ScoreRow(asked, "scored", marking.value, "", extraction, marking, "scored")
 
 
 def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | None) -> tuple[JudgedMetric, ...]:
