@@ -34,6 +34,7 @@ SCHEMA = pa.schema(
         ("family", pa.string()), ("variant", pa.int32()), ("status", pa.string()), ("value", pa.float64()),
         ("reason", pa.string()), ("extracted", pa.string()), ("refusal", pa.bool_()),
         ("true_positives", pa.int64()), ("false_positives", pa.int64()), ("false_negatives", pa.int64()),
+        ("closed_status", pa.string()), ("closed_value", pa.float64()),
     ]
 )  # fmt: skip
 
@@ -101,6 +102,8 @@ class RunMaker:
                                     "",
                                     False,
                                     *item.counts,
+                                    status,
+                                    shown,
                                 )
                             )
                             seen += 1
