@@ -74,6 +74,8 @@ def test_answers_are_judged_while_they_come_in_and_the_score_is_the_mean_of_both
     assert {row["key_point_value"] for row in rows} == {0.5}
     assert all(row["value"] == pytest.approx(0.6) for row in rows)
     part = figures(run)
+    # "with food" stands in the answer, "no driving" does not: half of the points, by words alone.
+    assert part["lexical"]["value"] == pytest.approx(0.5)
     assert part["awaiting"] == []
     assert part["combined"]["value"] == pytest.approx(0.6)
     assert {each["metric"]: each["estimate"]["value"] for each in part["judged"]} == {

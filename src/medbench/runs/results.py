@@ -134,6 +134,7 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("judge_spread", pa.float64()),
             ("key_point_value", pa.float64()),
             ("safe", pa.bool_()),
+            ("key_point_lexical", pa.float64()),
         ]
     )
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
@@ -201,6 +202,7 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         judge.spread if judge else None,
         points.value if points else None,
         points.safe if points else None,
+        row.lexical,
     )
 
 

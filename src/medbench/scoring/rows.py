@@ -14,6 +14,7 @@ from medbench.scoring.extract import extract
 from medbench.scoring.judging.plan import answer_of, tasks_of
 from medbench.scoring.judging.verdict import Task, mean_of
 from medbench.scoring.metrics import mark
+from medbench.scoring.keypoints import match_lexically, recall
 from medbench.scoring.model import Extraction, Marking, ScoreStatus
 from medbench.scoring.opinions import Panel
 
@@ -54,6 +55,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
         marking: Counts for micro-averaged metrics.
         closed_status: Of the closed-set metric alone, whose value is the marking's; None where there is none.
         judged: By the judged metrics of the part, in their order.
+        lexical: Key points that the words alone seem to make, in [0, 1]: the baseline without a judge, never a score.
     """
 
     asked: Asked
@@ -64,6 +66,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     marking: Marking
     closed_status: ScoreStatus | None = None
     judged: tuple[JudgedMetric, ...] = ()
+    lexical: float | None = None
 
     @property
     def extracted(self) -> str:
@@ -105,7 +108,11 @@ def score_response(asked: Asked, response: Response, key: Key | None, panel: Pan
     judged = _judged(asked, response, key, panel)
     if closed is None:
         closed = ScoreRow(asked, "scored", None, response.error_code, NOTHING, NO_MARKING)
-    return _together(closed, judged)
+    row = _together(closed, judged)
+    if "key_points" in tasks_of(part, key) and key is not None:
+        baseline = recall(key.key_points, match_lexically(key.key_points, answer_of(response))).value
+        row = msgspec.structs.replace(row, lexical=baseline)
+    return row
 
 
 def _closed(asked: Asked, response: Response, key: Key | None) -> ScoreRow:

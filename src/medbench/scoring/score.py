@@ -154,7 +154,7 @@ def _items(plan: Iterator[Asked], responses: Iterator[tuple[int, Response]], key
 def _concealed(row: ScoreRow) -> ScoreRow:
     """The row without what would tell right from wrong."""
     return msgspec.structs.replace(
-        row, value=None, marking=msgspec.structs.replace(row.marking, **_NO_COUNTS), judged=()
+        row, value=None, marking=msgspec.structs.replace(row.marking, **_NO_COUNTS), judged=(), lexical=None
     )
 
 

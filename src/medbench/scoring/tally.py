@@ -99,6 +99,7 @@ class PartFigures(msgspec.Struct, frozen=True):
         circular: For parts with circular evaluation, or items asked in several orders.
         judged: Figures of the judged metrics.
         combined: Where there are judged metrics: of the mean of all metrics of each item, which is the part's score.
+        lexical: Key points by words alone: the baseline that a judge must beat, no score.
     """
 
     name: str
@@ -118,6 +119,7 @@ class PartFigures(msgspec.Struct, frozen=True):
     circular: CircularFigures | None
     judged: tuple[JudgedFigures, ...] = ()
     combined: Estimate | None = None
+    lexical: Estimate | None = None
 
 
 class _JudgedTally:
@@ -189,6 +191,7 @@ class PartTally:
         self._items_chosen: list[int] = []
         self._judged = [_JudgedTally(metric) for metric in part.judged_metrics]
         self._combined, self._combined_families = array("d"), array("q")
+        self._lexical, self._lexical_families = array("d"), array("q")
 
     def add_item(self, rows: Sequence[ScoreRow | None], key: Key | None) -> None:
         """Take all rows of one item, in the order of its variants; None where a call was not answered."""
@@ -239,6 +242,10 @@ class PartTally:
             found = [row.judged[index] for row in known if row.judged]
             if found:
                 tally.add(found, family)
+        lexical = [row.lexical for row in known if row.lexical is not None]
+        if lexical:
+            self._lexical.append(sum(lexical) / len(lexical))
+            self._lexical_families.append(family)
         values = [row.value for row in known if row.value is not None]
         if len(values) == len(known):
             self._combined.append(sum(values) / len(values))
@@ -306,6 +313,7 @@ class PartTally:
             circular=circular,
             judged=tuple(tally.figures() for tally in self._judged),
             combined=_mean(self._combined, self._combined_families),
+            lexical=_mean(self._lexical, self._lexical_families),
         )
 
     def _estimate(self, metric: str | None) -> Estimate | None:
