@@ -13,8 +13,8 @@ from medbench.scoring.asked import Asked
 from medbench.scoring.extract import extract
 from medbench.scoring.judging.plan import answer_of, tasks_of
 from medbench.scoring.judging.verdict import Task, mean_of
-from medbench.scoring.metrics import mark
 from medbench.scoring.keypoints import match_lexically, recall
+from medbench.scoring.metrics import mark
 from medbench.scoring.model import Extraction, Marking, ScoreStatus
 from medbench.scoring.opinions import Panel
 
