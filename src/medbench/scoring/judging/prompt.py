@@ -58,7 +58,12 @@ class Prompt(NamedTuple):
 
     def again(self, advice: str) -> str:
         """The prompt once more, with what was wrong with the reply."""
-        return f"{self.text}\n\n{_WORDS['again'][self.language].format(advice=advice)}"
+        return retry(self.text, advice, self.language)
+
+
+def retry(prompt: str, advice: str, language: ItemLanguage) -> str:
+    """A prompt once more, with what was wrong with the reply."""
+    return f"{prompt}\n\n{_word('again', language).format(advice=advice)}"
 
 
 class Case(msgspec.Struct, frozen=True):
