@@ -19,7 +19,7 @@ from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.verdict import Judgement
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow
-from medbench.scoring.score import Figures, Scorer
+from medbench.scoring.score import Figures, JudgeUse, Scorer
 from medbench.store.files import write_atomically
 from medbench.store.parquet import write_rows
 from medbench.streams import in_blocks
@@ -143,9 +143,14 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
         scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden", panel=panel)
         rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
         write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
-    figures = scorer.figures()
+        figures = msgspec.structs.replace(scorer.figures(), judges=_judge_use(run_dir, pins, ledger))
     write_atomically(run_dir / FIGURES_FILE, msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
     return figures
+
+
+def _judgements(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> Ledger:
+    path = judge_ledger(run_dir, pins, Path(ledger.path.name))
+    return ledger if path == ledger.path else files.enter_context(closing(Ledger(path, read_only=True)))
 
 
 def _panel(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> Panel | None:
@@ -153,13 +158,29 @@ def _panel(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> Panel
     judges = read_judges(run_dir)
     if not judges:
         return None
-    path = judge_ledger(run_dir, pins, Path(ledger.path.name))
-    judgements = ledger if path == ledger.path else files.enter_context(closing(Ledger(path, read_only=True)))
+    judgements = _judgements(run_dir, pins, ledger, files)
 
     def said(kind: str) -> Iterator[tuple[int, Judgement]]:
         return ((seq, decode_judgement(body)) for seq, body in judgements.bodies(kind))
 
     return Panel(judges, {judge.id: said(judge.kind) for judge in judges})
+
+
+def _judge_use(run_dir: Path, pins: Pins, ledger: Ledger) -> tuple[JudgeUse, ...]:
+    judges = read_judges(run_dir)
+    with ExitStack() as files:
+        judgements = _judgements(run_dir, pins, ledger, files) if judges else ledger
+        return tuple(
+            JudgeUse(
+                judge=judge,
+                judgements=found.responses,
+                failed=found.responses - found.by_status.get("judged", 0),
+                input_tokens=found.input_tokens,
+                output_tokens=found.output_tokens,
+            )
+            for judge in judges
+            for found in (judgements.totals(judge.kind),)
+        )
 
 
 def read_figures(run_dir: Path) -> Figures:

@@ -13,6 +13,7 @@ from medbench.items.keys import open_keys
 from medbench.items.model import Key, Question
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
+from medbench.scoring.judging.plan import JudgePins
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow, score_response
 from medbench.scoring.tally import PartFigures, PartTally, RunTotals
@@ -29,6 +30,24 @@ class DatasetFigures(msgspec.Struct, frozen=True):
     parts: tuple[PartFigures, ...]
 
 
+class JudgeUse(msgspec.Struct, frozen=True):
+    """A judge of a run and what it took.
+
+    Attributes:
+        judge: The judge.
+        judgements: Made, failed ones included.
+        failed: Without a verdict.
+        input_tokens: Of all its calls.
+        output_tokens: Likewise.
+    """
+
+    judge: JudgePins
+    judgements: int
+    failed: int
+    input_tokens: int
+    output_tokens: int
+
+
 class Figures(msgspec.Struct, frozen=True):
     """All figures of a run, before they are aggregated.
 
@@ -40,6 +59,7 @@ class Figures(msgspec.Struct, frozen=True):
         totals: Sums over the responses.
         keys_fingerprint: Hash over the keys; empty under hidden disclosure where they have no salt.
         illustrative: Items marked as illustrative: made to try the bench out, not to judge a model.
+        judges: In the order in which they came.
     """
 
     datasets: tuple[DatasetFigures, ...]
@@ -51,6 +71,7 @@ class Figures(msgspec.Struct, frozen=True):
     totals: RunTotals
     keys_fingerprint: str
     illustrative: int
+    judges: tuple[JudgeUse, ...] = ()
 
 
 class Scorer:
