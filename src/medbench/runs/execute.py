@@ -31,6 +31,7 @@ from medbench.runs.judging import judge_answers
 from medbench.runs.plan import KIND, asked, call_key, selected, variants
 from medbench.runs.settings import NO_CHANGES, Settings, read_settings, write_settings
 from medbench.scoring.asked import Asked
+from medbench.scoring.judging.rubric import check_rubrics
 from medbench.store.files import exclusive
 from medbench.text import say
 
@@ -85,6 +86,8 @@ def start_run(
         calls += len(variants(question, part, selection))
     if not items:
         raise InputError(Problem(message=say("runs.nothing_selected"), field="--items"))
+    # Also where no judge is asked yet: a name that is mended later makes another catalog, by which no run can go on.
+    check_rubrics(source.catalog.datasets.values())
     model.check((call.question, call.variant, call.form.row) for call in asked(source, selection))
     pins = Pins(
         items=str(source.path.resolve()),

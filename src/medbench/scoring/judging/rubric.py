@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
+from collections.abc import Iterable
 from functools import cache
 from importlib.resources import files
 
 import msgspec
 
-from medbench.catalog.model import Bilingual
+from medbench.catalog.model import Bilingual, Dataset
+from medbench.errors import InputError, Problem
+from medbench.text import say
 
 GENERAL = "general"
 """The rubric of a part that names none."""
@@ -83,22 +86,48 @@ def load_rubric(name: str) -> Rubric:
     """A rubric by its name; empty: the general one.
 
     Raises:
-        KeyError: There is none of that name.
+        InputError: There is none of that name; the advice lists those that there are.
         ValueError: Its file is wrong; the message says where.
     """
     name = name or GENERAL
+    # The name may come from somebody's dataset file: it is looked up, and never taken for a path.
+    if name not in rubric_names():
+        raise InputError(_unknown(name))
     source = files("medbench.scoring.judging").joinpath(FOLDER, f"{name}.toml")
-    if not source.is_file():
-        raise KeyError(name)
     rubric = msgspec.convert(tomllib.loads(source.read_text("utf-8")), Rubric)
     _check(rubric, name)
     return rubric
 
 
+def check_rubrics(datasets: Iterable[Dataset]) -> None:
+    """See that every part names a rubric that there is.
+
+    Raises:
+        InputError: With every part that doesn't.
+    """
+    problems = [
+        _unknown(part.rubric, f"{dataset.name}.parts[{index}].rubric")
+        for dataset in datasets
+        for index, part in enumerate(dataset.parts)
+        if part.rubric and part.rubric not in rubric_names()
+    ]
+    if problems:
+        raise InputError(*problems)
+
+
+@cache
 def rubric_names() -> tuple[str, ...]:
     """Names of all rubrics, sorted."""
     folder = files("medbench.scoring.judging").joinpath(FOLDER)
     return tuple(sorted(entry.name.removesuffix(".toml") for entry in folder.iterdir() if entry.name.endswith(".toml")))
+
+
+def _unknown(name: str, field: str | None = None) -> Problem:
+    return Problem(
+        message=say("scoring.unknown_rubric", name=repr(name)),
+        advice=say("scoring.known_rubrics", names=", ".join(rubric_names())),
+        field=field,
+    )
 
 
 def _check(rubric: Rubric, name: str) -> None:
