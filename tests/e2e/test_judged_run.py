@@ -234,3 +234,44 @@ def test_the_budget_covers_judges_too(tmp_path):
         spent = sum(each.totals()["requests"] for each in (model, judge))
     assert done["state"] == "stopped"
     assert spent < 400
+
+
+def two_runs(tmp_path, first: str, second: str):
+    items = write_open_items(tmp_path / "items.jsonl", 12, points=False)
+    runs = []
+    for name, text in (("a", first), ("b", second)):
+        with running_endpoint(text=text) as model:
+            medbench_json(
+                *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", tmp_path / name)
+            )
+        runs.append(tmp_path / name)
+    return runs
+
+
+def test_a_judge_that_likes_the_first_place_prefers_nobody(tmp_path):
+    runs = two_runs(tmp_path, ANSWER, "No idea.")
+    with running_endpoint(text='{"reason": "x", "better": "first"}') as judge:
+        command = ("judge", "pairs", *runs, "--judge", "openai:j", "--judge-base-url", judge.url)
+        found = medbench_json(*command, "--out", tmp_path / "pairs")
+        assert judge.totals()["requests"] == 24
+        medbench_json(*command, "--out", tmp_path / "pairs")
+        assert judge.totals()["requests"] == 24
+    assert (found["pairs"], found["judged"], found["ties"], found["wins"]) == (12, 12, 12, 0)
+    assert found["preference"]["value"] == 0.5
+    assert (found["consistency"], found["first_place"]) == (0.0, 1.0)
+
+
+def test_a_judge_that_calls_all_alike_and_one_that_fails(tmp_path):
+    runs = two_runs(tmp_path, ANSWER, "No idea.")
+    with running_endpoint(text='{"reason": "x", "better": "tie"}') as judge:
+        found = medbench_json(
+            *("judge", "pairs", *runs, "--judge", "openai:j", "--judge-base-url", judge.url),
+            *("--out", tmp_path / "tie"),
+        )
+    assert (found["ties"], found["consistency"], found["first_place"]) == (12, 1.0, None)
+    with running_endpoint(text="I can not say.") as judge:
+        found = medbench_json(
+            *("judge", "pairs", *runs, "--judge", "openai:j", "--judge-base-url", judge.url),
+            *("--out", tmp_path / "fails"),
+        )
+    assert (found["judged"], found["preference"]) == (0, None)

@@ -15,7 +15,7 @@ from medbench.engine.limits import Limits
 from medbench.engine.local import Stopped, dispatch
 from medbench.engine.meter import Meter
 from medbench.engine.progress import Progress
-from medbench.errors import InputError, Problem
+from medbench.errors import InputError, Problem, WorkError
 from medbench.items.model import Question
 from medbench.models.model import CallError, Response
 from medbench.runs.config import read_pins
@@ -104,8 +104,7 @@ def judge_pairs(run_a: Path, run_b: Path, judge: Judge, out: Path, *, watch: Wat
 
     Raises:
         InputError: The runs were not asked the same, or one is under hidden disclosure.
-        WorkError: The disk failed.
-        Stopped: The judge can't be asked any further; what came back is kept.
+        WorkError: The disk failed, or the judge can't be asked any further; what came back is kept.
     """
     first, second = read_pins(run_a), read_pins(run_b)
     problems = [
@@ -137,7 +136,10 @@ def judge_pairs(run_a: Path, run_b: Path, judge: Judge, out: Path, *, watch: Wat
         done = ledger.settled(KIND, 0, calls[-1].seq)
         missing = [call for call in calls if done.get(call.seq) != call.hash(judge)]
         if missing:
-            asyncio.run(_ask(missing, judge, ledger, watch))
+            try:
+                asyncio.run(_ask(missing, judge, ledger, watch))
+            except Stopped as error:
+                raise WorkError(str(error)) from error
         verdicts = {seq: msgspec.json.decode(body, type=Verdict).better for seq, body in ledger.bodies(KIND)}
     outcome = PairOutcome.of(
         [
@@ -184,6 +186,3 @@ async def _show(progress: Progress, watch: Watch) -> None:
     while True:
         watch(progress)
         await asyncio.sleep(0.5)
-
-
-__all__ = ["PAIRS_FILE", "Stopped", "judge_pairs"]
