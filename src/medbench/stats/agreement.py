@@ -187,4 +187,3 @@ def _pairs(first: ArrayLike, second: ArrayLike, categories: Sequence[Hashable] |
     if missing.any():
         raise ValueError(f"row {int(np.argmax(missing))} lacks a rating; leave rows out that only one rater rated")
     return pairs
-

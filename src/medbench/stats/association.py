@@ -167,7 +167,9 @@ def _cells(x: FloatArray, y: FloatArray, codes: CodeArray) -> tuple[Features, Co
     return features, keys // values_y.size, keys % values_y.size
 
 
-def _scores(first: ArrayLike, second: ArrayLike, clusters: Clusters) -> tuple[FloatArray, FloatArray, Sample, CodeArray]:
+def _scores(
+    first: ArrayLike, second: ArrayLike, clusters: Clusters
+) -> tuple[FloatArray, FloatArray, Sample, CodeArray]:
     x, y = observations(first, "first"), observations(second, "second")
     if x.shape != y.shape:
         raise ValueError(f"first has {x.size} scores and second {y.size}: give one of each per answer")

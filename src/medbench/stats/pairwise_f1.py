@@ -60,7 +60,7 @@ def balanced_pairwise_f1(
     and the balanced F1 is their mean. It has the same value whichever of the two is the reference. It does not exist
     where one of the two F1 does not: nobody says "met", or nobody says "unmet".
 
-    Source: Arora et al. (2025), "HealthBench", arXiv 2505.08775, section 8 (macro F1 of the grader against each
+    Source: Arora et al. (2025), "HealthBench", arXiv 2505.08775, meta-evaluation (macro F1 of the grader against each
     physician and of each physician against the others).
 
     Args:
@@ -122,14 +122,18 @@ def _balanced(pairs: FloatArray, codes: CodeArray, options: Bootstrap) -> Resamp
     if not used.any():
         return Undefined("no pair of verdicts", 0, 0)
     dense = dense_codes(codes[used])
-    weights = np.bincount(dense, weights=pairs[used].sum(axis=1))
+    weights = np.bincount(dense, weights=pairs[used].sum(axis=1)).astype(np.float64)
     sample = Sample(count, weights)
     features = DenseFeatures.of(sums_by_cluster(pairs[used], dense))
     totals = features.total()[None, :]
     value = float(_f1(totals)[0])
     if np.isnan(value):
         return sample.undefined(f"nobody says {'met' if totals[0, 3] else 'unmet'}")
-    return bootstrap_interval(value, features, _f1, sample, options, max(0.0, 1.0 - sample.unseen(options.level)))
+    # Should all agree: the F1 if the greatest share of wrong pairs that may have gone unseen were wrong.
+    unseen = sample.unseen(options.level)
+    shares = (1.0 - unseen) * totals / count
+    shares[:, 1] = unseen
+    return bootstrap_interval(value, features, _f1, sample, options, float(_f1(shares)[0]))
 
 
 def _f1(totals: FloatArray) -> FloatArray:

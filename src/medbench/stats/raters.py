@@ -42,8 +42,8 @@ def fleiss_kappa(
         π_k = mean over items with r_i >= 1 of r_ik / r_i,    P_e = Σ_kl w_kl π_k π_l,    κ = (P_o − P_e)/(1 − P_e).
 
     With the same number of ratings for every item and nominal weights this is Fleiss (1971), Psychological Bulletin
-    76:378, equations 3 to 7; with missing ratings Gwet (2014), Handbook of Inter-Rater Reliability, 4th ed., section
-    3.3. Where all agree, the lower limit is as in `cohen_kappa`.
+    76:378; with missing ratings Gwet (2014), Handbook of Inter-Rater Reliability, 4th ed.
+    Where all agree, the lower limit is as in `cohen_kappa`.
 
     Args:
         ratings: Shape (items, raters), NaN or None where there is no rating. Which rater a column is does not matter.
@@ -80,8 +80,8 @@ def gwet_ac(
     P_o and π as in `fleiss_kappa`; P_e = T_w / (q (q − 1)) · Σ_k π_k (1 − π_k) with q categories and T_w the sum of all
     agreement weights. It does not collapse where nearly all ratings are the same, as kappa does.
 
-    Source: Gwet (2008), British Journal of Mathematical and Statistical Psychology 61:29, equations 5 and 6; Gwet
-    (2014), Handbook of Inter-Rater Reliability, 4th ed., chapters 5 and 6.
+    Source: Gwet (2008), British Journal of Mathematical and Statistical Psychology 61:29 (AC1); Gwet (2014),
+    Handbook of Inter-Rater Reliability, 4th ed. (weights and missing ratings).
 
     Args:
         ratings: Shape (items, raters), NaN or None where there is no rating.
@@ -105,7 +105,8 @@ def gwet_ac(
     factor = float((1.0 - cost).sum()) / (size * (size - 1))
 
     def expected(shares: FloatArray) -> FloatArray:
-        return 1.0 - factor * (shares * (1.0 - shares)).sum(axis=1)
+        chance: FloatArray = 1.0 - factor * (shares * (1.0 - shares)).sum(axis=1)
+        return chance
 
     return _chance_corrected(table, clusters, cost, expected, options or Bootstrap())
 
@@ -157,14 +158,14 @@ def krippendorff_alpha(
 ) -> Resampled | Undefined:
     """Krippendorff's alpha, 1 − D_o/D_e over the pairable ratings (items with at least two).
 
-    With m_u ratings of item u, n pairable ratings, n_c of them of category c and o_ck = Σ_u (pairs c, k in u)/(m_u − 1),
+    With m_u ratings of item u, n pairable ratings, n_c of them c and o_ck = Σ_u (pairs c, k in u)/(m_u − 1),
 
         α = 1 − (n − 1) Σ_ck o_ck δ²_ck / Σ_ck n_c n_k δ²_ck,
 
     δ² = 1 for c ≠ k (nominal); (Σ_{g=c..k} n_g − (n_c + n_k)/2)² (ordinal); (c − k)² (interval).
 
     Source: Krippendorff (2011), "Computing Krippendorff's alpha-reliability", University of Pennsylvania
-    ScholarlyCommons, section E. Its own bootstrap draws pairs; here whole clusters of items are drawn.
+    ScholarlyCommons. Its own bootstrap draws pairs; here whole clusters of items are drawn.
 
     Args:
         ratings: Shape (items, raters), NaN or None where there is no rating.
@@ -188,7 +189,9 @@ def krippendorff_alpha(
         return sample.undefined("no item has two ratings")
     used = np.unique(table.codes[(rated >= 2)[:, None] & (table.codes >= 0)])
     if used.size == 1:
-        return sample.undefined(f"all pairable ratings are {table.labels[used[0]]!r}: there is no variation to agree on")
+        return sample.undefined(
+            f"all pairable ratings are {table.labels[used[0]]!r}: there is no variation to agree on"
+        )
     if scale == "nominal":
         columns, statistic = _nominal_alpha(table)
     elif scale == "ordinal":

@@ -10,9 +10,7 @@ from medbench.stats.estimate import Estimate
 from medbench.stats.intervals import clustered_mean
 
 
-def pass_at_k(
-    correct: ArrayLike, attempts: ArrayLike, k: int, clusters: Clusters, level: float = 0.95
-) -> Estimate:
+def pass_at_k(correct: ArrayLike, attempts: ArrayLike, k: int, clusters: Clusters, level: float = 0.95) -> Estimate:
     """Chance that at least one of k attempts at an item is right, mean over items.
 
     Per item with c of n attempts right the unbiased estimate 1 − C(n−c, k)/C(n, k); then `clustered_mean`.
@@ -33,14 +31,12 @@ def pass_at_k(
     return clustered_mean(1.0 - _all_drawn_from(tried - right, tried, k), clusters, level)
 
 
-def pass_all_k(
-    correct: ArrayLike, attempts: ArrayLike, k: int, clusters: Clusters, level: float = 0.95
-) -> Estimate:
+def pass_all_k(correct: ArrayLike, attempts: ArrayLike, k: int, clusters: Clusters, level: float = 0.95) -> Estimate:
     """pass^k: chance that all of k attempts at an item are right, mean over items; for safety-critical tasks.
 
     Per item with c of n attempts right the unbiased estimate C(c, k)/C(n, k); then `clustered_mean`.
 
-    Source: Yao et al. (2024), "τ-bench", arXiv 2406.12045, section 3.
+    Source: Yao et al. (2024), "τ-bench", arXiv 2406.12045 (pass^k).
 
     Args and errors as `pass_at_k`.
     """
@@ -67,7 +63,9 @@ def _counts(correct: ArrayLike, attempts: ArrayLike, k: int) -> tuple[FloatArray
     wrong = (right != np.floor(right)) | (tried != np.floor(tried)) | (right < 0.0) | (right > tried)
     if wrong.any():
         item = int(np.argmax(wrong))
-        raise ValueError(f"item {item}: {right[item]:g} of {tried[item]:g} attempts right; need 0 <= correct <= attempts")
+        raise ValueError(
+            f"item {item}: {right[item]:g} of {tried[item]:g} attempts right; need 0 <= correct <= attempts"
+        )
     if (tried < k).any():
         item = int(np.argmax(tried < k))
         raise ValueError(f"item {item} has {tried[item]:g} attempts, too few for k = {k}")

@@ -24,7 +24,7 @@ from medbench.stats.student import t_quantile
 BLOCK = 1 << 21
 
 Statistic = Callable[[FloatArray], FloatArray]
-"""Totals of shape (b, F) to figures of shape (b,), NaN where the figure does not exist. NaN never leaves this module."""
+"""Totals of shape (b, F) to figures of shape (b,), NaN where a figure does not exist; it never leaves the package."""
 
 
 @dataclass(frozen=True, slots=True)
