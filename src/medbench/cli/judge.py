@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medbench.cli.output import print_json, show_progress
 from medbench.text import say
+
+if TYPE_CHECKING:
+    from medbench.scoring.judging.meta import Figure
+
+SHOWN = ("exact", "kappa", "quadratic_kappa", "alpha", "ac1", "spearman")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -61,3 +66,54 @@ def pairs(
             first="–" if outcome.first_place is None else half_up(100 * outcome.first_place),
         )
     )
+
+
+@app.command()
+def evaluate(
+    ratings: Annotated[Path, typer.Option(help="Ratings JSONL: people's and judges' ratings of the same answers.")],
+    as_json: Json = False,
+) -> None:
+    """How far judges agree with people, beside how far people agree with each other; every figure with its interval.
+
+    One line per rating: {"item", "response", "rater", "kind": "human|judge", "criterion", "score", "scale": [low, high]},
+    and optionally "text" of the answer and "model" that wrote it, which show bias by length and by author.
+
+    \b
+    Example:
+      medbench judge evaluate --ratings ratings.jsonl
+    """
+    import msgspec
+
+    from medbench.scoring.judging.meta import evaluate as evaluate_ratings
+    from medbench.scoring.ratings import read_ratings
+
+    found = evaluate_ratings(read_ratings(ratings))
+    if as_json:
+        print_json({"n": sum(each.n for each in found), "criteria": {each.criterion: each for each in found}})
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console()
+    for each in found:
+        table = Table(title=Text(each.criterion), title_justify="left", box=None, pad_edge=False)
+        table.add_column(say("cli.raters"))
+        for name in ("n", *SHOWN):
+            table.add_column(name.replace("_", " "), justify="right")
+        rows = [(judged.judge, judged.agreement) for judged in each.judges]
+        rows.append((say("cli.people", count=each.people.raters), each.people))
+        rows += [(pair.raters, pair) for pair in each.pairs if len(each.pairs) > 1]
+        for who, agreement in rows:
+            values = msgspec.structs.asdict(agreement)
+            table.add_row(Text(who), f"{agreement.n:,}", *(_cell(values[name]) for name in SHOWN))
+        console.print(table)
+        console.print()
+
+
+def _cell(figure: Figure) -> str:
+    if figure.value is None:
+        return "–"
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.3f}"
+    return f"{figure.value:.3f} ({figure.low:.2f}–{figure.high:.2f})"

@@ -1,4 +1,4 @@
-"""Prediction-powered estimates: what people would say of all answers, from some of their ratings and all of a judge's."""
+"""Prediction-powered estimates: what people would say of all answers, from some ratings of theirs and a judge's."""
 
 from __future__ import annotations
 
@@ -67,8 +67,8 @@ def prediction_powered_mean(answers: RatedAnswers, level: float = 0.95) -> Predi
     the labels alone. The interval is that of Student's t with G_n − 1 degrees of freedom; there is none where the rated
     answers are of one cluster, and λ is 0 where the others are.
 
-    Source: Angelopoulos, Duchi & Zrnic (2023), "PPI++", arXiv 2311.01453 (mean, power tuning); specs/scoring.md section 7;
-    clusters as in Liang & Zeger (1986).
+    Source: Angelopoulos, Duchi & Zrnic (2023), "PPI++", arXiv 2311.01453 (mean, power tuning); specs/scoring.md
+    section 7; clusters as in Liang & Zeger (1986).
 
     Args:
         answers: The scores, n >= 1 rated answers and N >= 1 others.
