@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from medbench.text import say
 if TYPE_CHECKING:
     from medbench.scoring.judging.meta import Figure
 
+WIDE = 160
 SHOWN = ("exact", "kappa", "quadratic_kappa", "alpha", "ac1", "spearman")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -75,8 +77,9 @@ def evaluate(
 ) -> None:
     """How far judges agree with people, beside how far people agree with each other; every figure with its interval.
 
-    One line per rating: {"item", "response", "rater", "kind": "human|judge", "criterion", "score", "scale": [low, high]},
-    and optionally "text" of the answer and "model" that wrote it, which show bias by length and by author.
+    One line per rating: {"item", "response", "rater", "kind": "human|judge", "criterion", "score",
+    "scale": [low, high]}, and optionally "text" of the answer and "model" that wrote it, which show bias by length
+    and by author.
 
     \b
     Example:
@@ -95,14 +98,15 @@ def evaluate(
     from rich.table import Table
     from rich.text import Text
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
     for each in found:
         table = Table(title=Text(each.criterion), title_justify="left", box=None, pad_edge=False)
         table.add_column(say("cli.raters"))
         for name in ("n", *SHOWN):
             table.add_column(name.replace("_", " "), justify="right")
         rows = [(judged.judge, judged.agreement) for judged in each.judges]
-        rows.append((say("cli.people", count=each.people.raters), each.people))
+        if each.people.n:
+            rows.append((say("cli.people", count=each.people.raters), each.people))
         rows += [(pair.raters, pair) for pair in each.pairs if len(each.pairs) > 1]
         for who, agreement in rows:
             values = msgspec.structs.asdict(agreement)
