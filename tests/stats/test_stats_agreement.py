@@ -195,6 +195,16 @@ def test_two_thousand_draws_of_a_thousand_rows_are_quick():
         assert time.process_time() - start < 0.5
 
 
+@pytest.mark.parametrize("ours", [pearson, spearman])
+def test_very_many_answers_that_all_differ_are_drawn_in_groups(ours):
+    generator = np.random.default_rng(1)
+    first = generator.normal(size=9_000)
+    second = 0.6 * first + 0.8 * generator.normal(size=9_000)
+    result = ours(first, second, range(9_000), Bootstrap(draws=400))
+    # Of a normal correlation the error is (1 − r²)/√n; Spearman's is a little larger.
+    assert result.standard_error == pytest.approx((1 - 0.6**2) / 9_000**0.5, rel=0.15)
+
+
 def answers(generator, items, per, noise, steps):
     """Two raters with noise of their own about answers that are alike within an item."""
     truth = (0.8 * generator.normal(size=(items, 1)) + 0.6 * generator.normal(size=(items, per))).reshape(-1)
