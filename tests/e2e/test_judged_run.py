@@ -275,3 +275,56 @@ def test_a_judge_that_calls_all_alike_and_one_that_fails(tmp_path):
             *("--out", tmp_path / "fails"),
         )
     assert (found["judged"], found["preference"]) == (0, None)
+
+
+def test_people_rate_a_blind_sheet_and_a_judge_is_calibrated_to_them(tmp_path):
+    from openpyxl import load_workbook
+
+    run = tmp_path / "run"
+    items = write_open_items(tmp_path / "items.jsonl", 80, points=False)
+    hostile = '=HYPERLINK("http://x","y")\u202e\x07 with food'
+    with running_endpoint(text=hostile) as model, running_endpoint(text=VERDICT) as judge:
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:secret-name", "--base-url", model.url, "--out", run),
+            *("--judge", "openai:j", "--judge-base-url", judge.url),
+        )
+    sheet = tmp_path / "sheet.xlsx"
+    assert medbench_json("judge", "sample", run, "--n", 60, "--out", sheet)["answers"] == 60
+    book = load_workbook(sheet)
+    page = book["ratings"]
+    head = [cell.value for cell in page[1]]
+    answer, score = head.index("answer"), head.index("score")
+    for number, row in enumerate(page.iter_rows(min_row=2)):
+        assert row[answer].data_type == "s"
+        assert row[answer].value == '=HYPERLINK("http://x","y") with food'
+        assert "secret-name" not in " ".join(str(cell.value) for cell in row)
+        row[score].value = 4 + number % 3
+    assert "levels" in book.sheetnames
+    book.save(sheet)
+    ratings = tmp_path / "ratings.jsonl"
+    imported = medbench_json("judge", "import", sheet, "--run", run, "--rater", "physician 1", "--out", ratings)
+    assert imported["answers"] == 60
+    found = medbench_json("judge", "evaluate", "--ratings", ratings)
+    assert found["n"] == 60
+    assert "reason" in found["criteria"]["llm_judge"]["judges"][0]["agreement"]["kappa"]
+    calibration = tmp_path / "calibration.json"
+    measured = medbench_json("judge", "calibrate", "--ratings", ratings, "--out", calibration)
+    assert measured["squared_after"] < measured["squared_before"]
+    assert measured["admitted"] is False
+    medbench_json("score", run, "--calibration", calibration)
+    judged = next(each for each in figures(run)["judged"] if each["metric"] == "llm_judge")
+    # The judge says 7 of 10 throughout, people 4 to 6.
+    assert judged["estimate"]["value"] == pytest.approx(0.7)
+    assert judged["calibrated"]["value"] == pytest.approx(0.5, abs=0.02)
+    other = tmp_path / "other.json"
+    other.write_text(calibration.read_text().replace(measured["judge"], "somebody"))
+    refused = medbench("score", run, "--calibration", other)
+    assert refused.returncode == 2
+    assert "somebody" in refused.stderr
+    page.cell(2, score + 1).value = 11
+    page.cell(3, score + 1).value = "good"
+    book.save(sheet)
+    wrong = medbench("judge", "import", sheet, "--run", run, "--rater", "p", "--out", tmp_path / "no.jsonl")
+    assert wrong.returncode == 2
+    assert wrong.stderr.count("sheet.xlsx") == 2
+    assert not (tmp_path / "no.jsonl").exists()

@@ -115,6 +115,103 @@ def evaluate(
         console.print()
 
 
+@app.command()
+def calibrate(
+    ratings: Annotated[Path, typer.Option(help="Ratings JSONL of people and of the judge.")],
+    out: Annotated[Path, typer.Option(help="Calibration file to write (JSON).")],
+    judge: Annotated[
+        str | None, typer.Option(help="Name of the judge in the ratings; needed where there are several.")
+    ] = None,
+    criterion: Annotated[str | None, typer.Option(help="What was rated; needed where there are several.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a judge against people and fit a monotone map from its scores to theirs; at least 50 rated answers.
+
+    The map is chosen and tested on items that it has not seen. `medbench score RUN --calibration FILE` uses it.
+
+    \b
+    Example:
+      medbench judge calibrate --ratings ratings.jsonl --out calibration.json
+    """
+    import msgspec
+
+    from medbench.errors import InputError
+    from medbench.scoring.judging.calibrate import measure
+    from medbench.scoring.ratings import read_ratings
+    from medbench.stats import half_up
+    from medbench.store.files import write_atomically
+
+    rated = read_ratings(ratings)
+    judges = sorted({rating.rater for rating in rated if rating.kind == "judge"})
+    criteria = sorted({rating.criterion for rating in rated})
+    if (judge is None and len(judges) != 1) or (criterion is None and len(criteria) != 1):
+        raise InputError(say("cli.which_judge", judges=", ".join(judges) or "–", criteria=", ".join(criteria)))
+    found = measure(rated, judge or judges[0], criterion or criteria[0])
+    write_atomically(out, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    if as_json:
+        print_json(found)
+        return
+    print(
+        say(
+            "cli.calibrated",
+            path=out,
+            answers=found.answers,
+            before=half_up(found.squared_before, 4),
+            after=half_up(found.squared_after, 4),
+            kappa=_cell(found.agreement.quadratic_kappa),
+            gate=half_up(found.gate, 2),
+            admitted=say("cli.admitted" if found.admitted else "cli.not_admitted"),
+        )
+    )
+
+
+@app.command()
+def sample(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a judged run.")],
+    out: Annotated[Path, typer.Option(help="Sheet to write (xlsx).")],
+    size: Annotated[int, typer.Option("--n", min=1, help="Answers to draw.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw a blind rating sheet for people: who wrote an answer and what a judge gave it are not on it.
+
+    Datasets are drawn alike often, and low, middle and high scores of the judge in each, so that a map to people's
+    scores has something to stand on everywhere.
+
+    \b
+    Example:
+      medbench judge sample run --n 120 --out ratings.xlsx
+    """
+    from medbench.runs.people import write_sample
+
+    count = write_sample(run_dir, size, seed, out)
+    print_json({"sheet": str(out), "answers": count}) if as_json else print(
+        say("cli.sample_done", count=count, path=out)
+    )
+
+
+@app.command("import")
+def import_(
+    sheet: Annotated[Path, typer.Argument(help="A sheet that a person filled in (xlsx).")],
+    run: Annotated[Path, typer.Option(help="Folder of the run that it was drawn from.")],
+    rater: Annotated[str, typer.Option(help="Who rated; a pseudonym will do.")],
+    out: Annotated[Path, typer.Option(help="Ratings to write (JSONL).")],
+    as_json: Json = False,
+) -> None:
+    """Turn a filled sheet into ratings, beside the judges' ratings of the same answers.
+
+    \b
+    Example:
+      medbench judge import ratings.xlsx --run run --rater "physician 1" --out ratings.jsonl
+    """
+    from medbench.runs.people import import_sheet
+
+    count = import_sheet(run, sheet, rater, out)
+    print_json({"ratings": str(out), "answers": count}) if as_json else print(
+        say("cli.import_done", count=count, path=out)
+    )
+
+
 def _cell(figure: Figure) -> str:
     if figure.value is None:
         return "–"

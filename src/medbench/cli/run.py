@@ -201,6 +201,10 @@ def score(
     judge: Judges = None,
     judge_base_url: JudgeUrl = None,
     judge_api_key_env: JudgeKey = None,
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option(help="What `medbench judge calibrate` wrote of a judge of this run, repeatable."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score a run again, for example after the keys were mended; the model is not asked again.
@@ -213,10 +217,14 @@ def score(
       medbench score run
       medbench score run --judge openai:qwen3-32b --judge-base-url https://host/v1
       medbench score run --judge one.toml --judge two.toml --judge three.toml
+      medbench score run --calibration calibration.json
     """
     from medbench.runs.execute import rescore
+    from medbench.runs.judges import add_calibrations
 
     judges = _judges(judge, judge_base_url, judge_api_key_env)
+    if calibration:
+        add_calibrations(run_dir, calibration, [each.pins for each in judges])
     with show_progress() as watch:
         outcome = rescore(run_dir, judges=judges, watch=watch if judges else None)
     finish(run_dir, outcome, as_json)

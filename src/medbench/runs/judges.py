@@ -20,6 +20,7 @@ from medbench.models.model import Completion, Model, Response
 from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.config import Pins
 from medbench.scoring.asked import Asked
+from medbench.scoring.judging.calibrate import Measured, read_measured
 from medbench.scoring.judging.calls import JudgePlanner
 from medbench.scoring.judging.judge import judge_once
 from medbench.scoring.judging.plan import MOST_REPEATS, JudgeCall, JudgePins
@@ -27,6 +28,7 @@ from medbench.store.files import write_atomically
 from medbench.text import say
 
 JUDGES_FILE = "judges.json"
+CALIBRATIONS_FILE = "calibrations.json"
 PARAMETERS: Mapping[str, object] = {"max_tokens": 1024}
 """Enough for a verdict with its reason; a judge that reasons at length needs more, by its file."""
 WAIT_S = 0.1
@@ -135,6 +137,51 @@ def add_judges(run_dir: Path, judges: Sequence[JudgePins]) -> tuple[JudgePins, .
     pins = tuple(together.values())
     write_atomically(run_dir / JUDGES_FILE, msgspec.json.format(msgspec.json.encode(pins), indent=2) + b"\n")
     return pins
+
+
+def add_calibrations(run_dir: Path, files: Sequence[Path], upcoming: Sequence[JudgePins] = ()) -> None:
+    """Note what is known of judges of a run; a later file on the same judge takes the place of an earlier one.
+
+    Args:
+        run_dir: The run.
+        files: Calibration files.
+        upcoming: Judges that are about to be asked.
+
+    Raises:
+        InputError: A file is wrong, or is about a judge that this run does not have.
+    """
+    known = {each.id for each in (*read_judges(run_dir), *upcoming)}
+    problems: list[Problem] = []
+    together = {each.judge: each for each in read_calibrations(run_dir)}
+    for file in files:
+        try:
+            found = read_measured(file)
+        except InputError as error:
+            problems += error.problems
+            continue
+        if found.judge not in known:
+            message = say("runs.calibration_of_other", judge=found.judge, known=", ".join(sorted(known)) or "–")
+            problems.append(Problem(message=message, file=str(file)))
+        together[found.judge] = found
+    if problems:
+        raise InputError(*problems)
+    content = msgspec.json.format(msgspec.json.encode(tuple(together.values())), indent=2)
+    write_atomically(run_dir / CALIBRATIONS_FILE, content + b"\n")
+
+
+def read_calibrations(run_dir: Path) -> tuple[Measured, ...]:
+    """What is known of the run's judges.
+
+    Raises:
+        InputError: The file can't be read.
+    """
+    path = run_dir / CALIBRATIONS_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=tuple[Measured, ...])
+    except FileNotFoundError:
+        return ()
+    except (OSError, msgspec.DecodeError) as error:
+        raise InputError(say("runs.bad_run_file", path=path, error=error)) from error
 
 
 def judge_ledger(run_dir: Path, pins: Pins, ledger: Path) -> Path:

@@ -26,6 +26,7 @@ from medbench.runs.results import responses
 from medbench.scoring.asked import Asked
 from medbench.scoring.judging.contract import Side
 from medbench.scoring.judging.pairs import Pairing, PairOutcome, PairPlanner, ask_pair
+from medbench.scoring.judging.rubric import load_rubric
 from medbench.store.files import exclusive, write_atomically
 from medbench.text import say
 
@@ -49,9 +50,10 @@ class PairCall(msgspec.Struct, frozen=True, gc=False):
     def hash(self, judge: Judge) -> bytes:
         """What the verdict depends on."""
         digest = hashlib.blake2b(judge.pins.id.encode(), digest_size=16)
-        for text in (self.pairing.asked.question.uid, self.pairing.first, self.pairing.second):
+        rubric = load_rubric(self.pairing.asked.part.rubric).version()
+        for text in (self.pairing.asked.question.uid, rubric, self.pairing.first, self.pairing.second):
             digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-        digest.update(bytes([self.swapped]))
+        digest.update(msgspec.json.encode((self.swapped, self.pairing.key)))
         return digest.digest()
 
 

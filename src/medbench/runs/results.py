@@ -13,7 +13,7 @@ from medbench.errors import InputError
 from medbench.items.source import ItemSource
 from medbench.models.model import Response
 from medbench.runs.config import Pins
-from medbench.runs.judges import judge_ledger, read_judges
+from medbench.runs.judges import judge_ledger, read_calibrations, read_judges
 from medbench.runs.plan import KIND, asked
 from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.verdict import Judgement
@@ -139,7 +139,7 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
     )
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
     with ExitStack() as files:
-        panel = _panel(run_dir, pins, ledger, files)
+        panel = panel_of(run_dir, pins, ledger, files)
         scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden", panel=panel)
         rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
         write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
@@ -153,7 +153,7 @@ def _judgements(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> 
     return ledger if path == ledger.path else files.enter_context(closing(Ledger(path, read_only=True)))
 
 
-def _panel(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> Panel | None:
+def panel_of(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> Panel | None:
     """The judges of the run with what they said; None where it has none."""
     judges = read_judges(run_dir)
     if not judges:
@@ -163,11 +163,13 @@ def _panel(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> Panel
     def said(kind: str) -> Iterator[tuple[int, Judgement]]:
         return ((seq, decode_judgement(body)) for seq, body in judgements.bodies(kind))
 
-    return Panel(judges, {judge.id: said(judge.kind) for judge in judges})
+    maps = {found.judge: found.map_of() for found in read_calibrations(run_dir)}
+    return Panel(judges, {judge.id: said(judge.kind) for judge in judges}, calibrations=maps)
 
 
 def _judge_use(run_dir: Path, pins: Pins, ledger: Ledger) -> tuple[JudgeUse, ...]:
     judges = read_judges(run_dir)
+    measured = {each.judge: each for each in read_calibrations(run_dir)}
     with ExitStack() as files:
         judgements = _judgements(run_dir, pins, ledger, files) if judges else ledger
         return tuple(
@@ -177,6 +179,7 @@ def _judge_use(run_dir: Path, pins: Pins, ledger: Ledger) -> tuple[JudgeUse, ...
                 failed=found.responses - found.by_status.get("judged", 0),
                 input_tokens=found.input_tokens,
                 output_tokens=found.output_tokens,
+                measured=measured.get(judge.id),
             )
             for judge in judges
             for found in (judgements.totals(judge.kind),)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
+from statistics import median
 
 import msgspec
 
 from medbench.items.model import Key
 from medbench.scoring.judging.plan import SLOTS, JudgePins, repeats_of
-from medbench.scoring.judging.verdict import Judgement, PanelValue, Task, panel
+from medbench.scoring.judging.verdict import Judgement, PanelValue, Task, mean_of, panel
+from medbench.stats import CalibrationMap
 
 Said = tuple[int, Judgement]
 """Place among a judge's calls, and the judgement."""
@@ -25,16 +27,25 @@ class Opinion(msgspec.Struct, frozen=True, gc=False):
 class Panel:
     """The judges of a run and their judgements."""
 
-    def __init__(self, judges: Sequence[JudgePins], said: Mapping[str, Iterable[Said]], *, quorum: int = 0) -> None:
+    def __init__(
+        self,
+        judges: Sequence[JudgePins],
+        said: Mapping[str, Iterable[Said]],
+        *,
+        quorum: int = 0,
+        calibrations: Mapping[str, CalibrationMap] | None = None,
+    ) -> None:
         """Take judges and what they said.
 
         Args:
             judges: In the order in which they came.
             said: Judge's id -> its judgements in order.
             quorum: Judges that must have judged an answer; 0: most of them.
+            calibrations: Judge's id -> map from its rubric score to people's.
         """
         self.judges = tuple(judges)
         self.quorum = quorum or len(self.judges) // 2 + 1
+        self._calibrations = calibrations or {}
         self._said = [_by_response(said.get(judge.id, ())) for judge in self.judges]
         self._next = [next(each, None) for each in self._said]
 
@@ -48,6 +59,19 @@ class Panel:
             repeats = repeats_of(upcoming[1], key, judge) if upcoming is not None and upcoming[0] == seq else {}
             opinions.append(Opinion(judge, repeats))
         return opinions
+
+    def calibrated(self, opinions: Sequence[Opinion]) -> float | None:
+        """Median of what people would give by each judge's map; None unless all judges that rated have one."""
+        values = []
+        for opinion in opinions:
+            mean = mean_of(opinion.repeats.get("rubric", []))
+            if mean is None:
+                continue
+            known = self._calibrations.get(opinion.judge.id)
+            if known is None:
+                return None
+            values.append(float(known.predict([mean])[0]))
+        return median(values) if len(values) >= self.quorum else None
 
     def value(self, opinions: Sequence[Opinion], task: Task) -> PanelValue:
         """What the panel says in one task; a judge that was not asked, or has not answered yet, does not count."""

@@ -33,6 +33,7 @@ class JudgedMetric(msgspec.Struct, frozen=True, gc=False):
         by_judge: Each judge's mean over its repeats, in the order of the run's judges; None where it has none.
         spread: Largest less smallest of these.
         safe: Nothing that must not be said was said, and no point was contradicted; None where nobody looked.
+        calibrated: What people would give, by the judges' maps; None without them.
     """
 
     metric: Metric
@@ -41,6 +42,7 @@ class JudgedMetric(msgspec.Struct, frozen=True, gc=False):
     by_judge: tuple[float | None, ...] = ()
     spread: float | None = None
     safe: bool | None = None
+    calibrated: float | None = None
 
 
 class ScoreRow(msgspec.Struct, frozen=True, gc=False):
@@ -146,7 +148,8 @@ def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | No
             said = panel.value(opinions, task)
             by_judge = tuple(mean_of(opinion.repeats.get(task, [])) for opinion in opinions)
             status: ScoreStatus = "judge_failed" if said.value is None else "scored"
-            found.append(JudgedMetric(metric, status, said.value, by_judge, said.spread, said.safe))
+            calibrated = panel.calibrated(opinions) if task == "rubric" else None
+            found.append(JudgedMetric(metric, status, said.value, by_judge, said.spread, said.safe, calibrated))
     return tuple(found)
 
 

@@ -13,6 +13,7 @@ from medbench.items.keys import open_keys
 from medbench.items.model import Key, Question
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
+from medbench.scoring.judging.calibrate import Measured
 from medbench.scoring.judging.plan import JudgePins
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow, score_response
@@ -39,6 +40,7 @@ class JudgeUse(msgspec.Struct, frozen=True):
         failed: Without a verdict.
         input_tokens: Of all its calls.
         output_tokens: Likewise.
+        measured: How far it agrees with people; None where nobody measured it.
     """
 
     judge: JudgePins
@@ -46,6 +48,7 @@ class JudgeUse(msgspec.Struct, frozen=True):
     failed: int
     input_tokens: int
     output_tokens: int
+    measured: Measured | None = None
 
 
 class Figures(msgspec.Struct, frozen=True):

@@ -67,6 +67,7 @@ class JudgedFigures(msgspec.Struct, frozen=True):
         by_judge: Each judge's own mean, in the order of the run's judges.
         spread: Mean over the responses of the largest less the smallest judge; None for fewer than two judges.
         safe: Share of the responses in which nothing unsafe was found; None where nobody looked.
+        calibrated: Of what people would give by the judges' maps, over the judged answers; None without maps.
     """
 
     metric: str
@@ -75,6 +76,7 @@ class JudgedFigures(msgspec.Struct, frozen=True):
     by_judge: tuple[float | None, ...] = ()
     spread: float | None = None
     safe: Estimate | None = None
+    calibrated: Estimate | None = None
 
 
 class PartFigures(msgspec.Struct, frozen=True):
@@ -130,6 +132,7 @@ class _JudgedTally:
         self.by_status: Counter[str] = Counter()
         self._values, self._families = array("d"), array("q")
         self._safe, self._safe_families = array("d"), array("q")
+        self._calibrated, self._calibrated_families = array("d"), array("q")
         self._judges: list[array[float]] = []
         self._spreads = array("d")
 
@@ -140,6 +143,10 @@ class _JudgedTally:
         if len(values) == len(found):
             self._values.append(sum(values) / len(values))
             self._families.append(family)
+        mapped = [each.calibrated for each in found if each.calibrated is not None]
+        if mapped:
+            self._calibrated.append(sum(mapped) / len(mapped))
+            self._calibrated_families.append(family)
         for each in found:
             if each.safe is not None:
                 self._safe.append(float(each.safe))
@@ -161,6 +168,7 @@ class _JudgedTally:
             by_judge=tuple(sum(values) / len(values) if values else None for values in self._judges),
             spread=sum(self._spreads) / len(self._spreads) if self._spreads else None,
             safe=_mean(self._safe, self._safe_families),
+            calibrated=_mean(self._calibrated, self._calibrated_families),
         )
 
 

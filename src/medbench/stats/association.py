@@ -92,7 +92,7 @@ def kendall_tau_b(
     """Kendall's tau-b: (concordant − discordant pairs) / sqrt((pairs not tied in x)·(pairs not tied in y)).
 
     In resamples an answer drawn twice is tied with itself. Time and memory traffic grow with the square of the number
-    of different pairs of scores: 1,000 take about a second, 10,000 some minutes.
+    of different pairs of scores: 1,000 take about a second, 10,000 a minute or two.
 
     Args and returns as `pearson`; the interval is missing where the order is the same or the reverse throughout.
 

@@ -1,9 +1,10 @@
-"""Prediction-powered estimates: what people would say of all answers, from some ratings of theirs and a judge's."""
+"""Prediction-powered estimates: what people would say of all answers, from a few ratings and a judge."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,8 +68,8 @@ def prediction_powered_mean(answers: RatedAnswers, level: float = 0.95) -> Predi
     the labels alone. The interval is that of Student's t with G_n − 1 degrees of freedom; there is none where the rated
     answers are of one cluster, and λ is 0 where the others are.
 
-    Source: Angelopoulos, Duchi & Zrnic (2023), "PPI++", arXiv 2311.01453 (mean, power tuning); specs/scoring.md
-    section 7; clusters as in Liang & Zeger (1986).
+    Source: Angelopoulos, Duchi & Zrnic (2023), "PPI++", arXiv 2311.01453 (mean, power tuning);
+    specs/scoring.md section 7; clusters as in Liang & Zeger (1986).
 
     Args:
         answers: The scores, n >= 1 rated answers and N >= 1 others.
@@ -102,8 +103,8 @@ class _Part:
     human: FloatArray
     judge: FloatArray
     rest: FloatArray
-    labels: NDArray[np.object_]
-    rest_labels: NDArray[np.object_]
+    labels: NDArray[Any]
+    rest_labels: NDArray[Any]
 
 
 def _part(answers: RatedAnswers, name: str) -> _Part:
@@ -116,11 +117,13 @@ def _part(answers: RatedAnswers, name: str) -> _Part:
     )
 
 
-def _labels(clusters: Clusters, n: int) -> NDArray[np.object_]:
+def _labels(clusters: Clusters, n: int) -> NDArray[Any]:
+    if isinstance(clusters, np.ndarray) and clusters.dtype.kind in "iu" and clusters.shape == (n,):
+        return clusters
     given = clusters.tolist() if isinstance(clusters, np.ndarray) else list(clusters)
     if len(given) != n:
         raise ValueError(f"there are {len(given)} cluster labels for {n} rows: give one label per row")
-    labels = np.empty(n, dtype=object)
+    labels: NDArray[Any] = np.empty(n, dtype=object)
     labels[:] = given
     return labels
 

@@ -9,10 +9,7 @@ from numpy.typing import ArrayLike
 
 from medbench.stats.clusters import FloatArray, observations
 from medbench.stats.intervals import require_level
-from medbench.stats.resampling import BLOCK, cluster_weights
-
-# More clusters than this are put together at random before they are drawn.
-MOST_CLUSTERS = 4_096
+from medbench.stats.resampling import BLOCK, cluster_weights, random_groups
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +56,13 @@ def joint_bootstrap_means(sums: ArrayLike, counts: ArrayLike, draws: int = 2_000
     totals, sizes = _cluster_totals(sums, counts)
     generator = np.random.default_rng(seed)
     models = totals.shape[1]
-    parts = np.concatenate([totals, sizes], axis=1)
-    if parts.shape[0] > MOST_CLUSTERS:
-        # Groups of sizes that differ by one cluster at most.
-        parts = parts[generator.permutation(parts.shape[0])]
-        starts = np.linspace(0, parts.shape[0], MOST_CLUSTERS, endpoint=False).astype(np.intp)
-        parts = np.add.reduceat(parts, starts, axis=0)
+    parts = random_groups(np.concatenate([totals, sizes], axis=1), generator)
     clusters = parts.shape[0]
     means = np.full((draws, models), np.nan)
     block = max(1, BLOCK // clusters)
     for start in range(0, draws, block):
         size = min(block, draws - start)
-        drawn = cluster_weights(np.arange(clusters), clusters, size, generator) @ parts
+        drawn = cluster_weights(clusters, size, generator) @ parts
         np.divide(drawn[:, :models], drawn[:, models:], out=means[start : start + size], where=drawn[:, models:] > 0.0)
     return means
 

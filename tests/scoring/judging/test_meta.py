@@ -6,6 +6,7 @@ import json
 import pytest
 
 from medbench.errors import InputError
+from medbench.scoring.judging.calibrate import measure
 from medbench.scoring.judging.meta import evaluate
 from medbench.scoring.ratings import Rating, read_ratings, write_ratings
 
@@ -98,3 +99,51 @@ def test_an_existing_judge_of_chinese_answers_is_measured(shared, criterion, n, 
     assert agreement.quadratic_kappa.value == pytest.approx(kappa, abs=0.0005)
     assert agreement.spearman.value == pytest.approx(rho, abs=0.0005)
     assert len(found.judges[0].bias.by_model) > 5
+
+
+def ratings_of(shared, criterion: str) -> list[Rating]:
+    path = shared / "data" / "human_ratings" / "llmeval2_medicine" / "Medicine.jsonl"
+    ratings = []
+    for line in path.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        for rater, kind in (("human", "human"), ("gpt4", "judge")):
+            if criterion in row[rater]:
+                where = (row["question_uuid"], row["dialog_uuid"], rater, kind)
+                ratings.append(Rating(*where, criterion, float(row[rater][criterion]), (0.0, 5.0)))
+    return ratings
+
+
+@pytest.mark.parametrize("criterion", ["Correctness", "Accuracy"])
+def test_calibration_lowers_the_error_on_items_it_has_not_seen(shared, criterion):
+    found = measure(ratings_of(shared, criterion), "gpt4", criterion)
+    assert found.squared_after < found.squared_before
+    # One person rated each answer, so there is no ceiling, and the absolute gate holds this judge back.
+    assert found.people.quadratic_kappa.reason
+    assert (found.gate, found.admitted) == (0.6, False)
+    scores = found.map_of().predict([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert all(scores[1:] >= scores[:-1])
+
+
+def test_fewer_than_fifty_rated_answers_are_no_calibration(shared):
+    ratings = ratings_of(shared, "Accuracy")
+    few = [rating for rating in ratings if rating.item in sorted({rating.item for rating in ratings})[:2]]
+    with pytest.raises(InputError, match="50 are needed"):
+        measure(few, "gpt4", "Accuracy")
+    with pytest.raises(InputError, match="gpt4"):
+        measure(ratings, "gpt5", "Accuracy")
+
+
+def test_a_judge_as_good_as_people_passes_the_gate():
+    ratings = []
+    for n in range(200):
+        truth = n % 5
+        ratings += [rating(f"q{n}", "p1", truth), rating(f"q{n}", "p2", min(4, truth + (n % 3 == 0)))]
+        ratings.append(rating(f"q{n}", "j", truth, "judge"))
+    found = measure(ratings, "j", "c")
+    assert found.admitted
+    assert found.gate == pytest.approx(0.8 * found.people.quadratic_kappa.value)
+    shuffled = [
+        each if each.kind == "human" else rating(each.item, "j", int(each.item[1:]) * 7 % 11 % 5, "judge")
+        for each in ratings
+    ]
+    assert not measure(shuffled, "j", "c").admitted
