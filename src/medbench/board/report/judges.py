@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from medbench.scoring.judging.meta import Figure
+from medbench.scoring.score import JudgeUse
 from medbench.scoring.tally import JudgedFigures, PartFigures
 from medbench.stats import Estimate, half_up
 
@@ -23,6 +25,9 @@ class JudgeLine:
     judgements: str
     failed: str
     tokens: str
+    agreement: str
+    people: str
+    standing: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class JudgedLine:
     name: str
     metric: str
     value: str
+    calibrated: str
     judges: str
     spread: str
     failed: str
@@ -41,16 +47,38 @@ class JudgedLine:
 
 def judge_lines(view: View) -> list[JudgeLine]:
     """The judges, in the order in which they came."""
-    return [
-        JudgeLine(
-            name=use.judge.model.name,
-            asked=view.t("judge_asked", repeats=use.judge.repeats, points=view.t(f"points_{use.judge.points}")),
-            judgements=f"{use.judgements:,}",
-            failed=f"{use.failed:,}",
-            tokens=f"{use.input_tokens + use.output_tokens:,}",
-        )
-        for use in view.summary.judges
-    ]
+    return [_judge_line(view, use) for use in view.summary.judges]
+
+
+def uncalibrated(view: View) -> bool:
+    """Whether a judge of the run was not measured against people, or not well enough."""
+    return any(use.measured is None or not use.measured.admitted for use in view.summary.judges)
+
+
+def _judge_line(view: View, use: JudgeUse) -> JudgeLine:
+    measured = use.measured
+    standing = view.t("not_measured")
+    if measured is not None:
+        standing = view.t("admitted" if measured.admitted else "not_admitted", gate=half_up(measured.gate, 2))
+    return JudgeLine(
+        name=use.judge.model.name,
+        asked=view.t("judge_asked", repeats=use.judge.repeats, points=view.t(f"points_{use.judge.points}")),
+        judgements=f"{use.judgements:,}",
+        failed=f"{use.failed:,}",
+        tokens=f"{use.input_tokens + use.output_tokens:,}",
+        agreement=NOTHING if measured is None else _kappa(measured.agreement.quadratic_kappa),
+        people=NOTHING if measured is None else _kappa(measured.people.quadratic_kappa),
+        standing=standing,
+    )
+
+
+def _kappa(figure: Figure) -> str:
+    if figure.value is None:
+        return NOTHING
+    value = str(half_up(figure.value, 2))
+    if figure.low is None or figure.high is None:
+        return value
+    return f"{value} ({half_up(figure.low, 2)}\N{EN DASH}{half_up(figure.high, 2)})"
 
 
 def judged_lines(view: View) -> list[JudgedLine]:
@@ -70,6 +98,7 @@ def _line(view: View, name: str, part: PartFigures, judged: JudgedFigures) -> Ju
         name=name,
         metric=view.t(f"metric_{judged.metric}"),
         value=_shown(judged.estimate),
+        calibrated=_shown(judged.calibrated),
         judges=" / ".join(NOTHING if value is None else str(half_up(100 * value)) for value in judged.by_judge),
         spread=NOTHING if judged.spread is None else str(half_up(100 * judged.spread)),
         failed=f"{judged.by_status.get('judge_failed', 0):,}",

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from medbench.board.report.charts import Bar, Positions
-from medbench.board.report.judges import JudgedLine, JudgeLine, judge_lines, judged_lines
+from medbench.board.report.judges import JudgedLine, JudgeLine, judge_lines, judged_lines, uncalibrated
 from medbench.board.report.repeat import command_line
 from medbench.board.summary import COVERAGE_GATE, DatasetSummary, DimensionSummary, Figure, Summary
 from medbench.catalog.model import TRACKS, Bilingual
@@ -125,7 +125,7 @@ class View:
         guessed = [self._at_chance(dataset) for dataset in summary.datasets if dataset.at_chance]
         if guessed:
             lines.append(self.t("at_chance", names=self.names(guessed)))
-        if summary.judges:
+        if uncalibrated(self):
             lines.append(self.t("uncalibrated"))
         if summary.awaiting_judge:
             lines.append(self.t("awaiting", names=self.names(summary.awaiting_judge)))
