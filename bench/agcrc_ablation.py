@@ -27,7 +27,7 @@ import numpy as np
 import torch
 
 from _common import markdown_table, report, write_json
-from agcrc.anatomy import Ooi, OoiSettings, Organs, load_class_map, organ_of_interest
+from agcrc.anatomy import OoiRegion, OoiSettings, Organs, load_class_map, region_of_interest
 from agcrc.evaluate import compare, evaluate_folders
 from agcrc.evaluate.case import Case as Measured
 from agcrc.evaluate.compare import RATE, Difference
@@ -138,17 +138,17 @@ def measure(name: str, plan: Plan, seed: int, held: Path, options: argparse.Name
     mode: Mode = "filtered" if arm.masked else "full"
     new = 0
     for case in open_dataset(held).test:
-        organs, ooi = organs_of(_organs(case, arm), case.image, plan.ooi_radius_mm)
+        organs, region = organs_of(_organs(case, arm), case.image, plan.ooi_radius_mm)
         if not (places / f"{case.name}_ooi.nii.gz").exists():
             write_volume(places / f"{case.name}.nii.gz", organs.volume.array, organs.volume.grid)
-            write_volume(places / f"{case.name}_ooi.nii.gz", ooi.mask, ooi.grid)
+            write_volume(places / f"{case.name}_ooi.nii.gz", region.on(organs.grid)[0], organs.grid)
         if (out / f"{case.name}.nii.gz").exists():
             continue
         ct = read_ct(case.image)
         found = predict_case(
-            net, plan, ct, organs, mode=mode, masked=arm.masked, ooi=ooi, device=options.device, force=True
+            net, plan, ct, organs, mode=mode, masked=arm.masked, region=region, device=options.device, force=True
         )
-        write_volume(out / f"{case.name}_prob.nii.gz", found.probability, ct.grid)
+        write_volume(out / f"{case.name}_prob.nii.gz", found.probability_on(ct.grid), ct.grid)
         write_volume(out / f"{case.name}.nii.gz", (found.mask > 0).astype(np.uint8), ct.grid)
         new += 1
     evaluation = evaluate_folders(out, held / "labelsTs", organs=places)
@@ -158,10 +158,10 @@ def measure(name: str, plan: Plan, seed: int, held: Path, options: argparse.Name
 
 
 @cache
-def organs_of(labels: Path, ct: Path, radius_mm: float) -> tuple[Organs, Ooi]:
+def organs_of(labels: Path, ct: Path, radius_mm: float) -> tuple[Organs, OoiRegion]:
     """The organs of a case and its organ of interest, which are the same for every arm and seed."""
     organs = Organs(read_labels(labels), load_class_map("totalsegmentator_v2"))
-    return organs, organ_of_interest(organs, ct=read_ct(ct), settings=OoiSettings(radius_mm=radius_mm))
+    return organs, region_of_interest(organs, ct=read_ct(ct), settings=OoiSettings(radius_mm=radius_mm))
 
 
 @dataclass(frozen=True, eq=False)

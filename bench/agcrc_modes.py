@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from _common import markdown_table, report, write_json
-from agcrc.anatomy import OoiSettings, Organs, load_class_map, organ_of_interest
+from agcrc.anatomy import OoiSettings, Organs, load_class_map, region_of_interest
 from agcrc.evaluate.detection import components
 from agcrc.evaluate.overlap import dice
 from agcrc.predict import predict_case
@@ -42,11 +42,11 @@ def main() -> None:
         assert case.organs is not None
         ct, organs = read_ct(case.image), Organs(read_labels(case.organs), classes)
         truth = read_labels(case.image.parent.parent / "labelsTs" / case.image.name).array > 0
-        ooi = organ_of_interest(organs, ct=ct, settings=OoiSettings(radius_mm=plan.ooi_radius_mm))
-        inside = ooi.mask > 0
+        region = region_of_interest(organs, ct=ct, settings=OoiSettings(radius_mm=plan.ooi_radius_mm))
+        inside = region.on(ct.grid)[0] > 0
         scans += 1
         for mode in MODES:
-            found = predict_case(net, plan, ct, organs, mode=mode, masked=False, ooi=ooi, force=True)
+            found = predict_case(net, plan, ct, organs, mode=mode, masked=False, region=region, force=True)
             windows[mode] += found.windows
             seconds[mode] += found.seconds["network"]
             if truth.any():

@@ -20,38 +20,50 @@ def distance_mm(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.float3
     return found
 
 
-def calibre_mm(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.float64]:
+def calibre_mm(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.float32]:
     """Distance of each voxel of a mask to the nearest voxel outside it, 0 outside; the array's border is no outside."""
-    found: NDArray[np.float64] = np.zeros(mask.shape)
+    found = np.zeros(mask.shape, dtype=np.float32)
     box = bounding_box(mask, (1, 1, 1))
     if box is not None:
-        found[box] = ndimage.distance_transform_edt(mask[box], sampling=spacing_mm)
+        found[box] = distance_mm(~mask[box], spacing_mm)
     return found
 
 
 def dilated(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
-    """All voxels within a distance of a mask; works on the mask's surroundings only."""
+    """All voxels within a distance of a mask; works on the mask's surroundings only.
+
+    The squared distance grows axis by axis up to the radius: exact, and many times faster than a distance transform.
+    """
+    limit = int((radius_mm / spacing_mm) ** 2 + 1e-6)
+    reach = int(np.sqrt(limit))
     out = np.zeros_like(mask)
-    reach = int(np.ceil(radius_mm / spacing_mm)) + 1
     box = bounding_box(mask, (reach, reach, reach))
-    if box is not None:
-        out[box] = distance_mm(mask[box], spacing_mm) <= radius_mm
+    if box is None:
+        return out
+    squares: NDArray[np.unsignedinteger] = np.where(mask[box], 0, limit + 1).astype(np.min_scalar_type(4 * limit + 1))
+    for axis in range(3):
+        nearest = squares.copy()
+        here, before = np.moveaxis(nearest, axis, 0), np.moveaxis(squares, axis, 0)
+        for step in range(1, min(reach, len(here) - 1) + 1):
+            further = before + np.array(step**2, dtype=squares.dtype)
+            np.minimum(here[step:], further[:-step], out=here[step:])
+            np.minimum(here[:-step], further[step:], out=here[:-step])
+        squares = nearest
+    out[box] = squares <= limit
     return out
 
 
-def eroded(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
-    """The voxels of a mask further than a distance from all voxels outside it; the array's border erodes nothing."""
-    out = np.zeros_like(mask)
-    box = bounding_box(mask, (1, 1, 1))
-    if box is not None:
-        inside = mask[box]
-        out[box] = inside & (distance_mm(~inside, spacing_mm) > radius_mm)
-    return out
+def eroded(mask: NDArray[np.bool_], thickness_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
+    """A mask without its outer layer; at the array's border there is none.
+
+    The surface runs half a voxel before the nearest voxel outside.
+    """
+    return _further_inside(mask, thickness_mm + spacing_mm / 2.0, spacing_mm)
 
 
 def opened(mask: NDArray[np.bool_], radius_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
-    """Erosion, then dilation by the same radius: what is thinner than twice the radius goes."""
-    return dilated(eroded(mask, radius_mm, spacing_mm), radius_mm, spacing_mm) & mask
+    """All voxels within a distance of those that are further than it from any voxel outside: what is thin goes."""
+    return dilated(_further_inside(mask, radius_mm, spacing_mm), radius_mm, spacing_mm) & mask
 
 
 def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -60,4 +72,14 @@ def largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     if count <= 1:
         return mask
     found: NDArray[np.bool_] = labels == 1 + int(np.argmax(np.bincount(labels.ravel())[1:]))
+    return found
+
+
+def _further_inside(mask: NDArray[np.bool_], distance_mm: float, spacing_mm: float) -> NDArray[np.bool_]:
+    """The voxels of a mask that are further than a distance from all voxels outside it."""
+    found = np.zeros_like(mask)
+    box = bounding_box(mask, (1, 1, 1))
+    if box is not None:
+        inside = mask[box]
+        found[box] = inside & ~dilated(~inside, distance_mm, spacing_mm)
     return found

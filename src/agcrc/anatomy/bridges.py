@@ -16,6 +16,9 @@ from agcrc.anatomy.settings import OoiSettings
 from agcrc.anatomy.voxel_graph import FORWARD, shifted
 from agcrc.volumes import Box, bounding_box
 
+GUIDE_DISCOUNT = 0.3
+"""So soft tissue along a guide is cheaper than gas beside it, and bone along it is still dearer than soft tissue."""
+
 
 @dataclass(frozen=True, eq=False)
 class Bridge:
@@ -74,9 +77,16 @@ def bridge_parts(
 
 
 def bridge_places(
-    start: Sequence[int], end: Sequence[int], costs: NDArray[np.float32], settings: OoiSettings
+    start: Sequence[int],
+    end: Sequence[int],
+    costs: NDArray[np.float32],
+    settings: OoiSettings,
+    guide: NDArray[np.int64] | None = None,
 ) -> Bridge | None:
-    """The cheapest path between two voxels inside their surroundings; None if there is none that is acceptable."""
+    """The cheapest path between two voxels inside their surroundings; None if there is none that is acceptable.
+
+    Along the voxels of a guide, shape (n, 3), it is searched at `GUIDE_DISCOUNT` of the costs.
+    """
     from skimage.graph import MCP_Geometric
 
     margin = int(np.ceil(settings.bridge_longest_mm / 4.0 / settings.spacing_mm))
@@ -85,12 +95,20 @@ def bridge_places(
     first, last = np.array(start) - offset, np.array(end) - offset
     domain = costs[box].astype(np.float64)
     domain[tuple(first)] = domain[tuple(last)] = settings.cost_soft
-    front = MCP_Geometric(domain, fully_connected=True, sampling=(settings.spacing_mm,) * 3)
+    guided = domain
+    if guide is not None:
+        inner = guide[((guide >= offset) & (guide - offset < domain.shape)).all(axis=1)] - offset
+        near = np.zeros(domain.shape, dtype=np.bool_)
+        near[tuple(inner.T)] = True
+        guided = np.where(dilated(near, settings.spacing_mm, settings.spacing_mm), domain * GUIDE_DISCOUNT, domain)
+    front = MCP_Geometric(guided, fully_connected=True, sampling=(settings.spacing_mm,) * 3)
     totals, _ = front.find_costs([tuple(first)], [tuple(last)])
-    cost = float(totals[tuple(last)])
-    if not np.isfinite(cost):
+    if not np.isfinite(totals[tuple(last)]):
         return None
     path = np.array(front.traceback(tuple(last)))
+    steps = np.linalg.norm(np.diff(path, axis=0), axis=1) * settings.spacing_mm
+    on_path = domain[tuple(path.T)]
+    cost = float(steps @ (on_path[1:] + on_path[:-1])) / 2.0
     length = path_length_mm(path, settings.spacing_mm)
     bridge = Bridge(path + offset, length, cost / max(length, 1e-9))
     return bridge if acceptable(bridge, settings) else None
@@ -101,8 +119,8 @@ def acceptable(bridge: Bridge, settings: OoiSettings) -> bool:
     return bridge.length_mm <= settings.bridge_longest_mm and bridge.mean_cost <= settings.bridge_mean_cost
 
 
-def with_calibre(bridges: Sequence[Bridge], calibre: NDArray[np.float64], settings: OoiSettings) -> tuple[Bridge, ...]:
-    """Give each bridge the radius of the thinner of the two tubes that it joins, within the limits of the settings.
+def with_calibre(bridges: Sequence[Bridge], calibre: NDArray[np.float32], settings: OoiSettings) -> tuple[Bridge, ...]:
+    """Give each bridge a radius after the thinner of the two tubes that it joins, within the limits of the settings.
 
     The thinner one, since one end of a bridge may lie on the flank of a wide loop.
 
@@ -117,7 +135,9 @@ def with_calibre(bridges: Sequence[Bridge], calibre: NDArray[np.float64], settin
     for bridge in bridges:
         ends = [bridge.path[0], bridge.path[-1]]
         widths = [float(calibre[_box_around(end, end, reach, calibre.shape)].max()) for end in ends]
-        found.append(replace(bridge, radius_mm=float(np.clip(min(widths), low, max(low, high)))))
+        found.append(
+            replace(bridge, radius_mm=float(np.clip(settings.bridge_calibre * min(widths), low, max(low, high))))
+        )
     return tuple(found)
 
 

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from agcrc.anatomy.balls import eroded
-from agcrc.anatomy.parts import Parts, parts_of
+from agcrc.anatomy.balls import calibre_mm, dilated
+from agcrc.anatomy.parts import Parts, count_parts, parts_of
 from agcrc.volumes import Grid, Spacing, bounding_box
 from agcrc.volumes.resample import resample_labels
 
@@ -27,6 +27,9 @@ STEP_MM = 3.0
 SMOOTHING_MM = 6.0
 LEAST_LENGTH_MM = 600.0
 LONGEST_JUMP_MM = 6.0
+FAR_MM = 40.0
+"""More than the radius of a wide colon: the line of a whole colon leaves none of it further away."""
+FAR_SHARE = 0.05
 NOT_AN_END_MM = 50.0
 """The lowest place is no end of the colon where another lies this much further from the far end."""
 
@@ -59,8 +62,9 @@ def centreline(colon: NDArray[np.bool_], spacing: Spacing) -> Centreline:
     `NOT_AN_END_MM` further from the far end: then the anus is the lower of those two. What the erosion or a gap in the
     mask parts is joined by the shortest line, up to `LONGEST_GAP_MM`.
 
-    It is not reliable where it is shorter than 0.6 m or jumps over a gap in the mask, or where the colon leaves the
-    field of view at the feet, so that the anus is not in view.
+    It is not reliable where it is shorter than 0.6 m or jumps over a gap in the mask, where it passes by a twentieth of
+    the colon (loops that are fused more widely than the erosion parts give it a shortcut), or where the colon leaves
+    the field of view at the feet in two places, so that the anus is not in view.
 
     Args:
         colon: Shape (z, y, x).
@@ -75,8 +79,10 @@ def centreline(colon: NDArray[np.bool_], spacing: Spacing) -> Centreline:
         return Centreline(np.zeros((0, 3)), 0.0, np.zeros(0), False, "there is no colon")
     # Holes are not filled: some are the walls between loops that touch, and are all that parts these.
     inside = np.asarray(mask[box])
-    core = eroded(inside, EROSION_MM, step)
-    parts = parts_of(core if core.any() else inside, 0.0, work.voxel_ml)
+    core = calibre_mm(inside, step) > EROSION_MM
+    # A collapsed span has no inside left: it stays as it is where it lies apart from what has.
+    core |= inside & ~dilated(core, EROSION_MM + 2.0 * step, step)
+    parts = parts_of(core, 0.0, work.voxel_ml)
     lines, lost_ml = _joined(parts, step, work.voxel_ml)
     depth = ndimage.distance_transform_edt(parts.mask, sampling=step)
     domain = np.where(parts.mask | lines, 1.0 / (depth**2 + EPSILON_MM2), -1.0)
@@ -88,7 +94,8 @@ def centreline(colon: NDArray[np.bool_], spacing: Spacing) -> Centreline:
     length_mm = float(np.linalg.norm(np.diff(smooth, axis=0), axis=1).sum())
     radius = calibre[tuple(np.round(smooth / step).astype(int).T)]
     jump_mm = _longest_run(~inside[tuple(path.T)], path, step)
-    reason = _doubts(length_mm, jump_mm, lost_ml, bool(colon[0].any()))
+    away, _ = cKDTree(smooth).query(np.argwhere(inside) * step, distance_upper_bound=FAR_MM)
+    reason = _doubts(length_mm, jump_mm, lost_ml, float(np.isinf(away).mean()), count_parts(colon[:1]))
     points = grid.to_index(work.to_mm(smooth / step + start))
     return Centreline(points, length_mm, radius, not reason, reason)
 
@@ -181,7 +188,7 @@ def _longest_run(jumps: NDArray[np.bool_], path: NDArray[np.int64], step_mm: flo
     return float(max(ndimage.sum(lengths, runs, range(1, count + 1)), default=0.0))
 
 
-def _doubts(length_mm: float, jump_mm: float, lost_ml: float, leaves_below: bool) -> str:
+def _doubts(length_mm: float, jump_mm: float, lost_ml: float, passed_by: float, exits_below: int) -> str:
     found: list[str] = []
     if length_mm < LEAST_LENGTH_MM:
         found.append(f"it is {length_mm / 1000.0:.2f} m long, less than {LEAST_LENGTH_MM / 1000.0:.1f} m")
@@ -189,6 +196,8 @@ def _doubts(length_mm: float, jump_mm: float, lost_ml: float, leaves_below: bool
         found.append(f"it jumps over {jump_mm:.0f} mm without colon")
     if lost_ml > 0:
         found.append(f"{lost_ml:.0f} mL of the colon are more than {LONGEST_GAP_MM:.0f} mm away from the rest")
-    if leaves_below:
-        found.append("the colon leaves the field of view at the feet, so the anus is not in view")
+    if passed_by > FAR_SHARE:
+        found.append(f"{passed_by:.0%} of the colon lie more than {FAR_MM:.0f} mm from it: it takes a shortcut")
+    if exits_below > 1:
+        found.append(f"the colon leaves the field of view at the feet in {exits_below} places: the anus is not in view")
     return "; ".join(found)

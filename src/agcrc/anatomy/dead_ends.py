@@ -25,6 +25,7 @@ BALL_MARGIN_MM = 15.0
 """A ball is as wide as the tube at its end and this much wider, so that it reaches out of the end."""
 ANUS_LATERAL_MM = 50.0
 """The anal end lies at most this far from the midline."""
+MOST_PARTNERS = 4
 BRIDGE_START_MM = 12.0
 """A bridge starts at an end if it does so within the tube's radius and this much of it."""
 BRIDGE_AWAY_MM = 18.0
@@ -56,15 +57,22 @@ class EndPair:
         other: Another.
         facing: Whether they point at each other.
         bridge: From one to the other.
+        arc: A second way, for two that do not: where what is lost turned as the ends do.
     """
 
     one: TubeEnd
     other: TubeEnd
     facing: bool
     bridge: Bridge
+    arc: Bridge | None
+
+    @property
+    def ways(self) -> tuple[Bridge, ...]:
+        """The bridge, and the arc where there is one."""
+        return (self.bridge,) if self.arc is None else (self.bridge, self.arc)
 
 
-def open_ends(skeleton: Skeleton, calibre: NDArray[np.float64], scene: Scene) -> list[TubeEnd]:
+def open_ends(skeleton: Skeleton, calibre: NDArray[np.float32], scene: Scene) -> list[TubeEnd]:
     """The ends that are neither caecum nor anus and do not leave the field of view."""
     natural = natural_ends(skeleton, scene)
     return [end for end in skeleton.ends if end not in natural and not _leaves_view(end, calibre, scene.spacing_mm)]
@@ -75,30 +83,39 @@ def bridges_between(
 ) -> list[EndPair]:
     """Acceptable paths between ends that may belong together, the nearest pair first.
 
-    Two ends of one part have to point at each other, and one has to be sure. Those of different parts need not: what
-    is lost between them may
-    be a loop, and with it their directions turn, as on the example CT.
+    Two ends of one part have to point at each other, and one has to be sure. Those of different parts need not point:
+    what is lost between them may be a loop, and with it their directions turn, as on the example CT. Such a pair gets a
+    second path that prefers the arc that continues both ends to the chord. Each end tries its nearest few partners
+    only, so that a label in many crumbs costs no more than it is worth.
     """
-    # A path back through the colon's own lumen would be the cheapest of all.
-    outside = np.where(parts.mask, settings.cost_soft, costs).astype(np.float32)
-    found: list[tuple[float, EndPair]] = []
+    likely: list[tuple[float, TubeEnd, TubeEnd, bool]] = []
     for one, other in combinations(ends, 2):
         apart = float(np.linalg.norm(np.subtract(one.index, other.index))) * settings.spacing_mm
         facing = _facing(one, other, settings.spacing_mm) >= settings.dead_end_facing
         same = parts.labels[one.index] == parts.labels[other.index]
-        if apart > settings.dead_end_gap_mm or (same and not (facing and (one.sure or other.sure))):
+        if apart <= settings.dead_end_gap_mm and (not same or (facing and (one.sure or other.sure))):
+            likely.append((apart, one, other, facing))
+    # A path back through the colon's own lumen would be the cheapest of all.
+    outside = np.where(parts.mask, settings.cost_soft, costs).astype(np.float32)
+    tried = dict.fromkeys(ends, 0)
+    found: list[EndPair] = []
+    for _, one, other, facing in sorted(likely, key=lambda each: each[0]):
+        if max(tried[one], tried[other]) >= MOST_PARTNERS:
             continue
+        tried[one] += 1
+        tried[other] += 1
         bridge = bridge_places(one.index, other.index, outside, settings)
         if bridge is not None:
-            found.append((apart, EndPair(one, other, facing, bridge)))
-    return [pair for _, pair in sorted(found, key=lambda each: each[0])]
+            arc = None if facing else bridge_places(one.index, other.index, outside, settings, _arc(one, other))
+            found.append(EndPair(one, other, facing, bridge, arc))
+    return found
 
 
 def close_dead_ends(
     ends: Sequence[TubeEnd],
     pairs: Sequence[EndPair],
     bridges: Sequence[Bridge],
-    calibre: NDArray[np.float64],
+    calibre: NDArray[np.float32],
     settings: OoiSettings,
 ) -> DeadEnds:
     """Pair the sure ends at which no bridge of step 2 starts and put a ball on each that stays alone.
@@ -114,7 +131,7 @@ def close_dead_ends(
         ends_of = {pair.one, pair.other}
         lonely = len(ends_of.intersection(dead))
         if not paired.intersection(ends_of) and (lonely == 2 or (lonely == 1 and pair.facing)):
-            found.append(pair.bridge)
+            found += pair.ways
             paired |= ends_of
     balls = np.zeros(calibre.shape, dtype=np.bool_)
     for end in dead:
@@ -127,7 +144,7 @@ def close_dead_ends(
 
 
 def colon_skeleton(parts: Parts, settings: OoiSettings) -> Skeleton:
-    """The skeleton of the colon after opening; stool and folds that the label leaves out inside it are filled."""
+    """The skeleton of the colon after opening."""
     return skeleton_of(parts.mask, settings.opening_mm, settings.dead_end_branch_mm, settings.spacing_mm)
 
 
@@ -187,7 +204,7 @@ def _leaves_by(end: TubeEnd, bridge: Bridge, spacing_mm: float) -> bool:
     return False
 
 
-def _leaves_view(end: TubeEnd, calibre: NDArray[np.float64], spacing_mm: float) -> bool:
+def _leaves_view(end: TubeEnd, calibre: NDArray[np.float32], spacing_mm: float) -> bool:
     """Whether the tube reaches the border of the field of view at this end."""
     to_border = min(min(place, size - 1 - place) for place, size in zip(end.index, calibre.shape, strict=True))
     return bool(to_border * spacing_mm <= float(calibre[end.index]) + 2.0 * spacing_mm)
@@ -203,3 +220,18 @@ def _facing(one: TubeEnd, other: TubeEnd, spacing_mm: float) -> float:
     way = inner[1] - inner[0]
     way /= max(float(np.linalg.norm(way)), 1e-9)
     return min(float(outward[0] @ way), float(outward[1] @ -way))
+
+
+def _arc(one: TubeEnd, other: TubeEnd) -> NDArray[np.int64]:
+    """Voxels along the arc that leaves both ends along their directions, shape (n, 3): a circle's where they allow it.
+
+    A cubic Bézier curve; the arms of one that follows a circle over an angle θ are 1 / (3 cos²(θ / 4)) of its chord.
+    """
+    ends, outward = np.array([one.index, other.index], dtype=np.float64), np.array([one.outward, other.outward])
+    chord = float(np.linalg.norm(ends[1] - ends[0]))
+    turn = float(np.arccos(np.clip(-outward[0] @ outward[1], -1.0, 1.0)))
+    arms = ends + outward * chord / (3.0 * np.cos(turn / 4.0) ** 2)
+    t = np.linspace(0.0, 1.0, max(2, round(4.0 * chord)))[:, None]
+    curve = (1 - t) ** 3 * ends[0] + 3 * (1 - t) ** 2 * t * arms[0] + 3 * (1 - t) * t**2 * arms[1] + t**3 * ends[1]
+    voxels: NDArray[np.int64] = np.round(curve).astype(np.int64)
+    return voxels

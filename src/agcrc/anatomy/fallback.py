@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from agcrc.anatomy.balls import EVERY_NEIGHBOUR, eroded, largest_part
-from agcrc.anatomy.groups import BODY, is_abdomen, is_pelvis, is_upper_abdomen
+from agcrc.anatomy.balls import EVERY_NEIGHBOUR, dilated, eroded, largest_part
+from agcrc.anatomy.groups import BODY, is_abdomen, is_limb, is_pelvis, is_upper_abdomen
 from agcrc.anatomy.scene import GAS_HU, SKIN_MM, Scene
 from agcrc.anatomy.settings import OoiSettings
 
@@ -17,7 +17,10 @@ LUNG_SHARE = 0.25
 """Planes with more gas than this share of the body are chest."""
 LEAST_TRUNK_CM2 = 200.0
 """Planes with less body in one piece are neck, head or limbs."""
-LEAST_HEIGHT_MM = 5.0
+WHOLE_MAP_CLASSES = 10
+"""A label map with this many classes in view shows how far the inside of the body reaches."""
+HULL_MARGIN_MM = 30.0
+"""Around the hull of the organs. Of two real colons taken out of their maps, the hull alone holds 50 and 72 %."""
 MARGIN_MM = 20.0
 """The range of the organs in view is widened by this at either end."""
 
@@ -34,24 +37,31 @@ def abdomen_levels(scene: Scene) -> slice | None:
         levels = _levels_by_organs(scene)
     elif scene.body is not None:
         levels = _levels_by_body(scene)
-    if levels is None or (levels.stop - levels.start) * scene.spacing_mm < LEAST_HEIGHT_MM:
-        return None
     return levels
 
 
 def abdomen_region(scene: Scene, levels: slice) -> NDArray[np.bool_]:
     """The inside of the body over these planes without sure organs, shape (z, y, x).
 
-    Without CT and class `body`, the body is the convex hull of all organs in each plane.
+    The convex hull of the organs of the trunk in each plane, widened, as far as it lies in the body; the whole body
+    where it is known and the label map has only few classes.
     """
-    body = scene.body if scene.body is not None else _hull(scene.organs.volume.array > 0)
-    region = np.zeros(body.shape, dtype=np.bool_)
-    region[levels] = (eroded(body, SKIN_MM, scene.spacing_mm) & ~scene.sure)[levels]
+    organs = scene.organs
+    classes = sum(name != BODY for name in organs.voxels)
+    region = np.zeros(organs.grid.shape, dtype=np.bool_)
+    region[levels] = ~scene.sure[levels]
+    if scene.body is not None:
+        region &= eroded(scene.body, SKIN_MM, scene.spacing_mm)
+    if classes >= WHOLE_MAP_CLASSES or scene.body is None:
+        trunk = organs.any(name for name in organs.voxels if not is_limb(name))
+        region &= dilated(_hull(trunk, levels), HULL_MARGIN_MM, scene.spacing_mm)
     return region
 
 
 def implausible(colon_ml: float, height_mm: float, settings: OoiSettings) -> str:
     """Why a colon of this volume can't be one, seen over this height of abdomen; empty if it can."""
+    if colon_ml == 0.0:
+        return f"the label map has no colon, or only crumbs of it, in {height_mm:.0f} mm of abdomen in view"
     least = max(settings.least_colon_ml, settings.least_colon_ml_per_cm * height_mm / 10.0)
     if colon_ml < least:
         return f"the colon has {colon_ml:.1f} mL, less than {least:.1f} mL for {height_mm:.0f} mm of abdomen in view"
@@ -102,12 +112,14 @@ def _largest_area(plane: NDArray[np.bool_]) -> int:
     return int(largest_part(plane[None]).sum()) if plane.any() else 0
 
 
-def _hull(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The convex hull of a mask in each axial plane, joined between planes by the planes beside it."""
+def _hull(mask: NDArray[np.bool_], levels: slice) -> NDArray[np.bool_]:
+    """The convex hull of a mask in each of these axial planes, joined between planes by the planes beside it."""
     from skimage.morphology import convex_hull_image
 
     hull = np.zeros_like(mask)
-    for level in np.flatnonzero(mask.any(axis=(1, 2))):
-        hull[level] = convex_hull_image(mask[level]) if mask[level].sum() > 2 else mask[level]
+    for level in range(levels.start, levels.stop):
+        plane = mask[level]
+        if plane.any():
+            hull[level] = convex_hull_image(plane) if min(np.ptp(axis) for axis in np.nonzero(plane)) > 0 else plane
     closed: NDArray[np.bool_] = hull | ndimage.binary_closing(hull, EVERY_NEIGHBOUR)
     return closed

@@ -1,47 +1,87 @@
-"""The organ-of-interest mask from files to files."""
+"""From files to an organ-of-interest mask in files."""
 
 from __future__ import annotations
 
 import json
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from agcrc.anatomy.ooi import OoiQuality, organ_of_interest
 from agcrc.anatomy.organs import Organs, load_class_map
 from agcrc.anatomy.overlay import draw_overlay
-from agcrc.errors import WorkError
-from agcrc.volumes import read_ct, read_labels, require_same_grid, write_volume
+from agcrc.anatomy.settings import OoiSettings
+from agcrc.errors import InputError, Problem, WorkError
+from agcrc.volumes import Volume, read_ct, read_labels, require_same_grid, write_volume
+from agcrc.volumes.nifti import SUFFIXES
 
 
-def ooi_files(labels: Path, ct: Path | None, lesion: Path | None, class_map: str, out: Path) -> OoiQuality:
-    """Make an organ-of-interest mask; `NAME.nii.gz`, `NAME.json` and `NAME.png` are written once it is whole.
+def ooi_files(
+    labels: Path,
+    ct: Path | None,
+    lesion: Path | None,
+    class_map: str,
+    out: Path,
+    settings: OoiSettings | None = None,
+) -> OoiQuality:
+    """Read a label map, make its organ-of-interest mask and write OUT, OUT's .json and OUT's .png.
+
+    OUT is uint8 NIfTI on the grid of the label map (2 core, 1 ring, 0 outside), the JSON its `OoiQuality`, the PNG an
+    overlay. All three appear together at the end, or none.
 
     Args:
-        labels: Organ label map.
-        ct: CT on its grid, or None.
-        lesion: Lesion label on its grid, in training only.
-        class_map: Name or JSON file.
-        out: Mask to write, on the grid of the label map: 0 outside, 1 ring, 2 core.
+        labels: Organ label map, NIfTI.
+        ct: CT on the same grid.
+        lesion: Lesion label on the same grid; every label but 0 is lesion. For training only.
+        class_map: A bundled class map's name or a JSON file; see `load_class_map`.
+        out: Ends in .nii.gz or .nii.
+        settings: Numbers of the method.
 
     Raises:
-        InputError: An input can't be used; nothing is written.
-        WorkError: A file can't be written.
+        InputError: Files that can't be read, differ in grid or have labels that the class map does not name; all
+            files' problems at once.
+        WorkError: The output can't be written.
     """
-    organs = Organs(read_labels(labels), load_class_map(class_map))
-    volume = read_ct(ct) if ct is not None else None
-    if volume is not None:
-        require_same_grid(volume, organs.volume, (str(ct), str(labels)))
-    truth = None
-    if lesion is not None:
-        found = read_labels(lesion)
-        require_same_grid(found, organs.volume, (str(lesion), str(labels)))
-        truth = found.array > 0
-    ooi = organ_of_interest(organs, ct=volume, lesion=truth)
-    stem = out.name.removesuffix(".gz").removesuffix(".nii")
-    write_volume(out, ooi.mask, ooi.grid)
+    problems: list[Problem] = []
+    if not str(out).endswith(SUFFIXES):
+        problems.append(Problem(f"must end in {' or '.join(SUFFIXES)}.", "", str(out)))
+    with _collect(problems):
+        names = load_class_map(class_map)
+    volumes: dict[str, Volume] = {}
+    for name, path, read in (("labels", labels, read_labels), ("CT", ct, read_ct), ("lesion", lesion, read_labels)):
+        if path is not None:
+            with _collect(problems):
+                volumes[name] = read(path)
+    for name, path in (("CT", ct), ("lesion", lesion)):
+        if name in volumes and "labels" in volumes:
+            with _collect(problems):
+                require_same_grid(volumes["labels"], volumes[name], (str(labels), str(path)))
+    if problems:
+        raise InputError(*problems)
+    organs = Organs(volumes["labels"], names)
+    tumour = volumes["lesion"].array > 0 if "lesion" in volumes else None
+    ooi = organ_of_interest(organs, ct=volumes.get("CT"), lesion=tumour, settings=settings)
+    stem = out.name.removesuffix(next(suffix for suffix in SUFFIXES if str(out).endswith(suffix)))
     try:
-        record = json.dumps(ooi.quality.as_dict(), indent=2) + "\n"
-        out.with_name(f"{stem}.json").write_text(record, "utf-8")
-        draw_overlay(out.with_name(f"{stem}.png"), volume, organs, ooi)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".ooi-", dir=out.parent) as folder:
+            made = Path(folder)
+            write_volume(made / out.name, ooi.mask, ooi.grid)
+            text = json.dumps(ooi.quality.as_dict(), indent=2, ensure_ascii=False)
+            (made / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
+            draw_overlay(made / f"{stem}.png", volumes.get("CT"), organs, ooi)
+            for name in (f"{stem}.json", f"{stem}.png", out.name):
+                Path(made / name).replace(out.parent / name)
     except OSError as error:
-        raise WorkError(f"{out.parent}: can't be written: {error.strerror or error}") from error
+        raise WorkError(f"{out}: can't be written: {error.strerror or error}") from error
     return ooi.quality
+
+
+@contextmanager
+def _collect(problems: list[Problem]) -> Iterator[None]:
+    """Add the problems of an input error to a list in place of raising it."""
+    try:
+        yield
+    except InputError as error:
+        problems.extend(error.problems)

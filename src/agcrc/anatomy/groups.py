@@ -9,8 +9,9 @@ SACRUM = "sacrum"
 
 _BONE_STEMS = ("vertebrae_", "rib_", "hip_", "femur_", "humerus_", "scapula_", "clavicula_")
 _BONES = (SACRUM, "sternum", "skull", "costal_cartilages")
-_SURE_STEMS = ("kidney_left", "kidney_right", "lung_")
+_SURE_STEMS = ("kidney_left", "kidney_right", "lung_", "autochthon_", "gluteus_", "iliopsoas_")
 _SURE = ("liver", "spleen", "aorta")
+_LIMB_STEMS = ("humerus_", "scapula_", "clavicula_", "femur_", "gluteus_")
 _ABDOMEN_STEMS = ("vertebrae_L", "vertebrae_S", "kidney_", "adrenal_gland_", "iliac_", "iliopsoas_", "hip_")
 _ABDOMEN = (
     *("liver", "spleen", "gallbladder", "stomach", "pancreas", SMALL_BOWEL, "duodenum", COLON),
@@ -26,7 +27,9 @@ def is_bone(name: str) -> bool:
 
 
 def is_sure(name: str) -> bool:
-    """Organs that a segmenter does not mistake for colon (spec, section 1 step 6): they are cut out of the region.
+    """Organs and muscles that a segmenter does not mistake for colon (spec, section 1 step 6): they are cut out.
+
+    The spec names no muscles; those of back, hip and buttocks are our addition.
 
     Small bowel, bladder, prostate, uterus, stomach and duodenum are not among them: tumours grow into them, and
     segmenters do take colon for them.
@@ -37,6 +40,11 @@ def is_sure(name: str) -> bool:
 def is_abdomen(name: str) -> bool:
     """Classes that show that some of the abdomen or pelvis is in view."""
     return name in _ABDOMEN or name.startswith(_ABDOMEN_STEMS)
+
+
+def is_limb(name: str) -> bool:
+    """Bones and muscles of arms and legs, which lie outside the trunk."""
+    return name.startswith(_LIMB_STEMS)
 
 
 def is_upper_abdomen(name: str) -> bool:

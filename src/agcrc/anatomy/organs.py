@@ -109,7 +109,9 @@ class Organs:
         """The voxels of several classes together, shape (z, y, x); names that the class map lacks add nothing."""
         table = np.zeros(max(self.class_map.numbers.values()) + 1, dtype=np.bool_)
         table[[self.class_map[name] for name in names if name in self.class_map]] = True
-        found: NDArray[np.bool_] = table[self.volume.array.astype(np.intp, copy=False)]
+        found = np.empty(self.grid.shape, dtype=np.bool_)
+        for part in slabs(self.grid.shape):
+            found[part] = table[self.volume.array[part].astype(np.intp)]
         return found
 
     def resampled(self, grid: Grid) -> Organs:

@@ -10,15 +10,16 @@ from agcrc.anatomy.groups import SACRUM
 from agcrc.anatomy.scene import Scene, within_body
 from agcrc.anatomy.settings import OoiSettings
 
-ANUS_BELOW_TIP_MM = 10.0
+ANUS_BELOW_TIP_MM = 20.0
 """The anal level, here the upper end of the anal canal, where segmenters let the rectum end, lies this far below the
-tip
-of the coccyx (which the sacrum's label includes): -16 and 21 mm on the two whole pelves at hand."""
+tip of the coccyx (which the sacrum's label includes): 21 mm on one of the two whole pelves at hand. On the other the
+label ends 16 mm above the tip, which is within the gap that step 4 forgives."""
 ANUS_BEFORE_TIP_MM = 45.0
 """And this far in front of it: 46 and 47 mm there."""
 RECTUM_BEFORE_SACRUM_MM = 25.0
 """The rectum's axis runs this far in front of the sacrum's front face."""
 RECTUM_RADIUS_MM = 15.0
+"""Of the tube."""
 MIDLINE_MM = 15.0
 """The front face is taken this near to the middle plane."""
 CORRIDOR_MM = 40.0
@@ -32,7 +33,7 @@ def rectum_prior(colon: NDArray[np.bool_], scene: Scene, settings: OoiSettings) 
     Args:
         colon: Repaired so far, shape (z, y, x).
         scene: Working copy; without a sacrum, or with its tip or the anal level out of view, nothing is added.
-        settings: Gap and radius.
+        settings: The gap that is forgiven.
 
     Returns:
         Same shape; empty where the colon comes down far enough.

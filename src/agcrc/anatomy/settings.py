@@ -60,7 +60,8 @@ class OoiSettings:
     bridge_longest_mm: float = 150.0
     bridge_mean_cost: float = 4.0
     bridge_radius_mm: float = 25.0
-    bridge_least_radius_mm: float = 10.0
+    bridge_least_radius_mm: float = 6.0
+    bridge_calibre: float = 0.8
     opening_mm: float = 3.0
     dead_end_branch_mm: float = 25.0
     dead_end_ball_mm: float = 40.0

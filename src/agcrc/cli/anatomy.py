@@ -13,7 +13,7 @@ from agcrc.cli.output import Json, print_json, say
 
 def mos(
     out: Annotated[Path, typer.Option(help="Label map to write, in TotalSegmentator v2's numbers.")],
-    ct: Annotated[Path | None, typer.Option(help="CT to segment with TotalSegmentator.")] = None,
+    ct: Annotated[Path | None, typer.Option(help="CT to segment with TotalSegmentator: NIfTI or DICOM folder.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Label map that exists already.")] = None,
     class_map: Annotated[
         str, typer.Option(help="Numbering of --labels: a name or a JSON file.")
@@ -47,7 +47,9 @@ def mos(
 def ooi(
     labels: Annotated[Path, typer.Option(help="Organ label map.")],
     out: Annotated[Path, typer.Option(help="Mask to write: 0 outside, 1 ring, 2 core; .json and .png go beside it.")],
-    ct: Annotated[Path | None, typer.Option(help="CT on the same grid; makes bridges better.")] = None,
+    ct: Annotated[
+        Path | None, typer.Option(help="CT on the same grid (NIfTI or DICOM folder); makes bridges better.")
+    ] = None,
     lesion: Annotated[Path | None, typer.Option(help="Lesion label, in training only.")] = None,
     class_map: Annotated[str, typer.Option(help="Numbering: a name or a JSON file.")] = "totalsegmentator_v2",
     as_json: Json = False,

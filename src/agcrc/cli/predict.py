@@ -13,7 +13,7 @@ from agcrc.cli.output import Device, Json, device_named, print_json, progress, s
 def predict(
     model: Annotated[Path, typer.Option(help="Folder of a training run.")],
     out: Annotated[Path, typer.Option(help="Mask to write (NAME.nii.gz), or with --data a folder.")],
-    ct: Annotated[Path | None, typer.Option(help="CT in HU.")] = None,
+    ct: Annotated[Path | None, typer.Option(help="CT in HU: NIfTI, or the folder of a DICOM series.")] = None,
     labels: Annotated[Path | None, typer.Option(help="Organ masks on the CT's grid.")] = None,
     data: Annotated[Path | None, typer.Option(help="Dataset folder: predict its test cases instead.")] = None,
     class_map: Annotated[str | None, typer.Option(help="Numbering of --labels; by default as in training.")] = None,

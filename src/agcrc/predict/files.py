@@ -16,7 +16,7 @@ from agcrc.predict.case import Prediction, predict_case
 from agcrc.train.look import WINDOW_HU
 from agcrc.train.plan import Plan
 from agcrc.train.windows import Mode
-from agcrc.volumes import Volume, read_ct, read_labels, write_volume
+from agcrc.volumes import Box, Volume, read_ct, read_labels, write_volume
 
 
 def predict_files(
@@ -68,12 +68,12 @@ def predict_files(
         "lesions": [asdict(lesion) for lesion in found.lesions],
         "windows": found.windows,
         "seconds": {name: round(value, 3) for name, value in found.seconds.items()},
-        "ooi": asdict(found.ooi.quality),
+        "ooi": asdict(found.region.quality),
         "model": plan.model_hash(),
     }
-    write_volume(out, (found.mask > 0).astype(np.uint8), volume.grid)
+    write_volume(out, found.mask > 0, volume.grid)
     if probability:
-        write_volume(out.with_name(f"{stem}_prob.nii.gz"), found.probability.astype(np.float32), volume.grid)
+        write_volume(out.with_name(f"{stem}_prob.nii.gz"), found.probability_on(volume.grid), volume.grid)
     draw_prediction(out.with_name(f"{stem}.png"), volume, found)
     try:
         out.with_name(f"{stem}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -90,20 +90,25 @@ def draw_prediction(path: Path, ct: Volume, found: Prediction) -> None:
     places = [ct.grid.to_index(np.array(lesion.centre_mm)) for lesion in lesions]
     titles = [f"lesion {lesion.number}: {lesion.volume_ml:.1f} mL, {lesion.confidence:.2f}" for lesion in lesions]
     if not places:
-        inside = np.argwhere(found.ooi.mask == found.ooi.mask.max()) if found.ooi.mask.any() else None
-        places = [np.array(ct.grid.shape) / 2 if inside is None else inside.mean(axis=0)]
-        titles = ["nothing found"]
+        box = found.region.box_on(ct.grid, (0, 0, 0))
+        ends = [(part.start, part.stop) for part in box] if box else [(0, size) for size in ct.grid.shape]
+        places, titles = [np.array(ends).mean(axis=1)], ["nothing found"]
     figure = Figure(figsize=(3.4 * len(places), 7), layout="constrained")
     panels = figure.subplots(2, len(places), squeeze=False)
     low, high = WINDOW_HU
     dz, dy, dx = ct.grid.spacing
     for column, (place, title) in enumerate(zip(places, titles, strict=True)):
         z, y = (int(np.clip(round(place[axis]), 0, ct.grid.shape[axis] - 1)) for axis in (0, 1))
-        views = (((z,), dy / dx), ((slice(None), y), dz / dx))
+        depth, height, width = (slice(0, size) for size in ct.grid.shape)
+        views: tuple[tuple[Box, float], ...] = (
+            ((slice(z, z + 1), height, width), dy / dx),
+            ((depth, slice(y, y + 1), width), dz / dx),
+        )
         for row, (part, aspect) in enumerate(views):
             panel = panels[row][column]
-            panel.imshow(ct.array[part], cmap="gray", vmin=low, vmax=high, origin="lower", aspect=aspect)
-            for mask, colour in ((found.ooi.mask[part] > 0, "#56b4e9"), (found.mask[part] > 0, "#d55e00")):
+            panel.imshow(ct.array[part].squeeze(row), cmap="gray", vmin=low, vmax=high, origin="lower", aspect=aspect)
+            ooi = found.region.on(ct.grid.cropped(part))[0].squeeze(row)
+            for mask, colour in ((ooi > 0, "#56b4e9"), (found.mask[part].squeeze(row) > 0, "#d55e00")):
                 if mask.any() and not mask.all():
                     panel.contour(mask, levels=[0.5], colors=colour, linewidths=1)
             panel.set(xticks=[], yticks=[])

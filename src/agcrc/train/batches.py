@@ -52,7 +52,7 @@ def make_batch(cases: list[PreparedCase], centres: NDArray[np.int64], plan: Plan
         cases: One per patch; a case may occur several times.
         centres: (b, 3) voxel centres (z, y, x).
         plan: Patch, intensity, loss and organ channel.
-        step: Of the run; with the plan's seed it fixes the augmentation.
+        step: Of the run, counted over all its processes; with the plan's seed it fixes the augmentation.
         device: Where the batch goes.
     """
     cut = [_cut(case, centre, plan.patch) for case, centre in zip(cases, centres, strict=True)]

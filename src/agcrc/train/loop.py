@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -60,8 +59,9 @@ class Trainer:
         self.validation = [case for case in cases if case.name in plan.validation_cases]
         if not self.training:
             raise InputError("No case is left for training: all are held out for validation.")
-        # torchrun sets these; each process then draws its own patches.
-        self.rank, self.ranks = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+        self.rank, self.ranks = (
+            (torch.distributed.get_rank(), torch.distributed.get_world_size()) if _distributed() else (0, 1)
+        )
         torch.manual_seed(plan.seed)
         self.net = build_network(plan.network, plan.channels, plan.features, plan.blocks, plan.patch).to(device)
         self.model: torch.nn.Module = self.net
@@ -138,7 +138,8 @@ class Trainer:
         for group in _groups(patches, self.plan.batch, self.steps_per_epoch):
             rate = self._set_rate()
             centres = np.stack([centre for _, centre in group])
-            batch = make_batch([case for case, _ in group], centres, self.plan, step=self.step, device=self.device)
+            step = self.step * self.ranks + self.rank
+            batch = make_batch([case for case, _ in group], centres, self.plan, step=step, device=self.device)
             with self._autocast():
                 outputs = logits_of(self.model(batch.image))
             loss = masked_loss(outputs, batch.lesion, batch.weights)
@@ -154,7 +155,7 @@ class Trainer:
         return {
             "epoch": self.epoch,
             "loss": float(np.mean(losses)),
-            "validation_dice": self._validate(),
+            "validation_dice": self._validate() if self.rank == 0 else float("nan"),
             "learning_rate": rate,
             "seconds": time.perf_counter() - started,
         }
@@ -220,6 +221,11 @@ def network_input(ct: NDArray[Any], distance_mm: NDArray[Any], plan: Plan) -> Te
         far = np.pad(np.asarray(distance_mm, dtype=np.float32), pads, mode="edge")
         image.append(organ_channel(torch.from_numpy(far)))
     return torch.stack(image)
+
+
+def _distributed() -> bool:
+    """Whether several processes train together; each then draws its own patches."""
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def _sampling_case(case: PreparedCase) -> SamplingCase:

@@ -51,12 +51,18 @@ def masked_dice(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     truth = target.float()
     sums = torch.stack([(weights * lesion * truth).sum(), (weights * lesion).sum(), (weights * truth).sum()])
     if torch.distributed.is_available() and torch.distributed.is_initialized():
-        from torch.distributed.nn.functional import all_reduce
-
-        sums = all_reduce(sums)
+        sums = _over_processes(sums)
     both, predicted, true = sums
     dice: Tensor = (2.0 * both + SMOOTH) / (predicted + true + SMOOTH)
     return 1.0 - dice
+
+
+def _over_processes(sums: Tensor) -> Tensor:
+    """Sums over all processes; gradients are averaged over them later, so each counts once per process."""
+    ranks = torch.distributed.get_world_size()
+    total = sums.detach().clone()
+    torch.distributed.all_reduce(total)
+    return ranks * sums + (total - ranks * sums).detach()
 
 
 def masked_cross_entropy(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:

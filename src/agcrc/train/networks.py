@@ -76,32 +76,33 @@ class ResidualEncoderUNet(nn.Module):
         return outputs if self.training else outputs[0]
 
 
-def _segresnet(channels: int, patch: Sequence[int]) -> nn.Module:
+def _segresnet(channels: int) -> nn.Module:
     from monai.networks.nets.segresnet import SegResNet
 
     net: nn.Module = SegResNet(spatial_dims=3, in_channels=channels, out_channels=CLASSES, init_filters=16)
     return net
 
 
-def _swin(channels: int, patch: Sequence[int]) -> nn.Module:
+def _swin(channels: int) -> nn.Module:
     from monai.networks.nets.swin_unetr import SwinUNETR
 
     net: nn.Module = SwinUNETR(in_channels=channels, out_channels=CLASSES, feature_size=24)
     return net
 
 
-def _mednext(channels: int, patch: Sequence[int]) -> nn.Module:
+def _mednext(channels: int) -> nn.Module:
     from monai.networks.nets.mednext import MedNeXtS
 
     net: nn.Module = MedNeXtS(spatial_dims=3, in_channels=channels, out_channels=CLASSES)
     return net
 
 
-MONAI: Mapping[str, Callable[[int, Sequence[int]], nn.Module]] = {
-    "segresnet": _segresnet,
-    "swinunetr": _swin,
-    "mednext": _mednext,
+MONAI: Mapping[str, tuple[Callable[[int], nn.Module], int]] = {
+    "segresnet": (_segresnet, 8),
+    "swinunetr": (_swin, 32),
+    "mednext": (_mednext, 16),
 }
+"""How each is made, and what the sides of its patch must be multiples of."""
 NETWORKS = (OWN, *MONAI)
 
 
@@ -113,19 +114,19 @@ def build_network(
     Raises:
         InputError: Unknown name, or a patch that the network can't halve often enough.
     """
-    if name == OWN:
-        step = 2 ** (len(features) - 1)
-        if any(size % step for size in patch):
-            raise InputError(
-                Problem(
-                    f"patch {tuple(patch)} can't be halved {len(features) - 1} times.",
-                    f"Make each side a multiple of {step}, or take fewer features in plan.json.",
-                )
-            )
-        return ResidualEncoderUNet(channels, features, blocks)
-    if name not in MONAI:
+    if name not in NETWORKS:
         raise InputError(Problem(f"there is no network {name!r}.", f"Known: {', '.join(NETWORKS)}."))
-    return MONAI[name](channels, patch)
+    step = 2 ** (len(features) - 1) if name == OWN else MONAI[name][1]
+    # Instance norm needs more than one voxel where the patch is smallest.
+    if any(size % step or size < 2 * step for size in patch):
+        raise InputError(
+            Problem(
+                f"patch {tuple(patch)} does not fit {name}, which halves it {step.bit_length() - 1} times.",
+                f"Make each side a multiple of {step} from {2 * step} on"
+                f"{', or take fewer features' if name == OWN else ''} in plan.json.",
+            )
+        )
+    return ResidualEncoderUNet(channels, features, blocks) if name == OWN else MONAI[name][0](channels)
 
 
 def logits_of(output: Tensor | Sequence[Tensor]) -> list[Tensor]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from agcrc.anatomy import OoiSettings, load_class_map, organ_of_interest
+from agcrc.anatomy import OoiSettings, load_class_map, region_of_interest
 from agcrc.errors import InputError, Problem
 from agcrc.train.plan import Plan, Progress, read_case
 from agcrc.volumes import bounding_box
@@ -73,18 +73,19 @@ def _prepared(folder: Path, plan: Plan) -> PreparedCase | None:
 
 def _prepare(case: Case, plan: Plan, folder: Path) -> PreparedCase:
     ct, organs, lesion = read_case(case, load_class_map(plan.class_map))
-    ooi = organ_of_interest(organs, ct=ct, settings=OoiSettings(radius_mm=plan.ooi_radius_mm))
+    region = region_of_interest(organs, ct=ct, settings=OoiSettings(radius_mm=plan.ooi_radius_mm))
     body = bounding_box(ct.array > BODY_HU, (MARGIN_VOXELS,) * 3) or tuple(slice(0, size) for size in ct.grid.shape)
     source = ct.grid.cropped(body)  # type: ignore[arg-type]
     target = source.with_spacing(plan.spacing_mm)
+    ooi, distance = region.on(target)
     write_case(
         folder,
         case.name,
         target,
         resample(ct.array[body], source, target, order=1, fill=-1024.0).astype(np.float32),
         np.greater(resample(lesion[body].astype(np.uint8), source, target, order=0, fill=0), 0),
-        resample(ooi.mask[body], source, target, order=0, fill=0).astype(np.uint8),
-        resample(near(ooi.core_distance_mm[body]), source, target, order=1, fill=FAR_MM),
-        {"settings": plan.prepared_hash(), "ooi": asdict(ooi.quality)},
+        ooi,
+        near(distance),
+        {"settings": plan.prepared_hash(), "ooi": asdict(region.quality)},
     )
     return open_case(folder)

@@ -22,14 +22,18 @@ AFFINE_TOLERANCE_MM = 0.1
 
 
 def read_ct(path: Path) -> Volume:
-    """A CT in HU as float32, shape (z, y, x) in RAS+.
+    """A CT in HU as float32, shape (z, y, x) in RAS+, from a NIfTI or a folder that holds one DICOM series.
 
     Values below -1024 HU, which stand for the padding outside a scanner's field of view, become -1024.
 
     Raises:
         InputError: Not a readable 3-D NIfTI, a spacing or a shear that no CT has, NaN, or values that are no HU (beyond
-            16 bits, or none below 0: neither air nor fat).
+            16 bits, or none below 0: neither air nor fat); for a folder see `read_dicom_series`.
     """
+    if path.is_dir():
+        from agcrc.volumes.dicom import read_dicom_series
+
+        return read_dicom_series(path)
     raw, slope, intercept, grid = _read(path)
     return Volume(to_hounsfield(raw, slope, intercept, path), grid)
 

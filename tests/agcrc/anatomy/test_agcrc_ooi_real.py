@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from agcrc.anatomy import Organs, centreline, load_class_map, organ_of_interest
@@ -31,53 +30,53 @@ def example(folder: Path, name: str) -> tuple[Organs, Volume]:
     return organs, read_ct(place / "example_ct.nii.gz")
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_really_broken_colons_become_one_part_and_their_region_holds_all_masks(ct_folder, name):
+@pytest.mark.parametrize("name", [*BROKEN, WHOLE])
+def test_each_mask_covers_all_four_within_four_point_six_litres(ct_folder, name):
     organs, ct = example(ct_folder, name)
     ooi = organ_of_interest(organs, ct=ct)
     assert ooi.quality.mode == "colon"
-    assert ooi.quality.parts_before > 1
+    assert (ooi.quality.parts_before > 1) == (name in BROKEN)
     assert ooi.quality.parts_after == 1
     union = np.logical_or.reduce([example(ct_folder, each)[0].mask("colon") for each in (*BROKEN, WHOLE)])
     assert (union & (ooi.mask > 0)).sum() / union.sum() >= 0.985
-    assert ooi.quality.ooi_ml <= 4_700
-
-
-def test_one_broken_mask_covers_four_within_four_point_six_litres(ct_folder):
-    organs, ct = example(ct_folder, "v1_fast_ml")
-    assert organ_of_interest(organs, ct=ct).quality.ooi_ml <= 4_600
+    assert ooi.quality.ooi_ml <= 4_600
 
 
 @pytest.mark.parametrize(
     ("share", "recovered"),
-    # In the transverse colon the bridge cuts the corner: half of what was lost stays outside.
-    [(0.25, 0.85), (0.5, 0.45), (0.75, 0.85)],
+    # At a fifth the end of a stump is not found, and the bridge is a chord of the loop that was lost.
+    [(0.2, 0.55), (0.25, 0.85), (0.5, 0.75), (0.75, 0.85)],
 )
 def test_a_cut_of_50_mm_in_a_whole_colon_is_bridged(ct_folder, share, recovered):
     organs, ct = example(ct_folder, WHOLE)
-    colon = organs.mask("colon")
-    line = centreline(colon, organs.volume.grid.spacing)
-    points = line.points * np.array(organs.volume.grid.spacing)
-    lengths = np.concatenate([[0.0], np.linalg.norm(np.diff(points, axis=0), axis=1).cumsum()])
-    cut = np.abs(lengths - share * lengths[-1]) <= 25.0
-    # A voxel belongs to the cut where the nearest point of the line does.
+    colon, spacing = organs.mask("colon"), np.array(organs.grid.spacing)
+    points = centreline(colon, organs.grid.spacing).points * spacing
+    along = np.concatenate([[0.0], np.linalg.norm(np.diff(points, axis=0), axis=1).cumsum()])
     places = np.argwhere(colon)
-    _, nearest = cKDTree(points).query(places * np.array(organs.volume.grid.spacing))
-    lost = tuple(places[cut[nearest]].T)
+    away, nearest = cKDTree(points).query(places * spacing)
+    # The line passes by some loops of this colon: what is further away than a tube is wide belongs to these.
+    lost = tuple(places[(np.abs(along[nearest] - share * along[-1]) <= 25.0) & (away <= 40.0)].T)
     array = organs.volume.array.copy()
     array[lost] = 0
-    _, parts = ndimage.label(array == organs.class_map["colon"], np.ones((3, 3, 3)))
-    ooi = organ_of_interest(Organs(Volume(array, organs.volume.grid), organs.class_map), ct=ct)
-    assert parts >= 1
+    ooi = organ_of_interest(Organs(Volume(array, organs.grid), organs.class_map), ct=ct)
+    assert ooi.quality.parts_before > 1
     assert ooi.quality.parts_after == 1
     assert (ooi.mask[lost] > 0).mean() >= recovered
+
+
+def test_a_line_with_a_shortcut_is_told(ct_folder):
+    """Loops of the example's colon are fused: its line passes by a quarter of it."""
+    organs, _ = example(ct_folder, WHOLE)
+    found = centreline(organs.mask("colon"), organs.grid.spacing)
+    assert not found.reliable
+    assert "it takes a shortcut" in found.reason
 
 
 @pytest.mark.parametrize(("model", "least"), [("EdinGCA_3D_00020", 1.0), ("EdinGCA_3D_00060", 0.75)])
 def test_centrelines_follow_the_experts_midlines(ct_folder, model, least):
     folder = ct_folder / "gca_colon_models" / model
     organs = Organs(read_labels(folder / "labels.nii.gz"), load_class_map("gca"))
-    grid = organs.volume.grid
+    grid = organs.grid
     found = centreline(organs.mask("colon"), grid.spacing)
     expert = np.array(json.loads((folder / "large_intestine_midline.json").read_text())["points_mm"])
     mine = grid.to_mm(found.points)
@@ -92,7 +91,7 @@ def test_a_slab_with_a_piece_of_colon_is_handled(ct_folder):
     organs = Organs(read_labels(folder / "totalseg_v2_labels.nii.gz"), load_class_map("totalsegmentator_v2"))
     ooi = organ_of_interest(organs, ct=read_ct(folder / "ct.nii.gz"))
     assert ooi.quality.mode == "colon"
-    assert ooi.mask.shape == organs.volume.grid.shape
+    assert ooi.mask.shape == organs.grid.shape
     assert "feet" in ooi.quality.field_of_view_contact
 
 
@@ -102,7 +101,7 @@ def test_without_a_usable_colon_the_abdomen_is_looked_at(ct_folder):
     assert organ_of_interest(nothing, ct=ct).quality.mode == "fallback"
     organs, example_ct = example(ct_folder, WHOLE)
     array = np.where(organs.volume.array == organs.class_map["colon"], 0, organs.volume.array)
-    deleted = organ_of_interest(Organs(Volume(array, organs.volume.grid), organs.class_map), ct=example_ct)
+    deleted = organ_of_interest(Organs(Volume(array, organs.grid), organs.class_map), ct=example_ct)
     assert deleted.quality.mode == "fallback"
     assert (organs.mask("colon") & (deleted.mask > 0)).sum() / organs.mask("colon").sum() > 0.95
 

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib import util
 from pathlib import Path
 
 import nibabel as nib
@@ -183,6 +184,31 @@ def test_odd_volumes_take_the_fallback_or_are_refused_but_never_crash(folder, tm
     assert "Traceback" not in two_slices.stderr
 
 
+def test_a_dicom_series_is_predicted_as_its_nifti_is_and_a_missing_slice_is_told(folder, tmp_path):
+    pytest.importorskip("pydicom")
+    from support.dicom import write_series
+
+    image, organs = (folder / "data" / name / "phantom_1900.nii.gz" for name in ("imagesTs", "organsTs"))
+    nifti = nib.load(image)
+    hu = np.asarray(nifti.dataobj, dtype=np.float64)  # (x, y, z), RAS
+    slices = np.round((np.clip(hu, -1000, 2000) + 1000) / 2).transpose(2, 1, 0)[:, ::-1, ::-1]
+    spacing = float(nifti.header.get_zooms()[0])
+    x, y, z = nifti.affine[:3, 3] + spacing * (np.array(hu.shape) - 1) * [1, 1, 0]
+    where = {"pixel": (spacing, spacing), "step": (0.0, 0.0, spacing), "origin": (-x, -y, z)}
+    series = write_series(tmp_path / "series", slices, **where)
+    # The DICOM table is written rows to the back and columns to the left, as scanners do.
+    asked = ("predict", "--model", folder / "run", "--labels", organs)
+    one = as_json(*asked, "--ct", image, "--out", tmp_path / "a" / "lesion.nii.gz")
+    two = as_json(*asked, "--ct", series, "--out", tmp_path / "b" / "lesion.nii.gz")
+    assert two["windows"] == one["windows"]
+    assert two["ooi"]["ooi_ml"] == pytest.approx(one["ooi"]["ooi_ml"], rel=0.01)
+    gap = write_series(tmp_path / "gap", slices, **where, change=lambda _, number: number != 20)
+    done = agcrc(*asked, "--ct", gap, "--out", tmp_path / "c" / "lesion.nii.gz")
+    assert done.returncode == 2
+    assert "missing" in done.stderr
+    assert not (tmp_path / "c").exists()
+
+
 def test_a_model_of_another_plan_is_refused(folder, tmp_path):
     import msgspec
 
@@ -196,3 +222,34 @@ def test_a_model_of_another_plan_is_refused(folder, tmp_path):
     done = agcrc("predict", "--model", other, "--ct", image, "--labels", organs, "--out", tmp_path / "x.nii.gz")
     assert done.returncode == 2
     assert "another plan" in done.stderr
+
+
+def test_two_processes_train_one_network(folder, tmp_path):
+    """Each draws its own patches, the first one writes; what comes of it is a run like any other."""
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    done = subprocess.run(
+        [
+            *(*command, "-m", "agcrc", "train", "--data", folder / "data", "--out", tmp_path / "run"),
+            *("--plan", folder / "run" / "plan.json", "--epochs", "1", "--device", "cpu", "--json"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads(done.stdout)["epochs"] == 1
+    assert "2 processes" in done.stderr
+    assert len((tmp_path / "run" / "curves.csv").read_text().splitlines()) == 2
+    alone = as_json("train", "--data", folder / "data", "--out", tmp_path / "run", "--resume", "--epochs", 2)
+    assert alone["epochs"] == 2
+
+
+def test_tensorboard_is_asked_for_by_name_where_it_is_missing(folder, tmp_path):
+    if util.find_spec("tensorboard"):
+        pytest.skip("tensorboard is installed here")
+    done = agcrc("train", "--data", folder / "data", "--out", tmp_path / "run", "--tensorboard")
+    assert done.returncode == 2
+    assert "pip install tensorboard" in done.stderr
+    assert not (tmp_path / "run").exists()

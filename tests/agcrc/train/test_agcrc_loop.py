@@ -13,7 +13,7 @@ from agcrc.errors import InputError, WorkError
 from agcrc.train import checkpoint
 from agcrc.train.batches import BLANK, make_batch
 from agcrc.train.checkpoint import load_model, load_tensors
-from agcrc.train.loop import Trainer
+from agcrc.train.loop import Trainer, probability
 from agcrc.train.plan import read_plan, write_plan
 
 
@@ -98,6 +98,35 @@ def test_a_kill_between_the_two_renames_is_mended(tmp_path, plan, cases):
     again = Trainer(run, plan, cases, device="cpu")
     again.resume()
     assert again.epoch == 1
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_half_precision_trains_and_resumes(tmp_path, plan, cases, precision):
+    plan = msgspec.structs.replace(plan, precision=precision)
+    rows = []
+    Trainer(tmp_path / "run", plan, cases, device="cpu").fit(until=2, on_epoch=rows.append)
+    again = Trainer(tmp_path / "run", plan, cases, device="cpu")
+    again.resume()
+    again.fit(until=4, on_epoch=rows.append)
+    assert len(rows) == 4
+    assert all(np.isfinite(row["loss"]) for row in rows)
+    assert rows[-1]["loss"] < rows[0]["loss"]
+    assert all(value.isfinite().all() and value.dtype == torch.float32 for value in weights(tmp_path / "run").values())
+
+
+@pytest.mark.parametrize("network", ["segresnet", "mednext", "swinunetr"])
+def test_networks_of_monai_train_and_predict_by_name(tmp_path, plan, cases, network):
+    patch = (64, 64, 64) if network == "swinunetr" else (32, 32, 32)
+    plan = msgspec.structs.replace(
+        plan, network=network, patch=patch, batch=1, patches_per_case=1, epochs=1, organ_channel=True
+    )
+    rows = []
+    Trainer(tmp_path / "run", plan, cases, device="cpu").fit(on_epoch=rows.append)
+    assert np.isfinite(rows[0]["loss"])
+    net, read = load_model(tmp_path / "run")
+    said = probability(net, cases[0], read, device="cpu")
+    assert said.shape == cases[0].ct.shape
+    assert 0 <= said.min() <= said.max() <= 1
 
 
 @pytest.mark.parametrize(
