@@ -120,7 +120,8 @@ def prediction_powered(replications: int) -> dict[str, dict[str, float]]:
                 human = (generator.random(n + 500) < chance).astype(float)
                 judge = np.clip(chance + 0.15 + 0.1 * generator.normal(size=n + 500), 0, 1)
                 codes = np.arange(n + 500)
-                result = prediction_powered_mean(RatedAnswers(human[:n], judge[:n], codes[:n], judge[n:], codes[n:]))
+                answers = RatedAnswers(human[:n], judge[:n], codes[:n], judge[n:], codes[n:])
+                result = prediction_powered_mean(answers, scale=(0.0, 1.0))
                 estimates.append(result.estimate)
                 alone = result.labels_alone
                 if alone.high > alone.low:
@@ -137,12 +138,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--replications", type=int, default=2_000)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--only", choices=["agreement", "prediction_powered"])
     options = parser.parse_args()
     start = time.process_time()
-    numbers = {
-        "agreement": agreement(options.replications),
-        "prediction_powered": prediction_powered(options.replications),
-    }
+    parts = {"agreement": agreement, "prediction_powered": prediction_powered}
+    numbers = {name: run(options.replications) for name, run in parts.items() if options.only in (None, name)}
     for title, rows in numbers.items():
         print(f"\n{title}\n")
         header = list(next(iter(rows.values())))

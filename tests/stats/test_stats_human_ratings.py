@@ -81,8 +81,8 @@ def test_calibration_lowers_held_out_squared_error(human_ratings, criterion):
     assert result.squared_change.high < 0.0
 
 
-@pytest.mark.parametrize("criterion", ["Correctness", "Accuracy"])
-def test_sixty_labels_and_the_judge_beat_the_judge_and_the_sixty_labels(human_ratings, criterion):
+@pytest.mark.parametrize(("criterion", "scale"), [("Correctness", (1, 3)), ("Accuracy", (1, 5))])
+def test_sixty_labels_and_the_judge_beat_the_judge_and_the_sixty_labels(human_ratings, criterion, scale):
     human, judge, _ = stars(human_ratings, criterion)
     truth = human.mean()
     generator = np.random.default_rng(0)
@@ -91,7 +91,8 @@ def test_sixty_labels_and_the_judge_beat_the_judge_and_the_sixty_labels(human_ra
         order = generator.permutation(human.size)
         rated, others = order[:60], order[60:]
         # Answers are drawn one by one from these 460 (340), whose mean is the target: each is a cluster of its own.
-        result = prediction_powered_mean(RatedAnswers(human[rated], judge[rated], rated, judge[others], others))
+        answers = RatedAnswers(human[rated], judge[rated], rated, judge[others], others)
+        result = prediction_powered_mean(answers, scale=scale)
         estimate, alone = result.estimate, result.labels_alone
         errors.append([abs(value - truth) for value in (estimate.value, alone.value, result.judge_alone)])
         widths.append([estimate.high - estimate.low, alone.high - alone.low])

@@ -121,6 +121,37 @@ def test_intervals_cover_and_are_never_wider_than_those_of_labels_alone(n, other
     assert np.mean(ratios) < (0.9 if correlation else 1.0)
 
 
+@pytest.mark.parametrize(("mean", "n"), [(0.1, 30), (0.5, 60), (0.9, 60), (0.95, 60)])
+def test_shares_are_covered_near_the_ends_of_the_scale(mean, n):
+    generator = np.random.default_rng(9)
+    inside = []
+    for _ in range(1_000):
+        chance = generator.beta(2 * mean, 2 * (1 - mean), n + 300)
+        human = (generator.random(n + 300) < chance).astype(float)
+        judge = np.clip(chance + 0.15 + 0.1 * generator.normal(size=n + 300), 0, 1)
+        result = prediction_powered_mean(split(human, judge, np.arange(n + 300), n), scale=(0.0, 1.0))
+        assert 0.0 <= result.estimate.low <= result.estimate.value <= result.estimate.high <= 1.0
+        assert width(result.estimate) <= width(result.labels_alone) + 1e-12
+        inside.append(result.estimate.low <= mean <= result.estimate.high)
+    # The simulation's own standard error is .007.
+    assert 0.925 <= np.mean(inside) <= 0.98, np.mean(inside)
+
+
+def test_on_a_scale_labels_alone_are_the_clustered_mean_of_shares():
+    human = np.array([1.0, 5.0, 3.0, 3.0, 5.0, 1.0, 5.0, 5.0])
+    answers = RatedAnswers(human, human[::-1], np.arange(8) // 2, [1.0, 3.0], [7, 8])
+    alone = prediction_powered_mean(answers, scale=(1, 5)).labels_alone
+    reference = clustered_mean((human - 1) / 4, np.arange(8) // 2)
+    assert (alone.low, alone.high) == pytest.approx((1 + 4 * reference.low, 1 + 4 * reference.high))
+    everybody = prediction_powered_mean(replace(answers, human=np.full(8, 5.0)), scale=(1, 5))
+    assert everybody.estimate.high == 5.0
+    assert everybody.estimate.low < 4.0
+    with pytest.raises(ValueError, match="goes from 1 to 5, beyond"):
+        prediction_powered_mean(answers, scale=(0, 1))
+    with pytest.raises(ValueError, match="a lower and a higher end"):
+        prediction_powered_mean(answers, scale=(5, 1))
+
+
 def test_differences_cover():
     generator = np.random.default_rng(8)
     inside, ratios = [], []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 
@@ -141,6 +140,8 @@ def data_hash(judge: FloatArray, human: FloatArray, items: CodeArray) -> str:
         human: Shape (n,).
         items: Dense codes, shape (n,).
     """
+    import hashlib
+
     # An item is told by the multiset of its ratings, so that names and order do not matter.
     rows = np.column_stack([judge, human]) + 0.0
     order = np.lexsort((rows[:, 1], rows[:, 0], items))

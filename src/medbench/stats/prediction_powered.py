@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medbench.stats.clusters import Clusters, CodeArray, FloatArray, cluster_codes, observations
+from medbench.stats.clusters import Clusters, CodeArray, FloatArray, cluster_codes, effective_number, observations
 from medbench.stats.estimate import Estimate
-from medbench.stats.intervals import require_level, t_interval
+from medbench.stats.intervals import bounded_interval, require_level, t_interval
 from medbench.stats.resampling import dense_codes
 
 
@@ -53,7 +53,9 @@ class PredictionPowered:
     judged: int
 
 
-def prediction_powered_mean(answers: RatedAnswers, level: float = 0.95) -> PredictionPowered:
+def prediction_powered_mean(
+    answers: RatedAnswers, level: float = 0.95, scale: tuple[float, float] | None = None
+) -> PredictionPowered:
     """Mean human score of a model's answers (PPI++).
 
     θ̂ = Ȳ_n + λ (f̄_N − f̄_n) with people Y and judge f is unbiased for every fixed λ, however wrong the judge is, if the
@@ -65,7 +67,8 @@ def prediction_powered_mean(answers: RatedAnswers, level: float = 0.95) -> Predi
     λ* = −Σ a_g b_g / Σ b_g², 0 if that is negative. For single answers this is λ* = Cov(Y, f)/((1 + n/N) Var f) but for
     the variance of f, which is taken from each part and not from both together. As λ is fitted, the variance of
     the rated part is raised by (G_n − 1)/(G_n − 2); λ is 0 where the interval would then be no narrower than that of
-    the labels alone. The interval is that of Student's t with G_n − 1 degrees of freedom; there is none where the rated
+    the labels alone. The interval is that of Student's t with G_n − 1 degrees of freedom, or, where the ends of the
+    scale are given, `bounded_interval` on it, which covers near the ends as well. There is none where the rated
     answers are of one cluster, and λ is 0 where the others are.
 
     Source: Angelopoulos, Duchi & Zrnic (2023), "PPI++", arXiv 2311.01453 (mean, power tuning);
@@ -74,11 +77,20 @@ def prediction_powered_mean(answers: RatedAnswers, level: float = 0.95) -> Predi
     Args:
         answers: The scores, n >= 1 rated answers and N >= 1 others.
         level: Coverage of the interval, in (0, 1).
+        scale: Lowest and highest score that people may give. None: the interval is t. Give it where it is known; an
+            estimate beyond an end is then moved to it.
 
     Raises:
-        ValueError: Shapes differ, a part is empty, or a score is not finite.
+        ValueError: Shapes differ, a part is empty, a score is not finite, or people's scores leave the scale.
     """
-    return _combine([_part(answers, "answers")], [1.0], level)
+    part = _part(answers, "answers")
+    if scale is not None:
+        low, high = scale
+        if not low < high:
+            raise ValueError(f"scale is {scale}; it must be a lower and a higher end")
+        if part.human.min() < low or part.human.max() > high:
+            raise ValueError(f"answers.human goes from {part.human.min():g} to {part.human.max():g}, beyond {scale}")
+    return _combine([part], [1.0], level, scale)
 
 
 def prediction_powered_difference(first: RatedAnswers, second: RatedAnswers, level: float = 0.95) -> PredictionPowered:
@@ -95,7 +107,7 @@ def prediction_powered_difference(first: RatedAnswers, second: RatedAnswers, lev
     Raises:
         ValueError: As `prediction_powered_mean`.
     """
-    return _combine([_part(first, "first"), _part(second, "second")], [1.0, -1.0], level)
+    return _combine([_part(first, "first"), _part(second, "second")], [1.0, -1.0], level, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +140,25 @@ def _labels(clusters: Clusters, n: int) -> NDArray[Any]:
     return labels
 
 
-def _combine(parts: list[_Part], signs: list[float], level: float) -> PredictionPowered:
+def _combine(
+    parts: list[_Part], signs: list[float], level: float, scale: tuple[float, float] | None
+) -> PredictionPowered:
     require_level(level)
     labels = np.concatenate([labels for part in parts for labels in (part.labels, part.rest_labels)])
     codes = dense_codes(cluster_codes(labels, labels.size))
     count = int(codes.max()) + 1
     people, rated, others = np.zeros(count), [], []
-    is_rated = np.zeros(count, dtype=bool)
+    sizes = np.zeros(count)
     at = 0
     for part, sign in zip(parts, signs, strict=True):
         here, there = codes[at : at + part.human.size], codes[at + part.human.size :][: part.rest.size]
         at += part.human.size + part.rest.size
-        is_rated[here] = True
+        sizes += np.bincount(here, minlength=count)
         people += sign * _influence(part.human, here, count)
         rated.append(-sign * _influence(part.judge, here, count))
         others.append(sign * _influence(part.rest, there, count))
-    clusters = int(is_rated.sum())
-    n = sum(part.human.size for part in parts)
+    limits = _Limits(level, sizes[sizes > 0.0], scale)
+    clusters = limits.sizes.size
     means = [(part.human.mean(), part.judge.mean(), part.rest.mean()) for part in parts]
     plain = float(sum(sign * human for sign, (human, _, _) in zip(signs, means, strict=True)))
     judged = sum(part.rest.size for part in parts)
@@ -152,21 +166,21 @@ def _combine(parts: list[_Part], signs: list[float], level: float) -> Prediction
         sum(sign * np.concatenate([part.judge, part.rest]).mean() for part, sign in zip(parts, signs, strict=True))
     )
     if np.isnan(people).any():
-        nothing = Estimate(plain, None, None, None, n, clusters, "labels_alone")
+        nothing = Estimate(plain, None, None, None, int(sizes.sum()), clusters, "labels_alone")
         return PredictionPowered(nothing, nothing, judge_alone, (0.0,) * len(parts), judged)
     plain_error = math.sqrt(float(people @ people))
-    alone = _estimate(plain, plain_error, n, clusters, level, "labels_alone")
+    alone = limits.estimate(plain, plain_error, "labels_alone")
     weights = [0.0] * len(parts)
     if clusters > 2 and not np.isnan(others).any():
         weights = _least_squares(people, [ours + rest for ours, rest in zip(rated, others, strict=True)])
     error = _error(people, rated, others, weights, clusters)
-    if not error < plain_error:
-        weights, error = [0.0] * len(parts), plain_error
     shifts = [
         sign * weight * (rest - judge) for sign, weight, (_, judge, rest) in zip(signs, weights, means, strict=True)
     ]
-    value = plain + float(sum(shifts))
-    powered = _estimate(value, error, n, clusters, level, "prediction_powered")
+    powered = limits.estimate(plain + float(sum(shifts)), error, "prediction_powered")
+    if error >= plain_error or _width(powered) >= _width(alone):
+        weights = [0.0] * len(parts)
+        powered = limits.estimate(plain, plain_error, "prediction_powered")
     return PredictionPowered(powered, alone, judge_alone, tuple(weights), judged)
 
 
@@ -209,6 +223,27 @@ def _error(
     return math.sqrt(both + (fitted - 1.0) * float(ours @ ours))
 
 
-def _estimate(value: float, error: float, n: int, clusters: int, level: float, method: str) -> Estimate:
-    low, high = t_interval(value, error, clusters - 1, level)
-    return Estimate(value, low, high, error, n, clusters, method)
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """How limits are made: level, rated answers in each cluster, and the ends of the scale."""
+
+    level: float
+    sizes: FloatArray
+    scale: tuple[float, float] | None
+
+    def estimate(self, value: float, error: float, method: str) -> Estimate:
+        clusters = self.sizes.size
+        if self.scale is None:
+            low, high = t_interval(value, error, clusters - 1, self.level)
+        else:
+            start, width = self.scale[0], self.scale[1] - self.scale[0]
+            value = min(max(value, self.scale[0]), self.scale[1])
+            share = min(max((value - start) / width, 0.0), 1.0)
+            effective = effective_number(self.sizes)
+            limits = bounded_interval(share, error / width, clusters, effective, self.level)
+            low, high = (start + width * limit for limit in limits)
+        return Estimate(value, low, high, error, int(self.sizes.sum()), clusters, method)
+
+
+def _width(estimate: Estimate) -> float:
+    return math.inf if estimate.low is None or estimate.high is None else estimate.high - estimate.low
