@@ -328,3 +328,45 @@ def test_people_rate_a_blind_sheet_and_a_judge_is_calibrated_to_them(tmp_path):
     assert wrong.returncode == 2
     assert wrong.stderr.count("sheet.xlsx") == 2
     assert not (tmp_path / "no.jsonl").exists()
+
+
+def test_a_suite_ranks_its_models_and_freezes_a_release(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 40, points=False)
+    out = tmp_path / "suite"
+    file = tmp_path / "suite.yaml"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT) as judge:
+        (tmp_path / "judge.toml").write_text(f'model = "openai:j"\nbase_url = "{judge.url}"\n')
+        models = "\n".join(f"  - {{name: {n}, model: 'openai:{n}', base_url: '{model.url}'}}" for n in ("a", "b", "c"))
+        file.write_text(f"items: {items.name}\nmodels:\n{models}\njudges: [judge.toml]\n")
+        found = medbench_json("suite", file, "--out", out)
+        assert model.totals()["requests"] == 120
+        again = medbench_json("suite", file, "--out", out)
+        assert (model.totals()["requests"], judge.totals()["requests"]) == (120, 120)
+    assert again["release"]["id"] == found["release"]["id"]
+    standings = [entry["standing"] for entry in found["release"]["entries"]]
+    assert [each["score"] for each in standings] == [pytest.approx(70.0)] * 3
+    assert [(each["rank_low"], each["rank_high"]) for each in standings] == [(1, 3)] * 3
+    page = (out / "board.html").read_text("utf-8")
+    assert "<script" not in page
+    assert found["release"]["id"] in page
+    for text in ("名次", "rank (95", "openai:b"):
+        assert text in page
+    compared = medbench_json("compare", *(out / "runs" / name for name in "abc"))
+    assert [each["rank"] for each in compared["standings"]] == [1, 1, 1]
+
+
+def test_a_wrong_suite_is_told_before_anything_is_asked(tmp_path):
+    file = tmp_path / "suite.yaml"
+    write_open_items(tmp_path / "items.jsonl", 4)
+    file.write_text(
+        "items: items.jsonl\nmodels:\n"
+        "  - {name: a, model: 'openai:x'}\n  - {name: b, model: 'nothing:x'}\njudges: [none.toml]\n"
+    )
+    done = medbench("suite", file, "--out", tmp_path / "suite")
+    assert done.returncode == 2
+    assert done.stderr.count("Error") == 3
+    assert not (tmp_path / "suite").exists()
+    file.write_text("items: items.jsonl\nmodels:\n  - {name: a, model: 'local:x'}\n  - {name: a, model: 'local:x'}\n")
+    assert "models[1].name" in medbench("suite", file, "--out", tmp_path / "suite").stderr
+    file.write_text("items: [")
+    assert medbench("suite", file, "--out", tmp_path / "suite").returncode == 2

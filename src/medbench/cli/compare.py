@@ -116,9 +116,7 @@ def _print_ranking(ranking: Ranking) -> None:
         )
     console.print(table)
     console.print()
-    console.print(
-        Text(say("compare.ranking_legend", items=f"{ranking.items:,}", datasets=len(ranking.datasets)))
-    )
+    console.print(Text(say("compare.ranking_legend", items=f"{ranking.items:,}", datasets=len(ranking.datasets))))
     if not all(each.ranked for each in ranking.standings):
         console.print(Text(say("compare.not_ranked")))
     if ranking.left_out:

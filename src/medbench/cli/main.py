@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from medbench import __version__
-from medbench.cli import board, catalog, compare, demo, export, items, judge, report, run
+from medbench.cli import board, catalog, compare, demo, export, items, judge, report, run, suite
 from medbench.cli.output import harmless
 from medbench.errors import InputError, WorkError
 from medbench.text import LANGUAGES, Language, say, set_language
@@ -62,6 +62,7 @@ app.command()(run.status)
 app.command()(run.score)
 app.command()(report.report)
 app.command()(compare.compare)
+app.command()(suite.suite)
 
 
 def main() -> None:
