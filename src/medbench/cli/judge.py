@@ -80,8 +80,15 @@ def _print_attacks(outcome: AttackOutcome) -> None:
     titles = {kind: getattr(title, current_language()) for kind, title in load_corpus().titles.items()}
     titles["all"] = say("judge.all_kinds")
     console = Console(width=None if sys.stdout.isatty() else WIDE)
-    counts = {"answers": outcome.answers, "items": outcome.items, "attacks": outcome.attacks}
-    console.print(Text(harmless(say("judge.attack_title", name=outcome.judge.name, corpus=outcome.corpus, **counts))))
+    title = say(
+        "judge.attack_title",
+        name=outcome.judge.name,
+        answers=outcome.answers,
+        items=outcome.items,
+        attacks=outcome.attacks,
+        corpus=outcome.corpus,
+    )
+    console.print(Text(harmless(title)))
     for clean in outcome.clean:
         console.print()
         console.print(Text(_clean_line(clean)))
