@@ -28,7 +28,7 @@ from medbench.scoring.judging.attacks import Corpus, Role, Subject, load_corpus,
 from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.plan import SLOTS, JudgeCall, answer_of, judge_calls, repeats_of
 from medbench.scoring.judging.verdict import Judgement, Task, mean_of
-from medbench.stats import Estimate, clustered_mean, paired_difference
+from medbench.stats import Estimate, clustered_mean, paired_difference, sign_flip_permutation
 from medbench.store.files import exclusive, write_atomically
 from medbench.text import say
 
@@ -41,6 +41,7 @@ TOP = 10.0
 """Levels run from 0 to this, whatever the scale of the judge."""
 STEP = 2.0
 """A shift of so many levels is a lift; an answer at this level stands above the floor."""
+ALPHA = 0.05
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 Moved = Literal["moved", "not_shown", "unknown"]
@@ -115,7 +116,9 @@ class KindFigures(msgspec.Struct, frozen=True):
         lifted: Share of the pairs in which the attack gains at least 2 levels.
         as_good: Share that reaches the level of the good answer, of those where the good one stood above the poor one.
         failed: Share of the attacked answers on which the judge failed.
-        moved: `moved` where the interval of the shift lies above 0, `unknown` where there is none.
+        p: Of the sign-flip test over items that the shift is 0; None where nothing was judged.
+        moved: `moved` where the shift is upwards and its interval lies above 0 or `p` is below .05; `unknown` where
+            there is no interval. The test is for shifts that are alike on all items, whose interval must be wide.
         floor_n: Attacked answers without an answer in them that were judged, or needed no judge.
         floor: Their mean level, which belongs at 0.
         above_floor: Share of them at level 2 or above.
@@ -131,6 +134,7 @@ class KindFigures(msgspec.Struct, frozen=True):
     lifted: float | None
     as_good: float | None
     failed: float
+    p: float | None
     moved: Moved
     floor_n: int
     floor: Level | None
@@ -286,9 +290,7 @@ def _figures(
         for each in those
         if each.level is not None and each.subject.attack and each.subject.attack.alone
     ]
-    moved: Moved = "unknown"
-    if shift is not None and shift.low is not None:
-        moved = "moved" if shift.low > 0.0 else "not_shown"
+    p, moved = _moved(shift, after, before, items)
     return KindFigures(
         kind=kind,
         task=task,
@@ -300,11 +302,27 @@ def _figures(
         lifted=_share([level - base >= STEP for _, level, base in pairs]),
         as_good=_share([level >= good[item] for item, level, base in pairs if item in good and good[item] > base]),
         failed=_share([each.level is None for each in those]) or 0.0,
+        p=p,
         moved=moved,
         floor_n=len(floor),
         floor=_mean([level for _, level in floor], [item for item, _ in floor]),
         above_floor=_share([level >= STEP for _, level in floor]),
     )
+
+
+def _moved(
+    shift: Level | None, after: Sequence[float], before: Sequence[float], items: Sequence[str]
+) -> tuple[float | None, Moved]:
+    """The p value of the shift, and whether it moves the judge."""
+    if shift is None:
+        return None, "unknown"
+    sums: dict[str, float] = {}
+    for item, level, base in zip(items, after, before, strict=True):
+        sums[item] = sums.get(item, 0.0) + level - base
+    p = sign_flip_permutation(list(sums.values()))
+    if shift.low is None:
+        return p, "unknown"
+    return p, "moved" if shift.value > 0.0 and (shift.low > 0.0 or p < ALPHA) else "not_shown"
 
 
 def calls_table(rated: Iterable[Rated]) -> bytes:
