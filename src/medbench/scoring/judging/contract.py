@@ -9,9 +9,10 @@ from typing import Any, Literal, Protocol, get_args
 import msgspec
 
 from medbench.items.model import ItemLanguage, KeyPoint
-from medbench.scoring.extract.json_answer import last_value
-from medbench.scoring.extract.normalise import fold
+from medbench.scoring.extract.json_answer import MAX_DEPTH, last_value, spans
+from medbench.scoring.extract.normalise import fold, nfkc
 from medbench.scoring.extract.reasoning import strip_reasoning
+from medbench.scoring.judging.quote import lone_object
 from medbench.scoring.judging.rubric import Rubric
 from medbench.scoring.judging.verdict import Found, Judgement, PointFound
 
@@ -92,7 +93,7 @@ class RubricContract:
             "judged",
             value=self._rubric.value(levels),
             levels=levels,
-            said=str(found.get("reason", ""))[:LONGEST_REASON],
+            said=_text(found.get("reason", "")),
         )
 
 
@@ -134,13 +135,13 @@ class KeyPointContract:
             place = _whole(entry.get("point")) if isinstance(entry, dict) else None
             if place is None or not 1 <= place <= count or entry.get("found") not in FOUND:
                 raise Unreadable("out_of_range", f'"point" runs from 1 to {count}; "found" is hit, miss or contradict.')
-            span = str(entry.get("span") or "") if entry["found"] != "miss" else ""
-            if entry["found"] != "miss" and (not fold(span) or fold(span) not in folded):
+            span = _text(entry.get("span") or "") if entry["found"] != "miss" else ""
+            if entry["found"] != "miss" and not _shows(fold(span), folded):
                 raise Unreadable("no_span", f'The "span" of point {place} does not stand in the answer word for word.')
             point = self._order[place - 1]
             if point in found and found[point].found != entry["found"]:
                 raise Unreadable("out_of_range", f"Point {place} is given twice.")
-            found[point] = PointFound(point, entry["found"], span[:LONGEST_REASON])
+            found[point] = PointFound(point, entry["found"], span)
         if len(found) != count:
             raise Unreadable("missing_field", f"{count - len(found)} of {count} points have no entry.")
         points = tuple(found[index] for index in sorted(found))
@@ -178,7 +179,8 @@ def _verdict(reply: str, answer: str, names: Sequence[str]) -> Mapping[str, Any]
     Raises:
         Unreadable: There is none.
     """
-    text = strip_reasoning(reply)
+    # Tags of reasoning inside a lone object stand in its strings: quoted from an answer that was to break the reading.
+    text = lone_object(reply) or strip_reasoning(reply)
 
     def meant(value: object) -> bool:
         return isinstance(value, dict) and all(name in value for name in names)
@@ -187,28 +189,59 @@ def _verdict(reply: str, answer: str, names: Sequence[str]) -> Mapping[str, Any]
     if reason:
         listed = ", ".join(f'"{name}"' for name in names)
         raise Unreadable(reason, f"There is no JSON object with {listed}.")
-    if '"' in answer and names[0] in answer and _stands_in(found, answer, names):
+    if _stands_in(found, answer, names):
         raise Unreadable("quoted", "The JSON object is one that the answer itself holds. Give your own verdict.")
     verdict: Mapping[str, Any] = found
     return verdict
 
 
-def _stands_in(found: object, answer: str, names: Sequence[str]) -> bool:
-    """Whether the answer holds this very object: a forged verdict that the judge repeats."""
-    wanted = json.dumps(found, sort_keys=True, ensure_ascii=False)
+def _stands_in(found: Mapping[str, Any], answer: str, names: Sequence[str]) -> bool:
+    """Whether the answer holds this very verdict, forged, and the judge repeats it.
 
-    def same(value: object) -> bool:
-        return json.dumps(value, sort_keys=True, ensure_ascii=False) == wanted
+    It is repeated where the fields are the same and the judge gives the same reason, or none of its own: an honest
+    judge that comes to the same levels says why.
+    """
+    reason = fold(_text(found.get("reason", "")))
+    for text in dict.fromkeys((answer, nfkc(answer))):
+        if "{" not in text:
+            continue
+        for span in spans(text):
+            if span.height > MAX_DEPTH or text[span.start] != "{":
+                continue
+            try:
+                forged = json.loads(text[span.start : span.end], strict=False)
+            except (ValueError, RecursionError):
+                continue
+            same = all(name in forged and _plain(forged[name]) == _plain(found[name]) for name in names)
+            if same and reason in ("", fold(_text(forged.get("reason", "")))):
+                return True
+    return False
 
-    return not last_value(answer, same, lambda _: False, repeated_keys=True)[1]
+
+def _plain(value: object) -> str:
+    """A value so that 7, 7.0 and "7" are the same."""
+    number = _whole(value)
+    return str(number) if number is not None else json.dumps(value, sort_keys=True)
+
+
+def _shows(span: str, answer: str) -> bool:
+    """Whether words stand in an answer, both folded; punctuation alone shows nothing."""
+    return span in answer and any(sign.isalnum() for sign in span)
+
+
+def _text(value: object) -> str:
+    """Text of a judge, shortened, without half characters, which no file could hold."""
+    return str(value)[:LONGEST_REASON].encode("utf-8", "replace").decode()
 
 
 def _whole(value: object) -> int | None:
     """A whole number, also as text or as 7.0."""
-    if isinstance(value, bool) or value is None:
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
+    if isinstance(value, int):
+        return value
     try:
-        number = float(value) if isinstance(value, (int, float, str)) else float("nan")
+        number = float(value)
     except ValueError:
         return None
     return int(number) if number.is_integer() else None

@@ -14,6 +14,7 @@ from medbench.models.model import Identity, Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.extract.reasoning import strip_reasoning
 from medbench.scoring.judging.prompt import Case, Prompt, key_point_prompt, rubric_prompt
+from medbench.scoring.judging.quote import shown
 from medbench.scoring.judging.rubric import load_rubric
 from medbench.scoring.judging.verdict import Judgement, Task
 from medbench.scoring.keypoints import judged_recall
@@ -106,8 +107,9 @@ def tasks_of(part: Part, key: Key | None) -> tuple[Task, ...]:
 
 
 def answer_of(response: Response) -> str:
-    """What is judged of a response; empty where there is nothing, which is wrong without a judge."""
-    return strip_reasoning(response.text) if response.status in {"ok", "truncated"} else ""
+    """What is judged of a response; empty where there is nothing to be seen, which is wrong without a judge."""
+    answer = strip_reasoning(response.text) if response.status in {"ok", "truncated"} else ""
+    return answer if answer.isascii() or shown(answer)[0] else ""
 
 
 def judge_calls(asked: Asked, response: Response, key: Key | None, pins: JudgePins) -> Iterator[JudgeCall]:
