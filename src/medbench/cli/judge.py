@@ -74,7 +74,9 @@ def pairs(
 
 @app.command()
 def evaluate(
-    ratings: Annotated[Path, typer.Option(help="Ratings JSONL: people's and judges' ratings of the same answers.")],
+    ratings: Annotated[
+        list[Path], typer.Option(help="Ratings JSONL of people and judges on the same answers, repeatable.")
+    ],
     as_json: Json = False,
 ) -> None:
     """How far judges agree with people, beside how far people agree with each other; every figure with its interval.
@@ -90,9 +92,9 @@ def evaluate(
     import msgspec
 
     from medbench.scoring.judging.meta import evaluate as evaluate_ratings
-    from medbench.scoring.ratings import read_ratings
+    from medbench.scoring.ratings import read_all
 
-    found = evaluate_ratings(read_ratings(ratings))
+    found = evaluate_ratings(read_all(ratings))
     if as_json:
         print_json({"n": sum(each.n for each in found), "criteria": {each.criterion: each for each in found}})
         return
@@ -119,7 +121,7 @@ def evaluate(
 
 @app.command()
 def calibrate(
-    ratings: Annotated[Path, typer.Option(help="Ratings JSONL of people and of the judge.")],
+    ratings: Annotated[list[Path], typer.Option(help="Ratings JSONL of people and of the judge, repeatable.")],
     out: Annotated[Path, typer.Option(help="Calibration file to write (JSON).")],
     judge: Annotated[
         str | None, typer.Option(help="Name of the judge in the ratings; needed where there are several.")
@@ -139,11 +141,11 @@ def calibrate(
 
     from medbench.errors import InputError
     from medbench.scoring.judging.calibrate import measure
-    from medbench.scoring.ratings import read_ratings
+    from medbench.scoring.ratings import read_all
     from medbench.stats import half_up
     from medbench.store.files import write_atomically
 
-    rated = read_ratings(ratings)
+    rated = read_all(ratings)
     judges = sorted({rating.rater for rating in rated if rating.kind == "judge"})
     criteria = sorted({rating.criterion for rating in rated})
     if (judge is None and len(judges) != 1) or (criterion is None and len(criteria) != 1):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,6 +101,30 @@ def read_ratings(path: Path) -> list[Rating]:
     if problems:
         raise InputError(*problems)
     return ratings
+
+
+def read_all(paths: Sequence[Path]) -> list[Rating]:
+    """Read several files as one; a rating that stands in two of them counts once.
+
+    Raises:
+        InputError: As `read_ratings`, of all files; or two files differ on the same rating.
+    """
+    problems: list[Problem] = []
+    together: dict[tuple[str, ...], Rating] = {}
+    for path in paths:
+        try:
+            ratings = read_ratings(path)
+        except InputError as error:
+            problems += error.problems
+            continue
+        for rating in ratings:
+            who = (*rating.unit, rating.criterion, rating.kind, rating.rater)
+            if together.setdefault(who, rating) != rating:
+                message = say("scoring.rating_differs", rater=rating.rater, item=rating.item, response=rating.response)
+                problems.append(Problem(message=message, file=str(path)))
+    if problems:
+        raise InputError(*problems[: MOST_SHOWN + 1])
+    return list(together.values())
 
 
 def write_ratings(path: Path, ratings: Iterable[Rating]) -> None:
