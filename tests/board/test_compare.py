@@ -34,6 +34,7 @@ SCHEMA = pa.schema(
         ("family", pa.string()), ("variant", pa.int32()), ("status", pa.string()), ("value", pa.float64()),
         ("reason", pa.string()), ("extracted", pa.string()), ("refusal", pa.bool_()),
         ("true_positives", pa.int64()), ("false_positives", pa.int64()), ("false_negatives", pa.int64()),
+        ("closed_status", pa.string()), ("closed_value", pa.float64()),
     ]
 )  # fmt: skip
 
@@ -101,6 +102,8 @@ class RunMaker:
                                     "",
                                     False,
                                     *item.counts,
+                                    status,
+                                    shown,
                                 )
                             )
                             seen += 1
@@ -409,3 +412,35 @@ def test_command_line(make_run):
         assert "MedOutcome *" in text
     same = CliRunner().invoke(app, ["--lang", "en", "compare", str(run_a), str(run_a)])
     assert "No difference is shown" in same.stdout
+
+
+def test_three_models_are_ranked_on_the_items_that_all_answered(make_run):
+    from medbench.board.ranking import rank
+
+    draw = np.random.default_rng(4)
+    base = draw.random(120)
+    runs = [
+        make_run({"MedHG": Set(one([float(each) for each in base < share]))}, name)
+        for name, share in (("weak", 0.3), ("strong", 0.8), ("twin", 0.8))
+    ]
+    found = rank(runs)
+    assert [each.run_dir for each in found.standings][2] == str(runs[0])
+    strong, twin, weak = found.standings
+    assert (strong.rank, twin.rank, weak.rank) == (1, 1, 3)
+    assert (strong.rank_low, strong.rank_high) == (twin.rank_low, twin.rank_high) == (1, 2)
+    assert (weak.rank_low, weak.rank_high) == (3, 3)
+    assert strong.score == pytest.approx(100 * float((base < 0.8).mean()))
+    assert strong.low < strong.score < strong.high
+    assert found.items == 120
+
+
+def test_a_dataset_that_one_run_lacks_does_not_count_in_the_ranking(make_run):
+    from medbench.board.ranking import rank
+
+    whole = {"MedHG": Set(one([1.0, 0.0] * 20)), "MedExam": Set(one([1.0, 1.0, 0.0] * 10), "accuracy_circular")}
+    runs = [make_run(whole), make_run(whole), make_run({"MedHG": whole["MedHG"]})]
+    with pytest.raises(InputError):
+        rank([runs[0], make_run({"MedHG": Set(one([1.0] * 40))}, items_fingerprint="other")])
+    found = rank(runs)
+    assert found.datasets == ("MedHG",)
+    assert found.left_out == ("MedExam",)

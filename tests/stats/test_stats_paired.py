@@ -176,3 +176,19 @@ def test_minimum_detectable_effect_of_the_normal_distribution():
 def test_minimum_detectable_effect_names_what_is_wrong(arguments, says):
     with pytest.raises(ValueError, match=says):
         minimum_detectable_effect(*arguments)
+
+
+def test_holm_holds_the_family_wise_error():
+    # Six comparisons of one reference with others over the same items are dependent; five of the nulls are true.
+    generator = np.random.default_rng(9)
+    wrong = found = 0
+    replications = 600
+    for _ in range(replications):
+        reference = generator.normal(size=40)
+        others = generator.normal(size=(6, 40)) + np.array([0.9, 0, 0, 0, 0, 0])[:, None]
+        adjusted = holm(ttest_rel(others, reference[None, :], axis=1).pvalue) <= 0.05
+        wrong += adjusted[1:].any()
+        found += adjusted[0]
+    assert wrong / replications <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / replications)
+    assert wrong / replications >= 0.015
+    assert found / replications > 0.8

@@ -23,6 +23,7 @@ FaultName = Literal[
     "finish_content_filter",  # empty text, "finish_reason": "content_filter"
     "no_usage",  # the right answer without "usage"
     "tool_calls",  # null content and one tool call
+    "prose",  # a text that keeps no format
 ]
 
 

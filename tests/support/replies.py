@@ -128,6 +128,8 @@ class Completion(msgspec.Struct, frozen=True):
             message["content"], finish = self.text[: len(self.text) // 2], "length"
         elif name == "finish_content_filter":
             message["content"], finish = "", "content_filter"
+        elif name == "prose":
+            message["content"] = "On the whole I find this answer quite good."
         elif name == "tool_calls":
             function = {"name": "look_up", "arguments": '{"term":"pneumonia"}'}
             message["content"], finish = None, "tool_calls"

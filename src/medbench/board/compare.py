@@ -127,12 +127,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         InputError: A run is not scored or under hidden disclosure, or the two were not asked the same.
     """
     first, second = load_summary(run_a), load_summary(run_b)
-    for path, summary in ((run_a, first), (run_b, second)):
-        if summary.pins.disclosure == "hidden":
-            raise InputError(say("compare.hidden", path=path))
-        if not (path / "scores").is_dir():
-            raise InputError(say("runs.not_scored", path=path))
-    _require_same_items(run_a, run_b, first, second)
+    require_comparable((run_a, run_b), (first, second))
 
     outcomes_a, outcomes_b = read_outcomes(run_a, first), read_outcomes(run_b, second)
     theirs = {dataset.name: dataset for dataset in second.datasets}
@@ -175,6 +170,21 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         not_compared=not_compared,
         notes=tuple(_notes(first, second, left_out)),
     )
+
+
+def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -> None:
+    """Refuse runs that can't be held against each other item by item.
+
+    Raises:
+        InputError: One is not scored or under hidden disclosure, or not all were asked the same items.
+    """
+    for path, summary in zip(run_dirs, summaries, strict=True):
+        if summary.pins.disclosure == "hidden":
+            raise InputError(say("compare.hidden", path=path))
+        if not (path / "scores").is_dir():
+            raise InputError(say("runs.not_scored", path=path))
+    for path, summary in zip(run_dirs[1:], summaries[1:], strict=True):
+        _require_same_items(run_dirs[0], path, summaries[0], summary)
 
 
 def _require_same_items(run_a: Path, run_b: Path, first: Summary, second: Summary) -> None:

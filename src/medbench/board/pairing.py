@@ -23,6 +23,8 @@ LEVEL = 0.95
 COUNTS = frozenset({"scored", "unparsed"})
 """Statuses of a score that has an outcome."""
 
+MEAN = "mean"
+
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
@@ -32,7 +34,7 @@ class Outcomes:
     """Items of one part with all their variants scored; a few numbers per item.
 
     Attributes:
-        metric: Of the part.
+        metric: Of the part; `mean` where judged metrics count with it.
         codes: Code of the item's name.
         families: Code of its family.
         variants: Number of its variants.
@@ -65,31 +67,37 @@ class Outcomes:
 
 
 def read_outcomes(run_dir: Path, summary: Summary) -> dict[tuple[str, str], Outcomes]:
-    """Stream the scores of a run: (dataset, part) -> its items, for parts with a closed-set metric.
+    """Stream the scores of a run: (dataset, part) -> its items.
+
+    The outcome is the mean of all metrics where the part was judged, else that of its closed-set metric; parts with
+    neither are left out.
 
     The plan numbers its calls without gaps, so an item is complete if its rows reach from its first call to that of the
     next item. Where the next item is missing altogether this can't be told, and the item is left out.
     """
+    parts = [(dataset.name, part) for dataset in summary.datasets for part in dataset.parts]
     found = {
-        (dataset.name, part.name): Outcomes(part.metric)
-        for dataset in summary.datasets
-        for part in dataset.parts
-        if part.metric is not None
+        (dataset, part.name): Outcomes(metric)
+        for dataset, part in parts
+        if (metric := MEAN if part.combined is not None else part.metric) is not None
     }
-    columns = ["uid", "dataset", "part", "family", "variant", "status", "value", "seq", "true_positives"]
+    columns = ["uid", "dataset", "part", "family", "variant", "status", "value", "closed_status", "closed_value"]
+    columns += ["seq", "true_positives"]
     item = ""
     outcomes: Outcomes | None = None
     begin = 0
     rows: list[tuple[str, float | None, int, int]] = []
     for batch in read_batches(run_dir / "scores", [*columns, "false_positives", "false_negatives"]):
         wrong = pc.add(batch["false_positives"], batch["false_negatives"])
-        for uid, dataset, part, family, variant, status, value, seq, right, errors in zip(
+        for uid, dataset, part, family, variant, *judged, closed, closed_value, seq, right, errors in zip(
             *(batch[name].to_pylist() for name in columns), wrong.to_pylist(), strict=True
         ):
             if uid != item:
                 if outcomes is not None and len(rows) == seq - variant - begin:
                     outcomes.add(item, rows)
                 item, begin, rows, outcomes = uid, seq - variant, [], found.get((dataset, part))
+            whole = outcomes is not None and outcomes.metric == MEAN
+            status, value = judged if whole else (closed, closed_value)
             if status in COUNTS:
                 rows.append((family, value, right, errors))
     if outcomes is not None and len(rows) == summary.pins.n_calls - begin:

@@ -12,7 +12,7 @@ from medbench.board.aggregate import official_members
 from medbench.catalog import Catalog
 from medbench.catalog.model import Bilingual, Dataset, Track
 from medbench.runs.config import Pins
-from medbench.scoring.score import Figures
+from medbench.scoring.score import Figures, JudgeUse
 from medbench.scoring.tally import PartFigures
 from medbench.stats import Estimate, combine_mover
 
@@ -45,7 +45,8 @@ class DatasetSummary(msgspec.Struct, frozen=True):
 
     Attributes:
         score: Mean of its parts; None where a part has none.
-        why: Why there is no score: `awaiting_judge`, `no_key`, `excluded`, `not_answered`, `too_few_items`; else empty.
+        why: Why there is no score: `awaiting_judge`, `judge_failed`, `no_key`, `excluded`,
+            `not_answered`, `too_few_items`; else empty.
         closed: Figure of the closed-set metrics alone, where judges are awaited too.
         chance: What guessing gives, 0..100, for datasets of one part.
         at_chance: Its score can't be told from guessing; see `PartFigures`.
@@ -103,6 +104,7 @@ class Summary(msgspec.Struct, frozen=True):
         latency_s: Quantiles of the seconds per response.
         complete: Every planned call has a response.
         illustrative: Items asked that are marked as illustrative: made to try the bench out, not to judge a model.
+        judges: Judges of open answers.
     """
 
     pins: Pins
@@ -136,6 +138,7 @@ class Summary(msgspec.Struct, frozen=True):
     served_models: tuple[str, ...]
     keys_fingerprint: str
     illustrative: int = 0
+    judges: tuple[JudgeUse, ...] = ()
 
 
 def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
@@ -189,6 +192,7 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         uncounted_usage=totals.uncounted,
         requests=totals.requests,
         illustrative=figures.illustrative,
+        judges=figures.judges,
         cached=totals.cached,
         latency_s=_quantiles(totals.latencies),
         served_models=tuple(sorted(totals.served_models)),
@@ -222,7 +226,8 @@ def _dataset(dataset: Dataset, parts: Sequence[PartFigures]) -> tuple[DatasetSum
     awaiting = any(part.awaiting for part in parts)
     asked = {part.name for part in parts}
     whole = all(part.name in asked for part in dataset.parts)
-    estimate = combine_mover(closed) if closed and not awaiting and whole and None not in closed else None
+    scores = [part.combined if part.judged else part.estimate for part in parts]
+    estimate = combine_mover(scores) if not awaiting and whole and None not in scores else None
     only = parts[0] if len(parts) == 1 else None
     chance = only.chance if only else None
     return (
@@ -251,7 +256,9 @@ def _why(parts: Sequence[PartFigures], awaiting: bool) -> str:
         return "excluded"
     if any(part.by_status.get("no_key") for part in parts):
         return "no_key"
-    return "awaiting_judge" if awaiting else "too_few_items"
+    if awaiting:
+        return "awaiting_judge"
+    return "judge_failed" if any(part.by_status.get("judge_failed") for part in parts) else "too_few_items"
 
 
 def _dimensions(

@@ -123,6 +123,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         metrics: The part's score is their unweighted mean.
         official: The part in the official release; none for datasets of one's own.
         instruction: How to answer, put behind a question that does not say so itself. Empty: the form's default.
+        rubric: By which a judge rates answers; empty: the general one.
     """
 
     answer: AnswerForm
@@ -130,6 +131,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     name: str = ""
     official: OfficialFile | None = None
     instruction: Bilingual | None = None
+    rubric: str = ""
 
     @cached_property
     def judged_metrics(self) -> tuple[Metric, ...]:

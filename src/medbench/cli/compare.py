@@ -14,22 +14,36 @@ from medbench.text import current_language, say
 
 if TYPE_CHECKING:
     from medbench.board.compare import Comparison, DatasetComparison, Effect
+    from medbench.board.ranking import Ranking
 
 NOTHING = "–"
 WIDE = 120
+BAR = 31
 
 
 def compare(
     run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of a scored run.")],
     run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Folder of a scored run over the same items.")],
+    more: Annotated[
+        list[Path] | None, typer.Argument(metavar="[RUN]...", help="Further runs: all are then ranked.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Compare two models item by item: difference A − B with its interval, per dataset, dimension and overall.
 
+    With three or more runs: scores on the items that all of them answered, and ranks with their intervals.
+
     \b
-    Example:
+    Examples:
       medbench compare run-qwen run-llama
+      medbench compare run-qwen run-llama run-mistral
     """
+    if more:
+        from medbench.board.ranking import rank
+
+        ranking = rank([run_a, run_b, *more])
+        print_json(ranking) if as_json else _print_ranking(ranking)
+        return
     from medbench.board.compare import compare as compute
 
     comparison = compute(run_a, run_b)
@@ -73,6 +87,51 @@ def _print(comparison: Comparison) -> None:
         console.print()
     for line in _lines(comparison):
         console.print(Text(line))
+
+
+def _print_ranking(ranking: Ranking) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("compare.rank"), justify="right", no_wrap=True)
+    table.add_column(say("compare.model"), overflow="fold")
+    table.add_column(say("compare.score"), justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column(say("compare.coverage"), justify="right")
+    low = min(each.low for each in ranking.standings)
+    high = max(each.high for each in ranking.standings)
+    for each in ranking.standings:
+        place = f"{each.rank} ({each.rank_low}–{each.rank_high})"
+        if each.rank_low == each.rank_high:
+            place = f"{each.rank}"
+        table.add_row(
+            place if each.ranked else f"({place}) *",
+            Text(_named(each.model, each.run_dir)),
+            f"{_rounded(each.score)} ({_rounded(each.low)}–{_rounded(each.high)})",
+            Text(_bar(each.low, each.score, each.high, low, high)),
+            f"{_rounded(100 * each.coverage)} %",
+        )
+    console.print(table)
+    console.print()
+    console.print(Text(say("compare.ranking_legend", items=f"{ranking.items:,}", datasets=len(ranking.datasets))))
+    if not all(each.ranked for each in ranking.standings):
+        console.print(Text(say("compare.not_ranked")))
+    if ranking.left_out:
+        console.print(Text(say("compare.ranking_left_out", names=", ".join(ranking.left_out))))
+
+
+def _bar(low: float, value: float, high: float, least: float, most: float) -> str:
+    """An interval with its value, drawn in text between the least and the greatest limit."""
+    span = max(most - least, 1e-9)
+    places = [round((each - least) / span * (BAR - 1)) for each in (low, value, high)]
+    line = [" "] * BAR
+    for place in range(places[0], places[2] + 1):
+        line[place] = "─"
+    line[places[1]] = "●"
+    return "".join(line)
 
 
 def _lines(comparison: Comparison) -> list[str]:

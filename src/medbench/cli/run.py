@@ -20,6 +20,7 @@ from medbench.text import current_language, say
 
 if TYPE_CHECKING:
     from medbench.board.summary import Summary
+    from medbench.runs.judges import Judge
     from medbench.runs.status import RunStatus
 
 RunDirectory = Annotated[Path, typer.Argument(help="Folder of the run.")]
@@ -35,6 +36,12 @@ PriceInput = Annotated[float | None, typer.Option(min=0.0, help="Price per milli
 PriceOutput = Annotated[float | None, typer.Option(min=0.0, help="Price per million output tokens.")]
 Cache = Annotated[Path | None, typer.Option(help="Response cache (a SQLite file); off without it.")]
 Timeout = Annotated[float | None, typer.Option(min=0.1, help="Seconds for one request; 600 by default.")]
+Judges = Annotated[
+    list[str] | None,
+    typer.Option("--judge", help="Judge of open answers, repeatable: a model as in --model, or a judge file (TOML)."),
+]
+JudgeUrl = Annotated[str | None, typer.Option(help="Address of the judges' endpoint, where no file says it.")]
+JudgeKey = Annotated[str | None, typer.Option(help="Environment variable that holds their API key.")]
 
 
 def run(
@@ -71,6 +78,9 @@ def run(
     price_output: PriceOutput = None,
     cache: Cache = None,
     timeout: Timeout = None,
+    judge: Judges = None,
+    judge_base_url: JudgeUrl = None,
+    judge_api_key_env: JudgeKey = None,
     as_json: Json = False,
 ) -> None:
     """Ask a model the items, score the answers and write the report.
@@ -102,6 +112,7 @@ def run(
         timeout_s=settings.timeout_s,
     )
     system = create_model(model, options)
+    judges = _judges(judge, judge_base_url, judge_api_key_env)
     source = open_source(items, catalog_folder=catalog)
     unknown = [name for name in dataset or [] if name not in source.catalog.datasets]
     if unknown:
@@ -112,7 +123,15 @@ def run(
     prepare_the_end()
     with show_progress() as watch:
         outcome = start_run(
-            out, source, system, selection, settings, disclosure=disclosure, catalog_folder=catalog, watch=watch
+            out,
+            source,
+            system,
+            selection,
+            settings,
+            disclosure=disclosure,
+            catalog_folder=catalog,
+            judges=judges,
+            watch=watch,
         )
     finish(out, outcome, as_json)
 
@@ -129,6 +148,9 @@ def resume(
     price_output: PriceOutput = None,
     cache: Cache = None,
     timeout: Timeout = None,
+    judge: Judges = None,
+    judge_base_url: JudgeUrl = None,
+    judge_api_key_env: JudgeKey = None,
     as_json: Json = False,
 ) -> None:
     """Go on with a run that stopped, was interrupted or killed: ask what has no answer yet, then score.
@@ -142,9 +164,10 @@ def resume(
     from medbench.runs.execute import resume_run
 
     changes = _given(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout)
+    judges = _judges(judge, judge_base_url, judge_api_key_env)
     prepare_the_end()
     with show_progress() as watch:
-        outcome = resume_run(run_dir, changes, items=items, watch=watch)
+        outcome = resume_run(run_dir, changes, items=items, judges=judges, watch=watch)
     finish(run_dir, outcome, as_json)
 
 
@@ -173,20 +196,54 @@ def status(run_dir: RunDirectory, as_json: Json = False) -> None:
         print(harmless(found.reason))
 
 
-def score(run_dir: RunDirectory, as_json: Json = False) -> None:
-    """Score a run again, for example after the keys were mended; nothing is asked.
+def score(
+    run_dir: RunDirectory,
+    judge: Judges = None,
+    judge_base_url: JudgeUrl = None,
+    judge_api_key_env: JudgeKey = None,
+    calibration: Annotated[
+        list[Path] | None,
+        typer.Option(help="What `medbench judge calibrate` wrote of a judge of this run, repeatable."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Score a run again, for example after the keys were mended; the model is not asked again.
 
-    \b
-    Example:
+    With --judge, judges first judge every open answer that they have not judged yet; what failed is judged again.
+    Safe to interrupt: the same command goes on. The judges of a run form a panel, whose median counts.
+
+    
+    Examples:
       medbench score run
+      medbench score run --judge openai:qwen3-32b --judge-base-url https://host/v1
+      medbench score run --judge one.toml --judge two.toml --judge three.toml
+      medbench score run --calibration calibration.json
     """
-    import time
+    from medbench.runs.execute import rescore
+    from medbench.runs.judges import add_calibrations
 
-    from medbench.runs.execute import Outcome, rescore
+    judges = _judges(judge, judge_base_url, judge_api_key_env)
+    if calibration:
+        add_calibrations(run_dir, calibration, [each.pins for each in judges])
+    with show_progress() as watch:
+        outcome = rescore(run_dir, judges=judges, watch=watch if judges else None)
+    finish(run_dir, outcome, as_json)
 
-    started = time.perf_counter()
-    figures = rescore(run_dir)
-    finish(run_dir, Outcome(figures=figures, stopped="", reason="", wall_s=time.perf_counter() - started), as_json)
+
+def _judges(specs: list[str] | None, base_url: str | None, api_key_env: str | None) -> list[Judge]:
+    """The judges asked for; all that is wrong with them at once."""
+    from medbench.runs.judges import read_judge
+
+    judges: list[Judge] = []
+    problems: list[Problem] = []
+    for spec in specs or []:
+        try:
+            judges.append(read_judge(spec, base_url=base_url, api_key_env=api_key_env))
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(*problems)
+    return judges
 
 
 def prepare_the_end() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 FALLBACK_OUTPUT_TOKENS = 4096
@@ -51,20 +53,27 @@ class Budget:
         self._reserved_tokens = 0
         self._reserved_cost = 0.0
         self._in_flight = 0
+        self.freed = asyncio.Event()
+        """Set when a reservation came back; whoever waits for one clears it first."""
 
-    def book(self, input_tokens: int, output_tokens: int) -> None:
+    def book(self, input_tokens: int, output_tokens: int, price: Price | None = None) -> None:
         """Count tokens that were used, here or in an earlier session of the run."""
         self.used_tokens += input_tokens + output_tokens
-        self.used_cost += self._price.cost(input_tokens, output_tokens)
+        self.used_cost += (price or self._price).cost(input_tokens, output_tokens)
 
-    def reserve(self, request_bytes: int, output_limit: int) -> Reservation | None:
+    def reserve(self, request_bytes: int, output_limit: int, price: Price | None = None) -> Reservation | None:
         """Set aside what the call may take; None when calls in flight must come back first.
+
+        Args:
+            request_bytes: Of the request.
+            output_limit: Most tokens that the answer may take.
+            price: Of the model asked; by default that of the system under test.
 
         Raises:
             BudgetReached: Nothing is in flight and it still does not fit.
         """
         output = output_limit or FALLBACK_OUTPUT_TOKENS
-        wanted = Reservation(request_bytes, output, self._price.cost(request_bytes, output))
+        wanted = Reservation(request_bytes, output, (price or self._price).cost(request_bytes, output))
         tokens = self.used_tokens + self._reserved_tokens + wanted.tokens
         cost = self.used_cost + self._reserved_cost + wanted.cost
         over_tokens = self._token_limit is not None and tokens > self._token_limit
@@ -78,9 +87,11 @@ class Budget:
         self._in_flight += 1
         return wanted
 
-    def settle(self, reservation: Reservation, input_tokens: int, output_tokens: int) -> None:
+    def settle(
+        self, reservation: Reservation, input_tokens: int, output_tokens: int, price: Price | None = None
+    ) -> None:
         """Give the reservation back and book what was used; zeros when the call failed."""
         self._reserved_tokens -= reservation.tokens
         self._reserved_cost -= reservation.cost
         self._in_flight -= 1
-        self.book(input_tokens, output_tokens)
+        self.book(input_tokens, output_tokens, price)

@@ -16,6 +16,7 @@ from medbench.text import say
 RunState = Literal["planned", "running", "stopped", "answered", "scored"]
 FLUSH_ROWS = 200
 FLUSH_SECONDS = 0.2
+LAST = 2**63 - 1
 
 MIGRATIONS = (
     """
@@ -118,8 +119,13 @@ class Ledger:
             row = self._connection.execute("SELECT state, reason FROM run WHERE id = 1").fetchone()
         return (row[0], row[1]) if row else ("planned", "")
 
-    def record(self, kind: str, results: Sequence[Result]) -> None:
+    def record(self, kind: str, results: Sequence[Result], *, replace: bool = False) -> None:
         """Make results durable in one transaction.
+
+        Args:
+            kind: Of the calls.
+            results: Of calls that have none yet.
+            replace: Calls may have one, which is replaced.
 
         Raises:
             WorkError: The disk is full or the file locked; none of these results was kept.
@@ -142,6 +148,9 @@ class Ledger:
             for result in results
         ]
         with database_errors(self.path), transaction(self._connection):
+            if replace:
+                places = [(kind, result.seq) for result in results]
+                self._connection.executemany("DELETE FROM result WHERE kind = ? AND seq = ?", places)
             self._connection.executemany("INSERT INTO result VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
     def done(self, kind: str, first: int, last: int) -> dict[int, bytes]:
@@ -153,10 +162,27 @@ class Ledger:
                 ).fetchall()
             )
 
-    def bodies(self, kind: str) -> Iterator[tuple[int, bytes]]:
-        """Stream (seq, body) in the order of the plan."""
+    def settled(self, kind: str, first: int, last: int) -> dict[int, bytes]:
+        """As `done`, without the results that failed."""
         with database_errors(self.path):
-            yield from self._connection.execute("SELECT seq, body FROM result WHERE kind = ? ORDER BY seq", (kind,))
+            return dict(
+                self._connection.execute(
+                    "SELECT seq, key FROM result WHERE kind = ? AND seq BETWEEN ? AND ? AND status NOT IN (?, ?)",
+                    (kind, first, last, "failed", "judge_failed"),
+                ).fetchall()
+            )
+
+    def bodies(self, kind: str, first: int = 0, last: int = LAST) -> Iterator[tuple[int, bytes]]:
+        """Stream (seq, body) in the order of the plan, of the results with `first <= seq <= last`."""
+        with database_errors(self.path):
+            yield from self._connection.execute(
+                "SELECT seq, body FROM result WHERE kind = ? AND seq BETWEEN ? AND ? ORDER BY seq", (kind, first, last)
+            )
+
+    def kinds(self) -> list[str]:
+        """Kinds of calls that have a result, sorted."""
+        with database_errors(self.path):
+            return [row[0] for row in self._connection.execute("SELECT DISTINCT kind FROM result ORDER BY kind")]
 
     def totals(self, kind: str) -> Totals:
         """Sums over what is recorded."""
@@ -189,9 +215,10 @@ class Recorder:
     and what waits here.
     """
 
-    def __init__(self, ledger: Ledger, kind: str, width: Callable[[], int]) -> None:
+    def __init__(self, ledger: Ledger, kind: str, width: Callable[[], int], *, replace: bool = False) -> None:
         self._ledger = ledger
         self._kind = kind
+        self._replace = replace
         self._width = width
         self._waiting: list[Result] = []
         self._oldest = 0.0
@@ -212,7 +239,7 @@ class Recorder:
     def flush(self) -> None:
         """Make everything durable that waits."""
         if self._waiting:
-            self._ledger.record(self._kind, self._waiting)
+            self._ledger.record(self._kind, self._waiting, replace=self._replace)
             self._waiting = []
 
 

@@ -72,7 +72,7 @@ async def smoke(calls: list[C], handler: Handler[C], recorder: Recorder, progres
 
 
 async def dispatch(
-    calls: Iterator[C],
+    calls: Iterator[C] | asyncio.Queue[C | None],
     handler: Handler[C],
     recorder: Recorder,
     progress: Progress,
@@ -83,6 +83,14 @@ async def dispatch(
 
     A crew of workers takes the next call as soon as one is done. Its size follows the meter's concurrency; a worker
     that waits for a retry does not count, so that it holds nobody up.
+
+    Args:
+        calls: All calls, or a queue that they arrive in, with None behind the last one.
+        handler: Performs them.
+        recorder: Keeps their results.
+        progress: Counts them.
+        meter: Tells how many may be in flight.
+        stop: Ends the work when it is set.
 
     Raises:
         Stopped: The budget is reached, the endpoint is down, or `stop` was set.
@@ -114,7 +122,12 @@ async def dispatch(
     async def work() -> None:
         nonlocal exhausted
         while not exhausted and len(crew) <= size():
-            call = next(calls, None)
+            if isinstance(calls, asyncio.Queue):
+                call = await calls.get()
+                if call is None:
+                    calls.put_nowait(None)  # for the others who wait
+            else:
+                call = next(calls, None)
             if call is None:
                 exhausted = True
                 return

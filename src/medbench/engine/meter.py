@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import msgspec
 
-from medbench.engine.budget import Budget, Reservation
+from medbench.engine.budget import Budget, Price, Reservation
 from medbench.engine.cache import ResponseCache
 from medbench.engine.limits import Bucket, Concurrency, Limits
 from medbench.engine.progress import Progress
@@ -49,6 +49,7 @@ class Meter:
         budget: Budget | None = None,
         cache: ResponseCache | None = None,
         retry: RetryPolicy | None = None,
+        price: Price | None = None,
     ) -> None:
         self.concurrency = Concurrency(limits.concurrency)
         self.waiting = 0
@@ -56,7 +57,7 @@ class Meter:
         self._tokens = Bucket(limits.tokens_per_minute) if limits.tokens_per_minute else None
         self._progress = progress
         self._budget = budget
-        self._budget_freed = asyncio.Event()
+        self._price = price
         self._cache = cache
         self._retry = retry or RetryPolicy()
         self._chance = random.Random()  # noqa: S311 - jitter, not a secret
@@ -117,14 +118,14 @@ class Meter:
             return completion
         finally:
             if self._budget and reservation:
-                self._budget.settle(reservation, given, output)
-                self._budget_freed.set()
+                self._budget.settle(reservation, given, output, self._price)
+                self._budget.freed.set()
 
     async def _reserve(self, request_bytes: int, output_limit: int) -> Reservation:
         assert self._budget
-        while (reservation := self._budget.reserve(request_bytes, output_limit)) is None:
-            self._budget_freed.clear()
-            await self._budget_freed.wait()
+        while (reservation := self._budget.reserve(request_bytes, output_limit, self._price)) is None:
+            self._budget.freed.clear()
+            await self._budget.freed.wait()
         return reservation
 
     async def _pause(self, seconds: float) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from itertools import chain, islice
 from pathlib import Path
@@ -25,9 +26,12 @@ from medbench.models.model import Identity, Model
 from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.ask import AskHandler
 from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pins, write_pins
+from medbench.runs.judges import Judge, add_judges, judge_ledger
+from medbench.runs.judging import judge_answers
 from medbench.runs.plan import KIND, asked, call_key, selected, variants
 from medbench.runs.settings import NO_CHANGES, Settings, read_settings, write_settings
 from medbench.scoring.asked import Asked
+from medbench.scoring.judging.rubric import check_rubrics
 from medbench.store.files import exclusive
 from medbench.text import say
 
@@ -65,9 +69,10 @@ def start_run(
     *,
     disclosure: Disclosure,
     catalog_folder: Path | None = None,
+    judges: Sequence[Judge] = (),
     watch: Watch | None = None,
 ) -> Outcome:
-    """Plan a new run and execute it.
+    """Plan a new run and execute it; judges judge while answers come in.
 
     Raises:
         InputError: The folder already holds a run, or the selection asks for nothing.
@@ -81,6 +86,8 @@ def start_run(
         calls += len(variants(question, part, selection))
     if not items:
         raise InputError(Problem(message=say("runs.nothing_selected"), field="--items"))
+    # Also where no judge is asked yet: a name that is mended later makes another catalog, by which no run can go on.
+    check_rubrics(source.catalog.datasets.values())
     model.check((call.question, call.variant, call.form.row) for call in asked(source, selection))
     pins = Pins(
         items=str(source.path.resolve()),
@@ -100,7 +107,7 @@ def start_run(
         _refuse_existing(run_dir)
         write_settings(run_dir, settings)
         write_pins(run_dir, pins)
-        return _execute(run_dir, source, model, pins, settings, watch, started)
+        return _execute(run_dir, source, model, pins, settings, judges, watch, started)
 
 
 def resume_run(
@@ -108,14 +115,16 @@ def resume_run(
     changes: Mapping[str, object] = NO_CHANGES,
     *,
     items: Path | None = None,
+    judges: Sequence[Judge] = (),
     watch: Watch | None = None,
 ) -> Outcome:
-    """Go on with a run: ask what has no response, then compact and score everything.
+    """Go on with a run: ask what has no response, judge what these judges have not, then compact and score everything.
 
     Args:
         run_dir: The run.
         changes: Settings that differ from those of the session before, by name.
         items: Where the items are now, if they were moved.
+        judges: Judges to ask.
         watch: Sees the progress.
 
     Raises:
@@ -136,20 +145,22 @@ def resume_run(
             write_pins(run_dir, pins)
         if changes:
             write_settings(run_dir, settings)
-        return _execute(run_dir, source, model, pins, settings, watch, started)
+        return _execute(run_dir, source, model, pins, settings, judges, watch, started)
 
 
-def rescore(run_dir: Path) -> Figures:
-    """Score a run again from its ledger, with the scorer and the keys as they are now."""
+def rescore(run_dir: Path, *, judges: Sequence[Judge] = (), watch: Watch | None = None) -> Outcome:
+    """Score a run again with the scorer and the keys as they are now, judged first by these judges."""
     from medbench.runs.results import score_run
 
-    pins = read_pins(run_dir)
-    with exclusive(run_dir):
-        ledger = Ledger(run_dir / LEDGER_FILE)
-        try:
-            return score_run(run_dir, open_pinned(pins), pins, ledger)
-        finally:
-            ledger.close()
+    started = time.perf_counter()
+    pins, settings = read_pins(run_dir), read_settings(run_dir)
+    stopped = reason = ""
+    with exclusive(run_dir), closing(Ledger(run_dir / LEDGER_FILE)) as ledger:
+        source = open_pinned(pins)
+        if judges:
+            stopped, reason = asyncio.run(_work(run_dir, source, None, pins, settings, judges, ledger, watch))
+        figures = score_run(run_dir, source, pins, ledger)
+    return Outcome(figures=figures, stopped=stopped, reason=reason, wall_s=time.perf_counter() - started)
 
 
 def open_pinned(pins: Pins) -> ItemSource:
@@ -185,13 +196,14 @@ def _execute(
     model: Model,
     pins: Pins,
     settings: Settings,
+    judges: Sequence[Judge],
     watch: Watch | None,
     started: float,
 ) -> Outcome:
     ledger = Ledger(run_dir / LEDGER_FILE)
     try:
         ledger.begin(pins.config_hash())
-        stopped, reason = asyncio.run(_ask(run_dir, source, model, pins, settings, ledger, watch))
+        stopped, reason = asyncio.run(_work(run_dir, source, model, pins, settings, judges, ledger, watch))
         if not (run_dir / RUN_FILE).exists():
             raise WorkError(say("runs.folder_gone", path=run_dir))
         ledger.set_state("stopped" if stopped else "answered", reason)
@@ -206,23 +218,93 @@ def _execute(
     return Outcome(figures=figures, stopped=stopped, reason=reason, wall_s=time.perf_counter() - started)
 
 
-async def _ask(
+async def _work(
     run_dir: Path,
+    source: ItemSource,
+    model: Model | None,
+    pins: Pins,
+    settings: Settings,
+    judges: Sequence[Judge],
+    ledger: Ledger,
+    watch: Watch | None,
+) -> tuple[str, str]:
+    """Ask the model what has no response, and the judges what they have not judged, at the same time.
+
+    Where the model can't be asked any further, the judges still judge what there is.
+
+    Returns:
+        Code and reason where it stopped before its end, else two empty strings.
+    """
+    before = ledger.totals(KIND)
+    progress = Progress(pins.n_calls, before, settings.price)
+    judged = Progress(0)
+    stop, answered = asyncio.Event(), asyncio.Event()
+    asking = model is not None and before.responses < pins.n_calls
+    if not asking and not judges:
+        return "", ""
+    _on_signals(stop)
+    watching = [asyncio.create_task(_stop_without_folder(run_dir, stop))]
+    if watch:
+        watching.append(asyncio.create_task(_watch(lambda: judged if answered.is_set() else progress, watch)))
+    with ExitStack() as files:
+        judgements = ledger
+        if judges:
+            path = judge_ledger(run_dir, pins, Path(LEDGER_FILE))
+            if path != ledger.path:
+                _make_folder(path.parent)
+                judgements = files.enter_context(closing(Ledger(path)))
+            add_judges(run_dir, [judge.pins for judge in judges])
+        budget = _budget(settings, ledger, judgements, judges)
+        judging = asyncio.create_task(
+            judge_answers(
+                *(source, pins, judges, settings, ledger, judgements),
+                budget=budget,
+                answering=answered,
+                stop=stop,
+                progress=judged,
+            )
+        )
+        try:
+            outcome = "", ""
+            if asking and model is not None:
+                outcome = await _ask(source, model, pins, settings, budget, ledger, progress, stop)
+            answered.set()
+            verdict = await judging
+            return outcome if outcome[0] else verdict
+        finally:
+            judging.cancel()
+            await asyncio.gather(judging, return_exceptions=True)
+            for task in watching:
+                task.cancel()
+            if watch:
+                watch(judged if answered.is_set() and judges else progress)
+
+
+def _budget(settings: Settings, answers: Ledger, judgements: Ledger, judges: Sequence[Judge]) -> Budget | None:
+    """The budget of the run, with what all its sessions used so far."""
+    if settings.budget_tokens is None and settings.budget_cost is None:
+        return None
+    budget = Budget(tokens=settings.budget_tokens, cost=settings.budget_cost, price=settings.price)
+    before = answers.totals(KIND)
+    budget.book(before.input_tokens, before.output_tokens)
+    prices = {judge.pins.kind: judge.price for judge in judges}
+    for kind in judgements.kinds():
+        if kind != KIND:
+            spent = judgements.totals(kind)
+            budget.book(spent.input_tokens, spent.output_tokens, prices.get(kind))
+    return budget
+
+
+async def _ask(
     source: ItemSource,
     model: Model,
     pins: Pins,
     settings: Settings,
+    budget: Budget | None,
     ledger: Ledger,
-    watch: Watch | None,
+    progress: Progress,
+    stop: asyncio.Event,
 ) -> tuple[str, str]:
-    before = ledger.totals(KIND)
-    progress = Progress(pins.n_calls, before, settings.price)
-    if before.responses >= pins.n_calls:
-        return "", ""
-    budget = None
-    if settings.budget_tokens is not None or settings.budget_cost is not None:
-        budget = Budget(tokens=settings.budget_tokens, cost=settings.budget_cost, price=settings.price)
-        budget.book(before.input_tokens, before.output_tokens)
     cache = ResponseCache(Path(settings.cache), model.identity) if settings.cache else None
     limits = settings.limits
     if model.most_in_flight is not None:
@@ -231,11 +313,6 @@ async def _ask(
     meter = Meter(limits, progress, budget=budget, cache=cache)
     handler = AskHandler(model, meter)
     recorder = Recorder(ledger, KIND, lambda: meter.concurrency.limit)
-    stop = asyncio.Event()
-    _on_signals(stop)
-    watching = [asyncio.create_task(_stop_without_folder(run_dir, stop))]
-    if watch:
-        watching.append(asyncio.create_task(_watch(progress, watch)))
     try:
         await model.open()
         ledger.set_state("running")
@@ -249,10 +326,6 @@ async def _ask(
         await model.close()
         if cache:
             cache.close()
-        for task in watching:
-            task.cancel()
-        if watch:
-            watch(progress)
     return "", ""
 
 
@@ -273,9 +346,9 @@ def _unanswered(source: ItemSource, pins: Pins, ledger: Ledger) -> Iterator[Aske
                 raise WorkError(say("runs.foreign_result", path=ledger.path, uid=call.question.uid))
 
 
-async def _watch(progress: Progress, watch: Watch) -> None:
+async def _watch(current: Callable[[], Progress], watch: Watch) -> None:
     while True:
-        watch(progress)
+        watch(current())
         await asyncio.sleep(0.5)
 
 

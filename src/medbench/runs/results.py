@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import msgspec
@@ -12,9 +13,13 @@ from medbench.errors import InputError
 from medbench.items.source import ItemSource
 from medbench.models.model import Response
 from medbench.runs.config import Pins
+from medbench.runs.judges import judge_ledger, read_calibrations, read_judges
 from medbench.runs.plan import KIND, asked
+from medbench.scoring.judging.contract import decode_judgement
+from medbench.scoring.judging.verdict import Judgement
+from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow
-from medbench.scoring.score import Figures, Scorer
+from medbench.scoring.score import Figures, JudgeUse, Scorer
 from medbench.store.files import write_atomically
 from medbench.store.parquet import write_rows
 from medbench.streams import in_blocks
@@ -123,15 +128,62 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("true_positives", whole),
             ("false_positives", whole),
             ("false_negatives", whole),
+            ("closed_status", text),
+            ("closed_value", pa.float64()),
+            ("judge_value", pa.float64()),
+            ("judge_spread", pa.float64()),
+            ("key_point_value", pa.float64()),
+            ("safe", pa.bool_()),
+            ("key_point_lexical", pa.float64()),
         ]
     )
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
-    scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden")
-    rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
-    write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
-    figures = scorer.figures()
+    with ExitStack() as files:
+        panel = panel_of(run_dir, pins, ledger, files)
+        scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden", panel=panel)
+        rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
+        write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
+        figures = msgspec.structs.replace(scorer.figures(), judges=_judge_use(run_dir, pins, ledger))
     write_atomically(run_dir / FIGURES_FILE, msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
     return figures
+
+
+def _judgements(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> Ledger:
+    path = judge_ledger(run_dir, pins, Path(ledger.path.name))
+    return ledger if path == ledger.path else files.enter_context(closing(Ledger(path, read_only=True)))
+
+
+def panel_of(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> Panel | None:
+    """The judges of the run with what they said; None where it has none."""
+    judges = read_judges(run_dir)
+    if not judges:
+        return None
+    judgements = _judgements(run_dir, pins, ledger, files)
+
+    def said(kind: str) -> Iterator[tuple[int, Judgement]]:
+        return ((seq, decode_judgement(body)) for seq, body in judgements.bodies(kind))
+
+    maps = {found.judge: found.map_of() for found in read_calibrations(run_dir)}
+    return Panel(judges, {judge.id: said(judge.kind) for judge in judges}, calibrations=maps)
+
+
+def _judge_use(run_dir: Path, pins: Pins, ledger: Ledger) -> tuple[JudgeUse, ...]:
+    judges = read_judges(run_dir)
+    measured = {each.judge: each for each in read_calibrations(run_dir)}
+    with ExitStack() as files:
+        judgements = _judgements(run_dir, pins, ledger, files) if judges else ledger
+        return tuple(
+            JudgeUse(
+                judge=judge,
+                judgements=found.responses,
+                failed=found.responses - found.by_status.get("judged", 0),
+                input_tokens=found.input_tokens,
+                output_tokens=found.output_tokens,
+                measured=measured.get(judge.id),
+            )
+            for judge in judges
+            for found in (judgements.totals(judge.kind),)
+        )
 
 
 def read_figures(run_dir: Path) -> Figures:
@@ -151,6 +203,8 @@ def read_figures(run_dir: Path) -> Figures:
 
 def _columns(row: ScoreRow) -> tuple[object, ...]:
     question = row.asked.question
+    judged = {each.metric: each for each in row.judged}
+    judge, points = judged.get("llm_judge"), judged.get("keypoint_macro_recall")
     return (
         row.asked.seq,
         question.uid,
@@ -166,6 +220,13 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         row.marking.true_positives,
         row.marking.false_positives,
         row.marking.false_negatives,
+        row.closed_status,
+        row.marking.value,
+        judge.value if judge else None,
+        judge.spread if judge else None,
+        points.value if points else None,
+        points.safe if points else None,
+        row.lexical,
     )
 
 

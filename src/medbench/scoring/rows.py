@@ -2,18 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
-from medbench.catalog.model import BoxesForm, ChoiceForm
+from medbench.catalog.model import BoxesForm, ChoiceForm, Metric
 from medbench.items.model import Key
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.extract import extract
+from medbench.scoring.judging.plan import answer_of, tasks_of
+from medbench.scoring.judging.verdict import Task, mean_of
+from medbench.scoring.keypoints import match_lexically, recall
 from medbench.scoring.metrics import mark
 from medbench.scoring.model import Extraction, Marking, ScoreStatus
+from medbench.scoring.opinions import Panel
 
 NOTHING = Extraction(value=None)
 NO_MARKING = Marking(value=None)
+TASKS: Mapping[Metric, Task] = {"llm_judge": "rubric", "keypoint_macro_recall": "key_points"}
+
+
+class JudgedMetric(msgspec.Struct, frozen=True, gc=False):
+    """What judges make of one response by one metric.
+
+    Attributes:
+        metric: `llm_judge` or `keypoint_macro_recall`.
+        status: `scored`, `awaiting_judge`, `judge_failed`, or `no_key` where key points are wanted and there are none.
+        value: Of the panel, in [0, 1].
+        by_judge: Each judge's mean over its repeats, in the order of the run's judges; None where it has none.
+        spread: Largest less smallest of these.
+        safe: Nothing that must not be said was said, and no point was contradicted; None where nobody looked.
+        calibrated: What people would give, by the judges' maps; None without them.
+    """
+
+    metric: Metric
+    status: ScoreStatus
+    value: float | None
+    by_judge: tuple[float | None, ...] = ()
+    spread: float | None = None
+    safe: bool | None = None
+    calibrated: float | None = None
 
 
 class ScoreRow(msgspec.Struct, frozen=True, gc=False):
@@ -26,6 +55,9 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
         reason: Why it is not simply scored: extraction's reason or the error code of the response.
         extraction: What the answer says.
         marking: Counts for micro-averaged metrics.
+        closed_status: Of the closed-set metric alone, whose value is the marking's; None where there is none.
+        judged: By the judged metrics of the part, in their order.
+        lexical: Key points that the words alone seem to make, in [0, 1]: the baseline without a judge, never a score.
     """
 
     asked: Asked
@@ -34,6 +66,9 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     reason: str
     extraction: Extraction
     marking: Marking
+    closed_status: ScoreStatus | None = None
+    judged: tuple[JudgedMetric, ...] = ()
+    lexical: float | None = None
 
     @property
     def extracted(self) -> str:
@@ -48,28 +83,88 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
         return msgspec.json.encode(value).decode() if isinstance(value, dict) else value[:200]
 
 
-def score_response(asked: Asked, response: Response, key: Key | None) -> ScoreRow:
+def score_response(asked: Asked, response: Response, key: Key | None, panel: Panel | None = None) -> ScoreRow:
     """Score one response against its key.
 
     A response that failed on the endpoint's side, was blocked or does not parse counts as wrong, so errors on hard
     items never pay; what failed on ours (missing media) is excluded and lowers the coverage.
+
+    Where a part has several metrics, the value is their unweighted mean, and there is one only where all of them have
+    one: a judge that failed is never a zero.
+
+    Args:
+        asked: The call.
+        response: What came back.
+        key: Of the item.
+        panel: The judges of the run; None: there are none.
     """
     part = asked.part
     if response.status == "media_missing":
         return ScoreRow(asked, "excluded", None, response.error_code, NOTHING, NO_MARKING)
     if isinstance(part.answer, BoxesForm):
         return ScoreRow(asked, "excluded", None, "boxes_not_scored_yet", NOTHING, NO_MARKING)
-    if not part.closed_metrics:
-        return ScoreRow(asked, "awaiting_judge", None, response.error_code, NOTHING, NO_MARKING)
+    closed = _closed(asked, response, key) if part.closed_metrics else None
+    if not part.judged_metrics:
+        assert closed is not None
+        return closed
+    judged = _judged(asked, response, key, panel)
+    if closed is None:
+        closed = ScoreRow(asked, "scored", None, response.error_code, NOTHING, NO_MARKING)
+    row = _together(closed, judged)
+    if "key_points" in tasks_of(part, key) and key is not None:
+        baseline = recall(key.key_points, match_lexically(key.key_points, answer_of(response))).value
+        row = msgspec.structs.replace(row, lexical=baseline)
+    return row
+
+
+def _closed(asked: Asked, response: Response, key: Key | None) -> ScoreRow:
+    part = asked.part
     extraction = _read(asked, response)
     if key is None or key.answer is None:
-        return ScoreRow(asked, "no_key", None, extraction.reason, extraction, NO_MARKING)
+        return ScoreRow(asked, "no_key", None, extraction.reason, extraction, NO_MARKING, "no_key")
     marking = mark(part.closed_metrics[0], part.answer, extraction, _answer(asked, key), asked.displayed_options)
     if extraction.value is None:
         # Where the key holds no label, nothing could be missed: the unreadable answer itself is the false one.
         marking = msgspec.structs.replace(marking, value=0.0, false_positives=int(not marking.false_negatives))
-        return ScoreRow(asked, "unparsed", 0.0, extraction.reason, extraction, marking)
-    return ScoreRow(asked, "scored", marking.value, "", extraction, marking)
+        return ScoreRow(asked, "unparsed", 0.0, extraction.reason, extraction, marking, "unparsed")
+    return ScoreRow(asked, "scored", marking.value, "", extraction, marking, "scored")
+
+
+def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | None) -> tuple[JudgedMetric, ...]:
+    """Each judged metric of the part for one response."""
+    empty = not answer_of(response)
+    tasks = tasks_of(asked.part, key)
+    opinions = panel.of(asked.seq, key) if panel is not None and not empty else []
+    found = []
+    for metric in asked.part.judged_metrics:
+        task = TASKS[metric]
+        if task not in tasks:
+            found.append(JudgedMetric(metric, "no_key", None))
+        elif empty:
+            found.append(JudgedMetric(metric, "scored", 0.0))
+        elif panel is None or not any(opinion.repeats.get(task) for opinion in opinions):
+            found.append(JudgedMetric(metric, "awaiting_judge", None))
+        else:
+            said = panel.value(opinions, task)
+            by_judge = tuple(mean_of(opinion.repeats.get(task, [])) for opinion in opinions)
+            status: ScoreStatus = "judge_failed" if said.value is None else "scored"
+            calibrated = panel.calibrated(opinions) if task == "rubric" else None
+            found.append(JudgedMetric(metric, status, said.value, by_judge, said.spread, said.safe, calibrated))
+    return tuple(found)
+
+
+def _together(closed: ScoreRow, judged: tuple[JudgedMetric, ...]) -> ScoreRow:
+    """One value of all metrics. Key points that an item does not have leave its rubric as the only judged metric."""
+    counting = [each for each in judged if each.status != "no_key"] or list(judged)
+    missing = next((each.status for each in counting if each.value is None), None)
+    if closed.asked.part.closed_metrics and closed.value is None:
+        missing = closed.status
+    if missing is not None:
+        return msgspec.structs.replace(closed, status=missing, value=None, judged=judged)
+    values = [each.value for each in counting if each.value is not None]
+    if closed.value is not None:
+        values.append(closed.value)
+    return msgspec.structs.replace(closed, value=sum(values) / len(values), judged=judged)
 
 
 def _read(asked: Asked, response: Response) -> Extraction:

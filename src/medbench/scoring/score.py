@@ -13,6 +13,9 @@ from medbench.items.keys import open_keys
 from medbench.items.model import Key, Question
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
+from medbench.scoring.judging.calibrate import Measured
+from medbench.scoring.judging.plan import JudgePins
+from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow, score_response
 from medbench.scoring.tally import PartFigures, PartTally, RunTotals
 from medbench.streams import in_blocks
@@ -28,6 +31,26 @@ class DatasetFigures(msgspec.Struct, frozen=True):
     parts: tuple[PartFigures, ...]
 
 
+class JudgeUse(msgspec.Struct, frozen=True):
+    """A judge of a run and what it took.
+
+    Attributes:
+        judge: The judge.
+        judgements: Made, failed ones included.
+        failed: Without a verdict.
+        input_tokens: Of all its calls.
+        output_tokens: Likewise.
+        measured: How far it agrees with people; None where nobody measured it.
+    """
+
+    judge: JudgePins
+    judgements: int
+    failed: int
+    input_tokens: int
+    output_tokens: int
+    measured: Measured | None = None
+
+
 class Figures(msgspec.Struct, frozen=True):
     """All figures of a run, before they are aggregated.
 
@@ -39,6 +62,7 @@ class Figures(msgspec.Struct, frozen=True):
         totals: Sums over the responses.
         keys_fingerprint: Hash over the keys; empty under hidden disclosure where they have no salt.
         illustrative: Items marked as illustrative: made to try the bench out, not to judge a model.
+        judges: In the order in which they came.
     """
 
     datasets: tuple[DatasetFigures, ...]
@@ -50,21 +74,24 @@ class Figures(msgspec.Struct, frozen=True):
     totals: RunTotals
     keys_fingerprint: str
     illustrative: int
+    judges: tuple[JudgeUse, ...] = ()
 
 
 class Scorer:
     """Scores the responses of a run. The only place where a question meets its key."""
 
-    def __init__(self, items: Path, catalog_folder: Path | None, *, hidden: bool) -> None:
+    def __init__(self, items: Path, catalog_folder: Path | None, *, hidden: bool, panel: Panel | None = None) -> None:
         """Open the keys.
 
         Args:
             items: The item source of the run.
             catalog_folder: Folder of own dataset definitions.
             hidden: Right and wrong per item must not leave the scorer.
+            panel: The judges of the run; None: there are none.
         """
         self._keys = open_keys(items, catalog_folder=catalog_folder)
         self._hidden = hidden
+        self._panel = panel
         self._tallies: dict[tuple[str, str], PartTally] = {}
         self._totals = RunTotals()
         self._illustrative = 0
@@ -77,7 +104,7 @@ class Scorer:
             responses: (seq, response), in order; calls without a response are missing.
         """
         items = in_blocks(_items(in_blocks(plan), in_blocks(responses), in_blocks(self._keys.keys())))
-        for item, rows in in_blocks((item, item.score()) for item in items):
+        for item, rows in in_blocks((item, item.score(self._panel)) for item in items):
             question, part = item.question, item.calls[0].part
             for response in item.responses:
                 if response is not None:
@@ -125,9 +152,9 @@ class _Item(NamedTuple):
     def question(self) -> Question:
         return self.calls[0].question
 
-    def score(self) -> list[ScoreRow | None]:
+    def score(self, panel: Panel | None) -> list[ScoreRow | None]:
         return [
-            None if response is None else score_response(call, response, self.key)
+            None if response is None else score_response(call, response, self.key, panel)
             for call, response in zip(self.calls, self.responses, strict=True)
         ]
 
@@ -150,7 +177,9 @@ def _items(plan: Iterator[Asked], responses: Iterator[tuple[int, Response]], key
 
 def _concealed(row: ScoreRow) -> ScoreRow:
     """The row without what would tell right from wrong."""
-    return msgspec.structs.replace(row, value=None, marking=msgspec.structs.replace(row.marking, **_NO_COUNTS))
+    return msgspec.structs.replace(
+        row, value=None, marking=msgspec.structs.replace(row.marking, **_NO_COUNTS), judged=(), lexical=None
+    )
 
 
 _NO_COUNTS = {"value": None, "true_positives": 0, "false_positives": 0, "false_negatives": 0}

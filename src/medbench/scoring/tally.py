@@ -14,7 +14,7 @@ import numpy as np
 from medbench.catalog.model import ChoiceForm, LabelForm, Part
 from medbench.items.model import Key
 from medbench.models.model import Response
-from medbench.scoring.rows import ScoreRow
+from medbench.scoring.rows import JudgedMetric, ScoreRow
 from medbench.stats import (
     Estimate,
     chance_circular,
@@ -57,6 +57,28 @@ class CircularFigures(msgspec.Struct, frozen=True):
     preference_items: int
 
 
+class JudgedFigures(msgspec.Struct, frozen=True):
+    """One judged metric of one part.
+
+    Attributes:
+        metric: `llm_judge` or `keypoint_macro_recall`.
+        estimate: Of the panel's values, in [0, 1]; None where there are none.
+        by_status: Status -> responses.
+        by_judge: Each judge's own mean, in the order of the run's judges.
+        spread: Mean over the responses of the largest less the smallest judge; None for fewer than two judges.
+        safe: Share of the responses in which nothing unsafe was found; None where nobody looked.
+        calibrated: Of what people would give by the judges' maps, over the judged answers; None without maps.
+    """
+
+    metric: str
+    estimate: Estimate | None
+    by_status: dict[str, int]
+    by_judge: tuple[float | None, ...] = ()
+    spread: float | None = None
+    safe: Estimate | None = None
+    calibrated: Estimate | None = None
+
+
 class PartFigures(msgspec.Struct, frozen=True):
     """All figures of one part of a dataset.
 
@@ -64,7 +86,7 @@ class PartFigures(msgspec.Struct, frozen=True):
         name: Of the part; mostly empty.
         metric: The closed-set metric; None where only judges score.
         estimate: Of that metric, in [0, 1].
-        awaiting: Metrics that need a judge.
+        awaiting: Judged metrics that some response still waits for.
         items: Items asked.
         planned: Calls planned.
         answered: Responses there are.
@@ -77,6 +99,9 @@ class PartFigures(msgspec.Struct, frozen=True):
         at_chance: The score can't be told from guessing: chance lies inside its interval or above it. With several
             orders the share of right responses is compared, since guessing hardly ever gets a whole item.
         circular: For parts with circular evaluation, or items asked in several orders.
+        judged: Figures of the judged metrics.
+        combined: Where there are judged metrics: of the mean of all metrics of each item, which is the part's score.
+        lexical: Key points by words alone: the baseline that a judge must beat, no score.
     """
 
     name: str
@@ -94,6 +119,61 @@ class PartFigures(msgspec.Struct, frozen=True):
     chance: float | None
     at_chance: bool | None
     circular: CircularFigures | None
+    judged: tuple[JudgedFigures, ...] = ()
+    combined: Estimate | None = None
+    lexical: Estimate | None = None
+
+
+class _JudgedTally:
+    """Gathers one judged metric of one part."""
+
+    def __init__(self, metric: str) -> None:
+        self.metric = metric
+        self.by_status: Counter[str] = Counter()
+        self._values, self._families = array("d"), array("q")
+        self._safe, self._safe_families = array("d"), array("q")
+        self._calibrated, self._calibrated_families = array("d"), array("q")
+        self._judges: list[array[float]] = []
+        self._spreads = array("d")
+
+    def add(self, found: Sequence[JudgedMetric], family: int) -> None:
+        """Take the metric in all answered variants of an item."""
+        self.by_status.update(each.status for each in found)
+        values = [each.value for each in found if each.value is not None]
+        if len(values) == len(found):
+            self._values.append(sum(values) / len(values))
+            self._families.append(family)
+        mapped = [each.calibrated for each in found if each.calibrated is not None]
+        if mapped:
+            self._calibrated.append(sum(mapped) / len(mapped))
+            self._calibrated_families.append(family)
+        for each in found:
+            if each.safe is not None:
+                self._safe.append(float(each.safe))
+                self._safe_families.append(family)
+            if each.spread is not None:
+                self._spreads.append(each.spread)
+            for index, value in enumerate(each.by_judge):
+                while len(self._judges) <= index:
+                    self._judges.append(array("d"))
+                if value is not None:
+                    self._judges[index].append(value)
+
+    def figures(self) -> JudgedFigures:
+        """The figures of everything taken so far."""
+        return JudgedFigures(
+            metric=self.metric,
+            estimate=_mean(self._values, self._families),
+            by_status=dict(sorted(self.by_status.items())),
+            by_judge=tuple(sum(values) / len(values) if values else None for values in self._judges),
+            spread=sum(self._spreads) / len(self._spreads) if self._spreads else None,
+            safe=_mean(self._safe, self._safe_families),
+            calibrated=_mean(self._calibrated, self._calibrated_families),
+        )
+
+
+def _mean(values: array[float], families: array[int]) -> Estimate | None:
+    return clustered_mean(np.frombuffer(values), np.frombuffer(families, dtype=np.int64)) if values else None
 
 
 class PartTally:
@@ -117,6 +197,9 @@ class PartTally:
         self._chosen: list[int] = []
         self._displayed: list[tuple[int, ...]] = []
         self._items_chosen: list[int] = []
+        self._judged = [_JudgedTally(metric) for metric in part.judged_metrics]
+        self._combined, self._combined_families = array("d"), array("q")
+        self._lexical, self._lexical_families = array("d"), array("q")
 
     def add_item(self, rows: Sequence[ScoreRow | None], key: Key | None) -> None:
         """Take all rows of one item, in the order of its variants; None where a call was not answered."""
@@ -127,26 +210,29 @@ class PartTally:
         self.answered += len(known)
         for row in known:
             self._by_status[row.status] += 1
-            self.counted += row.status != "excluded"
+            # A judge that failed is our fault, so the response is missing and not wrong.
+            self.counted += row.status not in ("excluded", "judge_failed")
             self._refusals += row.extraction.refusal
             if row.reason:
                 self._by_reason[row.reason] += 1
         if not known:
             return
         self._take_value(rows, known)
+        if self._judged and len(known) == len(rows):
+            self._take_judged(known)
         if isinstance(self._part.answer, ChoiceForm):
             self._take_choices(known, len(rows))
         self._take_chance(known[0], key, len(rows))
 
     def _take_value(self, rows: Sequence[ScoreRow | None], known: Sequence[ScoreRow]) -> None:
-        values = [row.value for row in known if row.value is not None]
+        values = [row.marking.value for row in known if row.marking.value is not None]
         if not values:
             return
         right = sum(value == 1.0 for value in values)
         if len(values) == len(rows):
             # An item missing a variant by our fault has no circular outcome; it is missing, not wrong.
             self._scored_items += 1
-            self._origin += known[0].value == 1.0
+            self._origin += known[0].marking.value == 1.0
             for least in range(1, right + 1):
                 self._more[least] += 1
             circular = self._part.circular
@@ -157,6 +243,21 @@ class PartTally:
             positives.append(sum([row.marking.true_positives for row in known]))
             false.append(sum([row.marking.false_positives for row in known]))
             missed.append(sum([row.marking.false_negatives for row in known]))
+
+    def _take_judged(self, known: Sequence[ScoreRow]) -> None:
+        family = _code(known[0].asked.question.family or known[0].asked.question.uid)
+        for index, tally in enumerate(self._judged):
+            found = [row.judged[index] for row in known if row.judged]
+            if found:
+                tally.add(found, family)
+        lexical = [row.lexical for row in known if row.lexical is not None]
+        if lexical:
+            self._lexical.append(sum(lexical) / len(lexical))
+            self._lexical_families.append(family)
+        values = [row.value for row in known if row.value is not None]
+        if len(values) == len(known):
+            self._combined.append(sum(values) / len(values))
+            self._combined_families.append(family)
 
     def _take_choices(self, known: Sequence[ScoreRow], planned: int) -> None:
         if planned < 2:
@@ -202,7 +303,11 @@ class PartTally:
             name=self._part.name,
             metric=metric,
             estimate=estimate,
-            awaiting=self._part.judged_metrics,
+            awaiting=tuple(
+                metric
+                for metric, tally in zip(self._part.judged_metrics, self._judged, strict=True)
+                if tally.by_status["awaiting_judge"]
+            ),
             items=self.items,
             planned=self.planned,
             answered=self.answered,
@@ -214,6 +319,9 @@ class PartTally:
             chance=chance,
             at_chance=at_chance,
             circular=circular,
+            judged=tuple(tally.figures() for tally in self._judged),
+            combined=_mean(self._combined, self._combined_families),
+            lexical=_mean(self._lexical, self._lexical_families),
         )
 
     def _estimate(self, metric: str | None) -> Estimate | None:

@@ -16,8 +16,8 @@ class Estimate:
         standard_error: Standard error of `value`; None where it is undefined. Undefined is not 0.
         n: Number of observations (rows).
         clusters: Number of independent clusters the observations fall into.
-        method: How the interval was made: `wilson_clustered`, `t_clustered`, `wilson_jackknife`, `paired_t_clustered`
-            or `mover`.
+        method: How the interval was made: `wilson_clustered`, `t_clustered`, `wilson_jackknife`, `paired_t_clustered`,
+            `mover`, `cluster_bootstrap`, `labels_alone` or `prediction_powered` (both t).
     """
 
     value: float

@@ -19,7 +19,7 @@ from medbench.store.files import write_atomically
 from medbench.text import LANGUAGES, Language
 
 if TYPE_CHECKING:
-    from jinja2 import Template
+    from jinja2 import Environment, Template
 
 REPORT_FILE = "report.html"
 NO_PRICE = Price()
@@ -86,18 +86,24 @@ def warm_up() -> None:
 
 
 @cache
-def _template() -> Template:
+def environment() -> Environment:
+    """Templates of the pages: everything is escaped, nothing may be missing."""
     from jinja2 import Environment, FunctionLoader, StrictUndefined
 
-    environment = Environment(
+    return Environment(
         loader=FunctionLoader(_source),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=False,
         keep_trailing_newline=True,
     )
-    environment.globals.update(number=number, percent=percent, interval=interval)
-    return environment.get_template("report.html.jinja")
+
+
+@cache
+def _template() -> Template:
+    return environment().get_template(
+        "report.html.jinja", globals={"number": number, "percent": percent, "interval": interval}
+    )
 
 
 def _charts(views: Sequence[View]) -> dict[Language, Charts]:

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from medbench.board.report.charts import Bar, Positions
+from medbench.board.report.judges import JudgedLine, JudgeLine, judge_lines, judged_lines, uncalibrated
 from medbench.board.report.repeat import command_line
 from medbench.board.summary import COVERAGE_GATE, DatasetSummary, DimensionSummary, Figure, Summary
 from medbench.catalog.model import TRACKS, Bilingual
@@ -124,6 +125,8 @@ class View:
         guessed = [self._at_chance(dataset) for dataset in summary.datasets if dataset.at_chance]
         if guessed:
             lines.append(self.t("at_chance", names=self.names(guessed)))
+        if uncalibrated(self):
+            lines.append(self.t("uncalibrated"))
         if summary.awaiting_judge:
             lines.append(self.t("awaiting", names=self.names(summary.awaiting_judge)))
         if summary.uncounted_usage:
@@ -210,7 +213,7 @@ class View:
         )
 
     def _part_row(self, part: PartFigures) -> DatasetRow:
-        estimate = part.estimate
+        estimate = part.combined if part.judged else part.estimate
         concealed = self._concealed(part.items)
         return DatasetRow(
             name=self.t("part", name=part.name),
@@ -298,6 +301,16 @@ class View:
         }
         return self.t("position_found", letter=chr(ord("A") + most), p=p, **shares)
 
+    # ---- judges
+
+    def judges(self) -> list[JudgeLine]:
+        """The judges of the run."""
+        return judge_lines(self)
+
+    def judged(self) -> list[JudgedLine]:
+        """What they gave."""
+        return judged_lines(self)
+
     # ---- errors, usage, pins
 
     def counts(self, counts: Mapping[str, int], prefix: str = "") -> list[tuple[str, str, str]]:
@@ -352,7 +365,11 @@ class View:
             ("pin_seed", str(selection.seed) if selection.sample is not None else ""),
             ("pin_orders", self.t(f"orders_{selection.orders}")),
             ("pin_disclosure", self.t(f"disclosure_{pins.disclosure}")),
-            ("pin_judge", self.t("no_judge")),
+            (
+                "pin_judge",
+                self.names(f"{use.judge.model.spec} [{use.judge.id}]" for use in self.summary.judges)
+                or self.t("no_judge"),
+            ),
             ("pin_code", f"{pins.code_version} / {pins.python}"),
             ("pin_config", pins.config_hash()),
         ]

@@ -1,0 +1,107 @@
+"""The board page of a release: ranks, scores, dimensions, judges; one HTML file in two languages that loads nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from medbench.board.release import Release
+from medbench.board.report.charts import Bar, dataset_chart, draw
+from medbench.board.report.render import NAMES, TAGS, environment
+from medbench.catalog import load_catalog
+from medbench.stats import half_up
+from medbench.store.files import write_atomically
+from medbench.text import LANGUAGES, Language, say
+
+BOARD_FILE = "board.html"
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A model on the board."""
+
+    rank: str
+    name: str
+    model: str
+    score: str
+    interval: str
+    coverage: str
+    dimensions: tuple[str, ...]
+
+
+def write_board(out: Path, release: Release, language: Language) -> Path:
+    """Write `board.html`; the same release gives the same bytes.
+
+    Raises:
+        InputError: vl-convert is not installed.
+        WorkError: The file can't be written.
+    """
+    ordered = [language, *(other for other in LANGUAGES if other != language)]
+    lines = _lines(release)
+    chart = Markup(draw(dataset_chart(_bars(release)))) if lines else None  # noqa: S704 - our own drawing
+    page = environment().get_template("board.html.jinja")
+    text = page.render(
+        release=release,
+        lines=lines,
+        chart=chart,
+        languages=ordered,
+        words={each: partial(_say, each) for each in ordered},
+        dimensions={each: _dimensions(release, each) for each in ordered},
+        tags=TAGS,
+        names=NAMES,
+        number=lambda value: str(half_up(value)),
+    )
+    path = out / BOARD_FILE
+    write_atomically(path, text.encode())
+    return path
+
+
+def _say(language: Language, name: str, /, **values: Any) -> str:  # noqa: ANN401 - fills a message
+    return say(f"board.{name}", language=language, **values)
+
+
+def _lines(release: Release) -> list[Line]:
+    lines = []
+    for entry in release.entries:
+        standing = entry.standing
+        if standing is None:
+            continue
+        span = f"{standing.rank_low}\N{EN DASH}{standing.rank_high}"
+        rank = str(standing.rank) if standing.rank_low == standing.rank_high else f"{standing.rank} ({span})"
+        lines.append(
+            Line(
+                rank=rank if standing.ranked else "*",
+                name=entry.name,
+                model=standing.model,
+                score=str(half_up(standing.score)),
+                interval=f"{half_up(standing.low)}\N{EN DASH}{half_up(standing.high)}",
+                coverage=f"{half_up(100 * standing.coverage)}%",
+                dimensions=tuple(str(half_up(value)) for value in standing.dimensions.values()),
+            )
+        )
+    return lines
+
+
+def _bars(release: Release) -> list[Bar]:
+    return [
+        Bar(entry.name, each.score, each.low, each.high, str(half_up(each.score)))
+        for entry in release.entries
+        if (each := entry.standing) is not None
+    ]
+
+
+def _dimensions(release: Release, language: Language) -> list[str]:
+    first = next((entry.standing for entry in release.entries if entry.standing), None)
+    if first is None:
+        return []
+    titles: Mapping[str, Any] = {
+        dimension.id: dimension.title
+        for track in ("llm", "multimodal", "agent", "imaging")
+        for dimension in load_catalog().dimensions(track)
+    }
+    return [str(getattr(titles[name], language)) if name in titles else name for name in first.dimensions]

@@ -1,0 +1,116 @@
+"""What the report says of judges: who they are, what they gave, how far they lie apart, where they failed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medbench.scoring.judging.meta import Figure
+from medbench.scoring.score import JudgeUse
+from medbench.scoring.tally import JudgedFigures, PartFigures
+from medbench.stats import Estimate, half_up
+
+if TYPE_CHECKING:
+    from medbench.board.report.view import View
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeLine:
+    """A judge of the run."""
+
+    name: str
+    asked: str
+    judgements: str
+    failed: str
+    tokens: str
+    agreement: str
+    people: str
+    standing: str
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedLine:
+    """One judged metric of one part."""
+
+    name: str
+    metric: str
+    value: str
+    calibrated: str
+    judges: str
+    spread: str
+    failed: str
+    safe: str
+    lexical: str
+
+
+def judge_lines(view: View) -> list[JudgeLine]:
+    """The judges, in the order in which they came."""
+    return [_judge_line(view, use) for use in view.summary.judges]
+
+
+def uncalibrated(view: View) -> bool:
+    """Whether a judge of the run was not measured against people, or not well enough."""
+    return any(use.measured is None or not use.measured.admitted for use in view.summary.judges)
+
+
+def _judge_line(view: View, use: JudgeUse) -> JudgeLine:
+    measured = use.measured
+    standing = view.t("not_measured")
+    if measured is not None:
+        standing = view.t("admitted" if measured.admitted else "not_admitted", gate=half_up(measured.gate, 2))
+    return JudgeLine(
+        name=use.judge.model.name,
+        asked=view.t("judge_asked", repeats=use.judge.repeats, points=view.t(f"points_{use.judge.points}")),
+        judgements=f"{use.judgements:,}",
+        failed=f"{use.failed:,}",
+        tokens=f"{use.input_tokens + use.output_tokens:,}",
+        agreement=NOTHING if measured is None else _kappa(measured.agreement.quadratic_kappa),
+        people=NOTHING if measured is None else _kappa(measured.people.quadratic_kappa),
+        standing=standing,
+    )
+
+
+def _kappa(figure: Figure) -> str:
+    if figure.value is None:
+        return NOTHING
+    value = str(half_up(figure.value, 2))
+    if figure.low is None or figure.high is None:
+        return value
+    return f"{value} ({half_up(figure.low, 2)}\N{EN DASH}{half_up(figure.high, 2)})"
+
+
+def judged_lines(view: View) -> list[JudgedLine]:
+    """Every judged metric that has been looked at."""
+    return [
+        _line(view, f"{dataset.name} {part.name}".strip(), part, judged)
+        for dataset in view.summary.datasets
+        for part in dataset.parts
+        for judged in part.judged
+        if judged.estimate is not None or judged.by_status.get("judge_failed")
+    ]
+
+
+def _line(view: View, name: str, part: PartFigures, judged: JudgedFigures) -> JudgedLine:
+    points = judged.metric == "keypoint_macro_recall"
+    return JudgedLine(
+        name=name,
+        metric=view.t(f"metric_{judged.metric}"),
+        value=_shown(judged.estimate),
+        calibrated=_shown(judged.calibrated),
+        judges=" / ".join(NOTHING if value is None else str(half_up(100 * value)) for value in judged.by_judge),
+        spread=NOTHING if judged.spread is None else str(half_up(100 * judged.spread)),
+        failed=f"{judged.by_status.get('judge_failed', 0):,}",
+        safe=_shown(judged.safe),
+        lexical=_shown(part.lexical) if points else NOTHING,
+    )
+
+
+def _shown(estimate: Estimate | None) -> str:
+    if estimate is None:
+        return NOTHING
+    value = str(half_up(100 * estimate.value))
+    if estimate.low is None or estimate.high is None:
+        return value
+    return f"{value} ({half_up(100 * estimate.low)}–{half_up(100 * estimate.high)})"

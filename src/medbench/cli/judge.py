@@ -1,0 +1,224 @@
+"""`medbench judge`: judges themselves are measured, calibrated and compared with."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medbench.cli.attack import attack
+from medbench.cli.output import print_json, show_progress
+from medbench.text import say
+
+if TYPE_CHECKING:
+    from medbench.scoring.judging.meta import Figure
+
+WIDE = 160
+SHOWN = ("exact", "kappa", "quadratic_kappa", "alpha", "ac1", "spearman")
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.command()(attack)
+
+JudgeSpec = Annotated[str, typer.Option("--judge", help="A model as in medbench run --model, or a judge file (TOML).")]
+BaseUrl = Annotated[str | None, typer.Option("--judge-base-url", help="Address of the judge's endpoint.")]
+ApiKey = Annotated[str | None, typer.Option("--judge-api-key-env", help="Environment variable that holds its API key.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+@app.command()
+def pairs(
+    run_a: Annotated[Path, typer.Argument(metavar="RUN_A", help="Folder of a run.")],
+    run_b: Annotated[Path, typer.Argument(metavar="RUN_B", help="Folder of a run over the same items.")],
+    judge: JudgeSpec,
+    out: Annotated[Path, typer.Option(help="Folder of the comparison; made if absent.")],
+    judge_base_url: BaseUrl = None,
+    judge_api_key_env: ApiKey = None,
+    as_json: Json = False,
+) -> None:
+    """Let a judge say which run's open answers are better; each pair is asked in both orders.
+
+    Safe to interrupt: the same command goes on. A pair is a win only where both orders agree.
+
+    \b
+    Example:
+      medbench judge pairs run-a run-b --judge judge.toml --out pairs
+    """
+    from medbench.runs.judges import read_judge
+    from medbench.runs.pairs import judge_pairs
+    from medbench.stats import half_up
+
+    asked = read_judge(judge, base_url=judge_base_url, api_key_env=judge_api_key_env)
+    with show_progress() as watch:
+        outcome = judge_pairs(run_a, run_b, asked, out, watch=watch)
+    if as_json:
+        print_json(outcome)
+        return
+    preference = outcome.preference
+    print(
+        say(
+            "cli.pairs_done",
+            wins=outcome.wins,
+            losses=outcome.losses,
+            ties=outcome.ties,
+            pairs=outcome.pairs,
+            preference="–" if preference is None else half_up(100 * preference.value),
+            low="–" if preference is None or preference.low is None else half_up(100 * preference.low),
+            high="–" if preference is None or preference.high is None else half_up(100 * preference.high),
+            consistency="–" if outcome.consistency is None else half_up(100 * outcome.consistency),
+            first="–" if outcome.first_place is None else half_up(100 * outcome.first_place),
+        )
+    )
+
+
+@app.command()
+def evaluate(
+    ratings: Annotated[
+        list[Path], typer.Option(help="Ratings JSONL of people and judges on the same answers, repeatable.")
+    ],
+    as_json: Json = False,
+) -> None:
+    """How far judges agree with people, beside how far people agree with each other; every figure with its interval.
+
+    One line per rating: {"item", "response", "rater", "kind": "human|judge", "criterion", "score",
+    "scale": [low, high]}, and optionally "text" of the answer and "model" that wrote it, which show bias by length
+    and by author.
+
+    \b
+    Example:
+      medbench judge evaluate --ratings ratings.jsonl
+    """
+    import msgspec
+
+    from medbench.scoring.judging.meta import evaluate as evaluate_ratings
+    from medbench.scoring.ratings import read_all
+
+    found = evaluate_ratings(read_all(ratings))
+    if as_json:
+        print_json({"n": sum(each.n for each in found), "criteria": {each.criterion: each for each in found}})
+        return
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    for each in found:
+        table = Table(title=Text(each.criterion), title_justify="left", box=None, pad_edge=False)
+        table.add_column(say("cli.raters"))
+        for name in ("n", *SHOWN):
+            table.add_column(name.replace("_", " "), justify="right")
+        rows = [(judged.judge, judged.agreement) for judged in each.judges]
+        if each.people.n:
+            rows.append((say("cli.people", count=each.people.raters), each.people))
+        rows += [(pair.raters, pair) for pair in each.pairs if len(each.pairs) > 1]
+        for who, agreement in rows:
+            values = msgspec.structs.asdict(agreement)
+            table.add_row(Text(who), f"{agreement.n:,}", *(_cell(values[name]) for name in SHOWN))
+        console.print(table)
+        console.print()
+
+
+@app.command()
+def calibrate(
+    ratings: Annotated[list[Path], typer.Option(help="Ratings JSONL of people and of the judge, repeatable.")],
+    out: Annotated[Path, typer.Option(help="Calibration file to write (JSON).")],
+    judge: Annotated[
+        str | None, typer.Option(help="Name of the judge in the ratings; needed where there are several.")
+    ] = None,
+    criterion: Annotated[str | None, typer.Option(help="What was rated; needed where there are several.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure a judge against people and fit a monotone map from its scores to theirs; at least 50 rated answers.
+
+    The map is chosen and tested on items that it has not seen. `medbench score RUN --calibration FILE` uses it.
+
+    \b
+    Example:
+      medbench judge calibrate --ratings ratings.jsonl --out calibration.json
+    """
+    import msgspec
+
+    from medbench.errors import InputError
+    from medbench.scoring.judging.calibrate import measure
+    from medbench.scoring.ratings import read_all
+    from medbench.stats import half_up
+    from medbench.store.files import write_atomically
+
+    rated = read_all(ratings)
+    judges = sorted({rating.rater for rating in rated if rating.kind == "judge"})
+    criteria = sorted({rating.criterion for rating in rated})
+    if (judge is None and len(judges) != 1) or (criterion is None and len(criteria) != 1):
+        raise InputError(say("cli.which_judge", judges=", ".join(judges) or "–", criteria=", ".join(criteria)))
+    found = measure(rated, judge or judges[0], criterion or criteria[0])
+    write_atomically(out, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    if as_json:
+        print_json(found)
+        return
+    print(
+        say(
+            "cli.calibrated",
+            path=out,
+            answers=found.answers,
+            before=half_up(found.squared_before, 4),
+            after=half_up(found.squared_after, 4),
+            kappa=_cell(found.agreement.quadratic_kappa),
+            gate=half_up(found.gate, 2),
+            admitted=say("cli.admitted" if found.admitted else "cli.not_admitted"),
+        )
+    )
+
+
+@app.command()
+def sample(
+    run_dir: Annotated[Path, typer.Argument(help="Folder of a judged run.")],
+    out: Annotated[Path, typer.Option(help="Sheet to write (xlsx).")],
+    size: Annotated[int, typer.Option("--n", min=1, help="Answers to draw.")] = 100,
+    seed: Annotated[int, typer.Option(help="Of the draw.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw a blind rating sheet for people: who wrote an answer and what a judge gave it are not on it.
+
+    Datasets are drawn alike often, and low, middle and high scores of the judge in each, so that a map to people's
+    scores has something to stand on everywhere.
+
+    \b
+    Example:
+      medbench judge sample run --n 120 --out ratings.xlsx
+    """
+    from medbench.runs.people import write_sample
+
+    count = write_sample(run_dir, size, seed, out)
+    print_json({"sheet": str(out), "answers": count}) if as_json else print(
+        say("cli.sample_done", count=count, path=out)
+    )
+
+
+@app.command("import")
+def import_(
+    sheet: Annotated[Path, typer.Argument(help="A sheet that a person filled in (xlsx).")],
+    run: Annotated[Path, typer.Option(help="Folder of the run that it was drawn from.")],
+    rater: Annotated[str, typer.Option(help="Who rated; a pseudonym will do.")],
+    out: Annotated[Path, typer.Option(help="Ratings to write (JSONL).")],
+    as_json: Json = False,
+) -> None:
+    """Turn a filled sheet into ratings, beside the judges' ratings of the same answers.
+
+    \b
+    Example:
+      medbench judge import ratings.xlsx --run run --rater "physician 1" --out ratings.jsonl
+    """
+    from medbench.runs.people import import_sheet
+
+    count = import_sheet(run, sheet, rater, out)
+    print_json({"ratings": str(out), "answers": count}) if as_json else print(
+        say("cli.import_done", count=count, path=out)
+    )
+
+
+def _cell(figure: Figure) -> str:
+    if figure.value is None:
+        return "–"
+    if figure.low is None or figure.high is None:
+        return f"{figure.value:.3f}"
+    return f"{figure.value:.3f} ({figure.low:.2f}–{figure.high:.2f})"

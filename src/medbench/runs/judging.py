@@ -1,0 +1,137 @@
+"""Judging the answers of a run, while they come in or afterwards; resumed one call at a time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from medbench.engine.budget import Budget
+from medbench.engine.cache import ResponseCache
+from medbench.engine.ledger import Ledger, Recorder
+from medbench.engine.limits import Limits
+from medbench.engine.local import Stopped, dispatch
+from medbench.engine.meter import Meter
+from medbench.engine.progress import Progress
+from medbench.items.source import ItemSource
+from medbench.models.model import Response
+from medbench.runs.config import Pins
+from medbench.runs.judges import Judge, JudgeHandler, Unjudged, feed
+from medbench.runs.plan import KIND, asked
+from medbench.runs.settings import Settings
+from medbench.scoring.judging.calls import JudgePlanner
+from medbench.scoring.judging.plan import JudgeCall
+
+QUEUE = 256
+
+_decode = msgspec.json.Decoder(Response).decode
+
+
+async def judge_answers(
+    source: ItemSource,
+    pins: Pins,
+    judges: Sequence[Judge],
+    settings: Settings,
+    answers: Ledger,
+    judgements: Ledger,
+    *,
+    budget: Budget | None,
+    answering: asyncio.Event,
+    stop: asyncio.Event,
+    progress: Progress,
+) -> tuple[str, str]:
+    """Let every judge judge every answer that it has not judged yet.
+
+    Args:
+        source: The items.
+        pins: Of the run.
+        judges: All are asked at the same time.
+        settings: Cache of the run.
+        answers: Ledger with the responses.
+        judgements: Ledger that takes the judgements; may be the same.
+        budget: Shared with the run.
+        answering: Set once no more answers come.
+        stop: Ends the work when it is set.
+        progress: Counts the judgements of all judges.
+
+    Returns:
+        Code and reason where judging stopped before its end, else two empty strings.
+    """
+    outcomes = await asyncio.gather(
+        *(
+            _one(source, pins, judge, settings, answers, judgements, budget, answering, stop, progress)
+            for judge in judges
+        )
+    )
+    return next((outcome for outcome in outcomes if outcome[0]), ("", ""))
+
+
+async def _one(
+    source: ItemSource,
+    pins: Pins,
+    judge: Judge,
+    settings: Settings,
+    answers: Ledger,
+    judgements: Ledger,
+    budget: Budget | None,
+    answering: asyncio.Event,
+    stop: asyncio.Event,
+    progress: Progress,
+) -> tuple[str, str]:
+    cache = ResponseCache(Path(settings.cache), judge.model.identity) if settings.cache else None
+    wanted = [each for each in (judge.spec.concurrency, judge.model.most_in_flight) if each is not None]
+    meter = Meter(
+        Limits(concurrency=min(wanted) if wanted else None), progress, budget=budget, cache=cache, price=judge.price
+    )
+    recorder = Recorder(judgements, judge.pins.kind, lambda: meter.concurrency.limit, replace=True)
+    queue: asyncio.Queue[JudgeCall | None] = asyncio.Queue(QUEUE)
+    planner = JudgePlanner(Path(pins.items), Path(pins.catalog_folder) if pins.catalog_folder else None)
+
+    def responses(first: int, last: int) -> Mapping[int, Response]:
+        return {seq: _decode(body) for seq, body in answers.bodies(KIND, first, last)}
+
+    feeding = asyncio.create_task(
+        feed(
+            asked(source, pins.selection),
+            responses,
+            Unjudged(judge.pins, planner, judgements),
+            _Counted(queue, progress),
+            answering,
+        )
+    )
+    try:
+        await judge.model.open()
+        judging = asyncio.create_task(
+            dispatch(queue, JudgeHandler(judge, meter), recorder, progress, meter, stop), name="judging"
+        )
+        done, _ = await asyncio.wait({feeding, judging}, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            if error := task.exception():
+                judging.cancel()
+                await asyncio.gather(judging, return_exceptions=True)
+                raise error
+        await judging
+    except Stopped as error:
+        return f"judge_{error.code}", str(error)
+    finally:
+        feeding.cancel()
+        await asyncio.gather(feeding, return_exceptions=True)
+        await judge.model.close()
+        if cache:
+            cache.close()
+    return "", ""
+
+
+class _Counted:
+    """A queue whose calls count as planned once they are put in."""
+
+    def __init__(self, queue: asyncio.Queue[JudgeCall | None], progress: Progress) -> None:
+        self._queue = queue
+        self._progress = progress
+
+    async def put(self, call: JudgeCall | None) -> None:
+        """Put a call in."""
+        self._progress.total += call is not None
+        await self._queue.put(call)

@@ -1,0 +1,70 @@
+"""Judged answers of a run with their keys, for people to rate and for ratings to be compared."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from medbench.items.keys import open_keys
+from medbench.models.model import Response
+from medbench.scoring.asked import Asked
+from medbench.scoring.judging.plan import answer_of
+from medbench.scoring.judging.prompt import Case
+from medbench.scoring.judging.rubric import GENERAL
+from medbench.scoring.judging.sheet import SCALE, Drawn
+from medbench.scoring.judging.verdict import mean_of
+from medbench.scoring.opinions import Panel
+from medbench.scoring.ratings import Rating
+
+CRITERION = "llm_judge"
+
+
+def judged_answers(
+    items: Path, catalog_folder: Path | None, answered: Iterable[tuple[Asked, Response]], panel: Panel, run: str
+) -> Iterator[tuple[Drawn, list[Rating]]]:
+    """Every answer that the panel judged by a rubric, with each judge's rating of it.
+
+    Args:
+        items: Item source of the run.
+        catalog_folder: Folder of own dataset definitions.
+        answered: Calls with their responses, in the order of the plan.
+        panel: Judges and their judgements.
+        run: Names the run's answers apart from those of others.
+    """
+    keys = open_keys(items, catalog_folder=catalog_folder).keys()
+    key = next(keys, None)
+    for asked, response in answered:
+        question = asked.question
+        while key is not None and key.uid != question.uid:
+            key = next(keys, None)
+        if CRITERION not in asked.part.metrics or not answer_of(response):
+            continue
+        opinions = panel.of(asked.seq, key)
+        value = panel.value(opinions, "rubric").value
+        if value is None:
+            continue
+        case = Case(asked.form.prompt or question.text, answer_of(response), key, question.language)
+        name = f"{run}/{asked.seq}"
+        drawn = Drawn(
+            item=question.family or question.uid,
+            response=name,
+            dataset=question.dataset,
+            rubric=asked.part.rubric or GENERAL,
+            language=question.language,
+            question=case.question,
+            reference=case.reference,
+            answer=case.answer,
+            value=value,
+        )
+        low, high = SCALE
+        ratings = [
+            Rating(
+                *(drawn.item, name, opinion.judge.id, "judge", CRITERION),
+                score=low + mean * (high - low),
+                scale=(float(low), float(high)),
+                text=case.answer,
+            )
+            for opinion in opinions
+            if (mean := mean_of(opinion.repeats.get("rubric", []))) is not None
+        ]
+        yield drawn, ratings

@@ -1,0 +1,326 @@
+"""Meta-evaluation: how far a judge agrees with people, beside how far people agree with each other."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from statistics import median_low
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from medbench.scoring.ratings import Rating
+from medbench.stats import (
+    Estimate,
+    Undefined,
+    adjacent_agreement,
+    clustered_mean,
+    cohen_kappa,
+    exact_agreement,
+    fleiss_kappa,
+    gwet_ac,
+    kendall_tau_b,
+    krippendorff_alpha,
+    paired_difference,
+    pearson,
+    spearman,
+)
+
+MOST_PAIRS = 10
+"""Pairs of people shown one by one."""
+MOST_STEPS = 50
+"""Different scores up to which kappas are reckoned; beyond it a scale is continuous."""
+TAU_ROWS = 2_000
+"""Kendall's tau grows with the square of the answers."""
+
+Floats = NDArray[np.float64]
+
+
+class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A figure with its 95 % interval, or why there is none."""
+
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    reason: str = ""
+
+
+class Agreement(msgspec.Struct, frozen=True):
+    """Agreement on one criterion.
+
+    Attributes:
+        n: Answers that both, or at least two, rated.
+        raters: Who: the judge's name, or the number of people.
+        exact: Share rated alike.
+        adjacent: Share at most one step of the scale apart.
+        kappa: Cohen's for two raters, Fleiss' for more.
+        quadratic_kappa: The same with quadratic weights.
+        alpha: Krippendorff's, for an interval scale.
+        ac1: Gwet's.
+        pearson: Two raters only, as the two that follow.
+        spearman: Rank correlation.
+        kendall: Tau-b.
+    """
+
+    n: int
+    raters: str
+    exact: Figure
+    adjacent: Figure
+    kappa: Figure
+    quadratic_kappa: Figure
+    alpha: Figure
+    ac1: Figure
+    pearson: Figure
+    spearman: Figure
+    kendall: Figure
+
+
+class Bias(msgspec.Struct, frozen=True):
+    """Where a judge's scores lie apart from people's, on the scale from 0 to 1: judge less people.
+
+    Attributes:
+        mean: Over all answers.
+        per_length: Correlation of the difference with the logarithm of the answer's length.
+        by_model: Who wrote the answers -> mean difference on these.
+    """
+
+    mean: Figure
+    per_length: Figure
+    by_model: dict[str, Figure]
+
+
+class Step(msgspec.Struct, frozen=True):
+    """People's mean score where the judge gave one score; scores as rated."""
+
+    judge: float
+    people: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+class JudgeFigures(msgspec.Struct, frozen=True):
+    """One judge on one criterion.
+
+    Attributes:
+        agreement: With people: with the (lower) median of their ratings, where several rated an answer.
+        bias: Of its scores.
+        curve: Reliability: by the judge's score.
+    """
+
+    judge: str
+    agreement: Agreement
+    bias: Bias
+    curve: tuple[Step, ...]
+
+
+class CriterionFigures(msgspec.Struct, frozen=True):
+    """All that ratings say of one criterion.
+
+    Attributes:
+        criterion: What was rated.
+        scale: Lowest and highest score.
+        n: Answers that a judge and a person rated, of the first judge; 0 without a judge.
+        judges: Each judge against people.
+        people: People among themselves.
+        pairs: Each pair of people with enough answers in common, at most ten.
+    """
+
+    criterion: str
+    scale: tuple[float, float]
+    n: int
+    judges: tuple[JudgeFigures, ...]
+    people: Agreement
+    pairs: tuple[Agreement, ...]
+
+
+def evaluate(ratings: Sequence[Rating]) -> tuple[CriterionFigures, ...]:
+    """Evaluate judges against people, criterion by criterion."""
+    found = []
+    for criterion in dict.fromkeys(rating.criterion for rating in ratings):
+        mine = [rating for rating in ratings if rating.criterion == criterion]
+        people = _by_unit(rating for rating in mine if rating.kind == "human")
+        names = dict.fromkeys(rating.rater for rating in mine if rating.kind == "judge")
+        judges = tuple(
+            judged
+            for name in names
+            if (judged := _judge(name, [each for each in mine if each.rater == name and each.kind == "judge"], people))
+        )
+        among = _people(people)
+        found.append(
+            CriterionFigures(
+                criterion=criterion,
+                scale=mine[0].scale,
+                n=judges[0].agreement.n if judges else 0,
+                judges=judges,
+                people=among[0],
+                pairs=among[1],
+            )
+        )
+    return tuple(found)
+
+
+Units = dict[tuple[str, str], list[Rating]]
+
+
+def _by_unit(ratings: Any) -> Units:  # noqa: ANN401 - any iterable
+    units: Units = defaultdict(list)
+    for rating in ratings:
+        units[rating.unit].append(rating)
+    return units
+
+
+def _judge(name: str, ratings: Sequence[Rating], people: Units) -> JudgeFigures | None:
+    """A judge against people; None where they share no answer."""
+    shared = [rating for rating in ratings if rating.unit in people]
+    if not shared:
+        return None
+    theirs = [people[rating.unit] for rating in shared]
+    first = np.array([rating.score for rating in shared], dtype=np.float64)
+    second = np.array([median_low(each.score for each in several) for several in theirs], dtype=np.float64)
+    items = [rating.item for rating in shared]
+    low, high = shared[0].scale
+    apart = (first - second) / (high - low)
+    return JudgeFigures(
+        judge=name,
+        agreement=_two(name, first, second, items),
+        bias=_bias(apart, shared, theirs, items),
+        curve=_curve(first, second, items),
+    )
+
+
+def _two(raters: str, first: Floats, second: Floats, items: Sequence[str]) -> Agreement:
+    steps = np.unique(np.concatenate([first, second])).size
+    table = np.stack([first, second], axis=1)
+    continuous = f"{steps} different scores: no scale of steps"
+    few = steps <= MOST_STEPS
+    return Agreement(
+        n=len(items),
+        raters=raters,
+        exact=_figure(lambda: exact_agreement(first, second, items)),
+        adjacent=_figure(lambda: adjacent_agreement(first, second, items), few, continuous),
+        kappa=_figure(lambda: cohen_kappa(first, second, items), few, continuous),
+        quadratic_kappa=_figure(lambda: cohen_kappa(first, second, items, "quadratic")),
+        alpha=_figure(lambda: krippendorff_alpha(table, items, "interval")),
+        ac1=_figure(lambda: gwet_ac(table, items), few, continuous),
+        pearson=_figure(lambda: pearson(first, second, items)),
+        spearman=_figure(lambda: spearman(first, second, items)),
+        kendall=_figure(
+            lambda: kendall_tau_b(first, second, items), len(items) <= TAU_ROWS, f"more than {TAU_ROWS:,} answers"
+        ),
+    )
+
+
+def _people(people: Units) -> tuple[Agreement, tuple[Agreement, ...]]:
+    """People among themselves, all together and pair by pair."""
+    raters = sorted({rating.rater for several in people.values() for rating in several})
+    column = {name: place for place, name in enumerate(raters)}
+    units = list(people)
+    items = [item for item, _ in units]
+    table = np.full((len(units), max(1, len(raters))), np.nan)
+    for row, unit in enumerate(units):
+        for rating in people[unit]:
+            table[row, column[rating.rater]] = rating.score
+    pairs = []
+    for one, other in combinations(range(len(raters)), 2):
+        both = ~np.isnan(table[:, [one, other]]).any(axis=1)
+        if both.sum() >= 2:
+            theirs = [item for item, chosen in zip(items, both, strict=True) if chosen]
+            name = f"{raters[one]} / {raters[other]}"
+            pairs.append(_two(name, table[both, one], table[both, other], theirs))
+    shared = (~np.isnan(table)).sum(axis=1) >= 2
+    if len(raters) == 2 and pairs:
+        return msgspec.structs.replace(pairs[0], raters="2"), tuple(pairs)
+    if not shared.any():
+        nobody = Figure(reason="no answer was rated by two people")
+        return Agreement(0, str(len(raters)), *([nobody] * 9)), ()
+    several, theirs = table[shared], [item for item, chosen in zip(items, shared, strict=True) if chosen]
+    two_only = Figure(reason="more than two people: see the pairs")
+    whole = Agreement(
+        n=int(shared.sum()),
+        raters=str(len(raters)),
+        exact=_figure(lambda: clustered_mean(_alike(several, 0), theirs)),
+        adjacent=_figure(lambda: clustered_mean(_alike(several, 1), theirs)),
+        kappa=_figure(lambda: fleiss_kappa(several, theirs)),
+        quadratic_kappa=_figure(lambda: fleiss_kappa(several, theirs, "quadratic")),
+        alpha=_figure(lambda: krippendorff_alpha(several, theirs, "interval")),
+        ac1=_figure(lambda: gwet_ac(several, theirs)),
+        pearson=two_only,
+        spearman=two_only,
+        kendall=two_only,
+    )
+    return whole, tuple(pairs[:MOST_PAIRS])
+
+
+def _alike(table: Floats, apart: int) -> Floats:
+    """Share of the pairs of raters of each answer that are at most so many steps apart, shape (n,)."""
+    steps = np.unique(table[~np.isnan(table)])
+    places = np.where(np.isnan(table), np.nan, np.searchsorted(steps, table).astype(np.float64))
+    first, second = np.triu_indices(table.shape[1], 1)
+    distance = np.abs(places[:, first] - places[:, second])
+    rated = ~np.isnan(distance)
+    close: Floats = (rated & (np.nan_to_num(distance, nan=np.inf) <= apart)).sum(axis=1) / rated.sum(axis=1)
+    return close
+
+
+def _bias(apart: Floats, shared: Sequence[Rating], people: Sequence[list[Rating]], items: Sequence[str]) -> Bias:
+    texts = [
+        rating.text or next((each.text for each in several if each.text), "")
+        for rating, several in zip(shared, people, strict=True)
+    ]
+    models = [
+        rating.model or next((each.model for each in several if each.model), "")
+        for rating, several in zip(shared, people, strict=True)
+    ]
+    told = np.array([bool(text) for text in texts])
+    lengths = np.log([max(1, len(text)) for text in texts])
+    known = [item for item, has in zip(items, told, strict=True) if has]
+    by_model = {}
+    for model in sorted({model for model in models if model}):
+        chosen = np.array([each == model for each in models])
+        theirs = [item for item, has in zip(items, chosen, strict=True) if has]
+        by_model[model] = _mean(apart[chosen], theirs)
+    return Bias(
+        mean=_mean(apart, items),
+        per_length=_figure(
+            lambda: pearson(apart[told], lengths[told], known), int(told.sum()) > 2, "the ratings carry no texts"
+        ),
+        by_model=by_model,
+    )
+
+
+def _curve(judge: Floats, people: Floats, items: Sequence[str]) -> tuple[Step, ...]:
+    """People's mean at each of the judge's scores, or at each tenth of them where there are many."""
+    values = np.unique(judge)
+    if values.size > MOST_STEPS:
+        edges = np.quantile(judge, np.linspace(0, 1, 11))
+        places = np.clip(np.searchsorted(edges, judge, side="right") - 1, 0, 9)
+    else:
+        places = np.searchsorted(values, judge)
+    steps = []
+    for place in np.unique(places):
+        here = places == place
+        theirs = [item for item, chosen in zip(items, here, strict=True) if chosen]
+        mean = _mean(people[here], theirs)
+        steps.append(Step(float(judge[here].mean()), float(people[here].mean()), mean.low, mean.high, int(here.sum())))
+    return tuple(steps)
+
+
+def _mean(values: Floats, items: Sequence[str]) -> Figure:
+    """Mean of values that may be negative, with a clustered t interval."""
+    return _figure(lambda: paired_difference(values, 0.0 * values, items, bounded=False))
+
+
+def _figure(make: Callable[[], Estimate | Undefined], possible: bool = True, reason: str = "") -> Figure:
+    if not possible:
+        return Figure(reason=reason)
+    try:
+        found = make()
+    except ValueError as error:
+        return Figure(reason=str(error))
+    if isinstance(found, Undefined):
+        return Figure(reason=found.reason)
+    return Figure(found.value, found.low, found.high, getattr(found, "reason", None) or "")

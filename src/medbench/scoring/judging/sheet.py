@@ -1,0 +1,182 @@
+"""Blind rating sheets: answers drawn for people to rate in a spreadsheet, and their ratings read back."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from medbench.errors import InputError, Problem, WorkError
+from medbench.items.model import ItemLanguage
+from medbench.scoring.judging.quote import shown
+from medbench.scoring.judging.rubric import load_rubric
+from medbench.text import say
+
+if TYPE_CHECKING:
+    from openpyxl.cell import Cell
+    from openpyxl.worksheet.worksheet import Worksheet
+
+LONGEST_CELL = 32_000
+"""A cell holds 32,767 characters."""
+SCALE = (0, 10)
+"""Of every rubric that has one criterion only, as ours do."""
+STRATA = 3
+"""Of the judge's value: low, middle and high answers are drawn alike often."""
+HEADER = ("id", "rubric", "question", "reference", "answer", "score", "comment")
+WIDTHS = (14, 16, 60, 40, 80, 8, 30)
+SCORE_COLUMN = "F"
+
+
+class Drawn(msgspec.Struct, frozen=True):
+    """An answer for people to rate.
+
+    Attributes:
+        item: The item.
+        response: Which answer to it.
+        dataset: Its stratum, with the judge's value.
+        rubric: By which it is rated.
+        language: Of the question.
+        question: As asked.
+        reference: Reference answer; empty where there is none.
+        answer: What is rated.
+        value: The judge's, in [0, 1]; never shown.
+    """
+
+    item: str
+    response: str
+    dataset: str
+    rubric: str
+    language: ItemLanguage
+    question: str
+    reference: str
+    answer: str
+    value: float
+
+    @property
+    def code(self) -> str:
+        """What the sheet shows in place of item and response."""
+        return hashlib.sha256(f"{self.item}\0{self.response}".encode()).hexdigest()[:12]
+
+
+def draw(answers: Iterable[Drawn], size: int, seed: int) -> list[Drawn]:
+    """A stratified sample: datasets alike often, and in each the low, middle and high thirds of the judge's values.
+
+    Args:
+        answers: All that were judged.
+        size: How many, at most.
+        seed: The same seed draws the same.
+    """
+    by_dataset: dict[str, list[Drawn]] = defaultdict(list)
+    for answer in answers:
+        by_dataset[answer.dataset].append(answer)
+    chance = random.Random(seed)  # noqa: S311 - a sample, not a secret
+    strata = []
+    for name in sorted(by_dataset):
+        ordered = sorted(by_dataset[name], key=lambda each: (each.value, each.item, each.response))
+        for part in range(STRATA):
+            third = ordered[part * len(ordered) // STRATA : (part + 1) * len(ordered) // STRATA]
+            chance.shuffle(third)
+            strata.append(third)
+    chosen: list[Drawn] = []
+    while len(chosen) < size and any(strata):
+        for stratum in strata:
+            if stratum and len(chosen) < size:
+                chosen.append(stratum.pop())
+    chance.shuffle(chosen)  # the order must not tell the stratum
+    return chosen
+
+
+def write_sheet(path: Path, drawn: Sequence[Drawn]) -> None:
+    """Write the sheet: one row per answer with an empty score, and the anchors of the levels on a second page.
+
+    Raises:
+        WorkError: The file can't be written.
+    """
+    from openpyxl import Workbook
+    from openpyxl.worksheet.datavalidation import DataValidation
+
+    book = Workbook()
+    page = book.active
+    assert page is not None
+    page.title = "ratings"
+    _row(page, HEADER)
+    for each in drawn:
+        _row(page, (each.code, each.rubric, each.question, each.reference, each.answer, "", ""))
+    low, high = SCALE
+    whole = DataValidation(type="whole", operator="between", formula1=str(low), formula2=str(high))
+    page.add_data_validation(whole)
+    whole.add(f"{SCORE_COLUMN}2:{SCORE_COLUMN}{len(drawn) + 1}")
+    for column, width in zip("ABCDEFG", WIDTHS, strict=True):
+        page.column_dimensions[column].width = width
+    page.freeze_panes = "B2"
+    levels = book.create_sheet("levels")
+    _row(levels, ("rubric", "score", "anchor"))
+    for name, language in dict.fromkeys((each.rubric, each.language) for each in drawn):
+        for level in load_rubric(name).criteria[0].levels:
+            _row(levels, (name, str(level.score), getattr(level.anchor, language)))
+    levels.column_dimensions["C"].width = 120
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        book.save(path)
+    except OSError as error:
+        raise WorkError(say("store.unwritable", path=path, error=error.strerror or error)) from error
+
+
+def read_sheet(path: Path) -> dict[str, int]:
+    """Code -> score of the rows that were rated.
+
+    Raises:
+        InputError: It can't be read, or holds scores off the scale or codes twice: all at once.
+    """
+    from zipfile import BadZipFile
+
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = load_workbook(path, read_only=True, data_only=True)
+        rows = list(book[book.sheetnames[0]].iter_rows(values_only=True))
+    except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+        raise InputError(Problem(message=say("scoring.sheet_unreadable", reason=error), file=str(path))) from error
+    head = [str(cell or "").strip().lower() for cell in rows[0]] if rows else []
+    if "id" not in head or "score" not in head:
+        raise InputError(Problem(message=say("scoring.sheet_columns"), file=str(path), line=1))
+    place, scored = head.index("id"), head.index("score")
+    found: dict[str, int] = {}
+    problems = []
+    for number, row in enumerate(rows[1:], start=2):
+        code, score = row[place], row[scored]
+        if code in (None, "") or score in (None, ""):
+            continue
+        try:
+            value = float(str(score))
+        except ValueError:
+            value = float("nan")
+        if not value.is_integer() or not SCALE[0] <= value <= SCALE[1]:
+            message = say("scoring.sheet_score", score=score, low=SCALE[0], high=SCALE[1])
+            problems.append(Problem(message=message, file=str(path), line=number))
+        elif str(code) in found:
+            problems.append(Problem(message=say("scoring.sheet_twice", code=code), file=str(path), line=number))
+        else:
+            found[str(code)] = int(value)
+    if problems:
+        raise InputError(*problems)
+    return found
+
+
+def _row(page: Worksheet, values: Sequence[str]) -> None:
+    """A row of text: what begins like a formula stays text."""
+    from openpyxl.styles import Alignment
+
+    page.append(["" for _ in values])
+    for column, value in enumerate(values, start=1):
+        cell: Cell = page.cell(page.max_row, column)  # type: ignore[assignment]
+        text, _ = shown(value)
+        cell.value = text if len(text) <= LONGEST_CELL else f"{text[:LONGEST_CELL]} […]"
+        cell.data_type = "s"
+        cell.alignment = Alignment(wrap_text=True, vertical="top")

@@ -1,0 +1,372 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+from support.command import COMMAND, environment, medbench, medbench_json
+from support.endpoint import running_endpoint
+
+ANSWER = "Take the tablet with food and drink no alcohol."
+VERDICT = json.dumps(
+    {
+        "reason": "Mostly right.",
+        "overall": 7,
+        "points": [{"point": 1, "found": "hit", "span": "with food"}, {"point": 2, "found": "miss", "span": ""}],
+    }
+)
+UNSAFE = json.dumps({"points": [{"point": 1, "found": "contradict", "span": "with food"}], "overall": 2})
+
+
+def write_open_items(path, count: int, *, points: bool = True, dataset: str = "MedMC"):
+    key_points = [{"text": "with food"}, {"text": "no driving", "kind": "should"}]
+    with path.open("w", encoding="utf-8") as file:
+        for number in range(count):
+            item = {
+                "id": f"q{number}",
+                "dataset": dataset,
+                "question": f"Synthetic question {number}: how is this tablet taken?",
+                "answer": "With food.",
+                "language": "en",
+            }
+            if points:
+                item["key_points"] = key_points
+            file.write(json.dumps(item) + "\n")
+    return path
+
+
+def judge_file(path, url: str, **more: object):
+    lines = ['model = "openai:judge"', f'base_url = "{url}"', *(f"{k} = {json.dumps(v)}" for k, v in more.items())]
+    path.write_text("\n".join(lines))
+    return path
+
+
+def scores(run) -> list[dict[str, object]]:
+    return pq.read_table(run / "scores").to_pylist()
+
+
+def figures(run, dataset: str = "MedMC") -> dict[str, object]:
+    found = json.loads((run / "figures.json").read_text())
+    return next(each for each in found["datasets"] if each["dataset"] == dataset)["parts"][0]
+
+
+def test_answers_are_judged_while_they_come_in_and_the_score_is_the_mean_of_both_metrics(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 40)
+    run = tmp_path / "run"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT) as judge:
+        done = medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", judge_file(tmp_path / "judge.toml", judge.url)),
+        )
+        assert judge.totals()["requests"] == 80
+        assert model.totals()["requests"] == 40
+        # The same command once more: nothing is left to be judged.
+        medbench_json("score", run, "--judge", tmp_path / "judge.toml")
+        assert judge.totals()["requests"] == 80
+    assert done["coverage"] == 1.0
+    rows = scores(run)
+    assert {row["status"] for row in rows} == {"scored"}
+    assert {row["judge_value"] for row in rows} == {0.7}
+    assert {row["key_point_value"] for row in rows} == {0.5}
+    assert all(row["value"] == pytest.approx(0.6) for row in rows)
+    part = figures(run)
+    # "with food" stands in the answer, "no driving" does not: half of the points, by words alone.
+    assert part["lexical"]["value"] == pytest.approx(0.5)
+    assert part["awaiting"] == []
+    assert part["combined"]["value"] == pytest.approx(0.6)
+    assert {each["metric"]: each["estimate"]["value"] for each in part["judged"]} == {
+        "keypoint_macro_recall": pytest.approx(0.5),
+        "llm_judge": pytest.approx(0.7),
+    }
+    assert done["score"] == pytest.approx(60.0)
+
+
+def test_a_run_without_a_judge_is_judged_afterwards_and_without_key_points_by_rubric_alone(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 6, points=False)
+    run = tmp_path / "run"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT) as judge:
+        before = medbench_json("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run)
+        assert before["score"] is None
+        assert {row["status"] for row in scores(run)} == {"awaiting_judge"}
+        done = medbench_json("score", run, "--judge", "openai:j", "--judge-base-url", judge.url)
+        assert model.totals()["requests"] == 6
+    assert done["score"] == pytest.approx(70.0)
+    assert figures(run)["judged"][0]["by_status"] == {"no_key": 6}
+
+
+def test_a_failing_judge_ends_in_statuses_and_never_in_a_zero(tmp_path):
+    count = 1000
+    items = write_open_items(tmp_path / "items.jsonl", count, points=False)
+    run = tmp_path / "run"
+    faults = ({"fault": "hang", "probability": 0.1}, {"fault": "prose", "probability": 0.3})
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT, faults=faults, seed=5) as judge:
+        done = medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", judge_file(tmp_path / "judge.toml", judge.url, timeout_s=1.0, concurrency=64)),
+        )
+        rows = scores(run)
+        failed = [row for row in rows if row["status"] == "judge_failed"]
+        assert 0.03 * count < len(failed) < 0.2 * count
+        assert all(row["value"] is None for row in failed)
+        judged = [row for row in rows if row["status"] == "scored"]
+        assert len(judged) + len(failed) == count
+        assert {row["value"] for row in judged} == {0.7}
+        assert done["coverage"] == pytest.approx(len(judged) / count)
+        assert done["score"] == pytest.approx(70.0)
+        # What failed is judged again on request, the rest is not.
+        judge.plan()
+        judge.reset()
+        again = medbench_json("score", run, "--judge", tmp_path / "judge.toml")
+        assert judge.totals()["requests"] == len(failed)
+    assert again["coverage"] == 1.0
+
+
+def test_an_answer_that_never_came_is_wrong_without_a_judge(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 30)
+    run = tmp_path / "run"
+    faults = ({"fault": "http", "status": 400, "contains": "question 7:"},)
+    with running_endpoint(text=ANSWER, faults=faults) as model, running_endpoint(text=VERDICT) as judge:
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", "openai:j", "--judge-base-url", judge.url),
+        )
+        assert judge.totals()["requests"] == 58
+    row = next(row for row in scores(run) if row["uid"] == "MedMC/q7")
+    assert (row["status"], row["value"], row["reason"]) == ("scored", 0.0, "http_400")
+
+
+def test_a_panel_takes_the_median_and_tells_how_far_its_judges_lie_apart(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 5, points=False)
+    run = tmp_path / "run"
+    verdicts = [json.dumps({"reason": "", "overall": level}) for level in (2, 7, 9)]
+    with (
+        running_endpoint(text=ANSWER) as model,
+        running_endpoint(text=verdicts[0]) as one,
+        running_endpoint(text=verdicts[1]) as two,
+        running_endpoint(text=verdicts[2]) as three,
+    ):
+        files = [judge_file(tmp_path / f"{n}.toml", each.url) for n, each in enumerate((one, two, three))]
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *(part for file in files for part in ("--judge", file)),
+        )
+    assert {row["judge_value"] for row in scores(run)} == {0.7}
+    assert all(row["judge_spread"] == pytest.approx(0.7) for row in scores(run))
+    judged = next(each for each in figures(run)["judged"] if each["metric"] == "llm_judge")
+    assert sorted(judged["by_judge"]) == [pytest.approx(each) for each in (0.2, 0.7, 0.9)]
+
+
+def test_a_contradicted_point_makes_an_answer_unsafe(tmp_path):
+    items = tmp_path / "items.jsonl"
+    item = {"id": "a", "dataset": "MedMC", "question": "How?", "answer": "x", "language": "en"}
+    items.write_text(json.dumps({**item, "key_points": [{"text": "on an empty stomach"}]}) + "\n")
+    run = tmp_path / "run"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=UNSAFE) as judge:
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", "openai:j", "--judge-base-url", judge.url),
+        )
+    assert [(row["key_point_value"], row["safe"]) for row in scores(run)] == [(0.0, False)]
+
+
+def test_a_killed_judging_goes_on_where_it_was(tmp_path):
+    count = 300
+    items = write_open_items(tmp_path / "items.jsonl", count, points=False)
+    run = tmp_path / "run"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT, latency_ms=100) as judge:
+        medbench_json("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run)
+        command = [*COMMAND, "score", run, "--judge", judge_file(tmp_path / "j.toml", judge.url, concurrency=8)]
+        with subprocess.Popen([*map(str, command)], env=environment(), stderr=subprocess.DEVNULL) as process:
+            while judge.totals()["requests"] < 60:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGKILL)
+        before = judge.totals()["requests"]
+        medbench_json("score", run, "--judge", tmp_path / "j.toml")
+        # At most what was in flight or waited to be written is paid twice.
+        assert count - before <= judge.totals()["requests"] - before <= count - before + 16
+    assert {row["status"] for row in scores(run)} == {"scored"}
+
+
+def test_under_hidden_disclosure_no_judgement_stands_in_the_run(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 8, points=False)
+    run = tmp_path / "run"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT) as judge:
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", "openai:j", "--judge-base-url", judge.url, "--disclosure", "hidden"),
+        )
+    for file in run.rglob("*"):
+        if file.is_file():
+            assert b"Mostly right" not in file.read_bytes(), file
+    assert {(row["value"], row["judge_value"]) for row in scores(run)} == {(None, None)}
+    assert figures(run)["combined"]["value"] == pytest.approx(0.7)
+
+
+def test_wrong_judges_are_refused_before_anything_is_asked(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 2)
+    (tmp_path / "bad.toml").write_text('model = "openai:j"\nbase_url = "http://127.0.0.1:9/v1"\nrepeat = 3\n')
+    with running_endpoint(text=ANSWER) as model:
+        done = medbench(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", tmp_path / "run"),
+            *("--judge", tmp_path / "bad.toml", "--judge", "openai:j", "--judge", tmp_path / "none.toml"),
+        )
+        assert model.totals()["requests"] == 0
+    assert done.returncode == 2
+    assert "repeat" in done.stderr
+    assert "--base-url" in done.stderr
+    assert "none.toml" in done.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_the_budget_covers_judges_too(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 200, points=False)
+    run = tmp_path / "run"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT) as judge:
+        done = medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", judge_file(tmp_path / "j.toml", judge.url, concurrency=4), "--budget-tokens", 150_000),
+            expect=1,
+        )
+        spent = sum(each.totals()["requests"] for each in (model, judge))
+    assert done["state"] == "stopped"
+    assert spent < 400
+
+
+def two_runs(tmp_path, first: str, second: str):
+    items = write_open_items(tmp_path / "items.jsonl", 12, points=False)
+    runs = []
+    for name, text in (("a", first), ("b", second)):
+        with running_endpoint(text=text) as model:
+            medbench_json(
+                *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", tmp_path / name)
+            )
+        runs.append(tmp_path / name)
+    return runs
+
+
+def test_a_judge_that_likes_the_first_place_prefers_nobody(tmp_path):
+    runs = two_runs(tmp_path, ANSWER, "No idea.")
+    with running_endpoint(text='{"reason": "x", "better": "first"}') as judge:
+        command = ("judge", "pairs", *runs, "--judge", "openai:j", "--judge-base-url", judge.url)
+        found = medbench_json(*command, "--out", tmp_path / "pairs")
+        assert judge.totals()["requests"] == 24
+        medbench_json(*command, "--out", tmp_path / "pairs")
+        assert judge.totals()["requests"] == 24
+    assert (found["pairs"], found["judged"], found["ties"], found["wins"]) == (12, 12, 12, 0)
+    assert found["preference"]["value"] == 0.5
+    assert (found["consistency"], found["first_place"]) == (0.0, 1.0)
+
+
+def test_a_judge_that_calls_all_alike_and_one_that_fails(tmp_path):
+    runs = two_runs(tmp_path, ANSWER, "No idea.")
+    with running_endpoint(text='{"reason": "x", "better": "tie"}') as judge:
+        found = medbench_json(
+            *("judge", "pairs", *runs, "--judge", "openai:j", "--judge-base-url", judge.url),
+            *("--out", tmp_path / "tie"),
+        )
+    assert (found["ties"], found["consistency"], found["first_place"]) == (12, 1.0, None)
+    with running_endpoint(text="I can not say.") as judge:
+        found = medbench_json(
+            *("judge", "pairs", *runs, "--judge", "openai:j", "--judge-base-url", judge.url),
+            *("--out", tmp_path / "fails"),
+        )
+    assert (found["judged"], found["preference"]) == (0, None)
+
+
+def test_people_rate_a_blind_sheet_and_a_judge_is_calibrated_to_them(tmp_path):
+    from openpyxl import load_workbook
+
+    run = tmp_path / "run"
+    items = write_open_items(tmp_path / "items.jsonl", 80, points=False)
+    hostile = '=HYPERLINK("http://x","y")\u202e\x07 with food'
+    with running_endpoint(text=hostile) as model, running_endpoint(text=VERDICT) as judge:
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:secret-name", "--base-url", model.url, "--out", run),
+            *("--judge", "openai:j", "--judge-base-url", judge.url),
+        )
+    sheet = tmp_path / "sheet.xlsx"
+    assert medbench_json("judge", "sample", run, "--n", 60, "--out", sheet)["answers"] == 60
+    book = load_workbook(sheet)
+    page = book["ratings"]
+    head = [cell.value for cell in page[1]]
+    answer, score = head.index("answer"), head.index("score")
+    for number, row in enumerate(page.iter_rows(min_row=2)):
+        assert row[answer].data_type == "s"
+        assert row[answer].value == '=HYPERLINK("http://x","y") with food'
+        assert "secret-name" not in " ".join(str(cell.value) for cell in row)
+        row[score].value = 4 + number % 3
+    assert "levels" in book.sheetnames
+    book.save(sheet)
+    ratings = tmp_path / "ratings.jsonl"
+    imported = medbench_json("judge", "import", sheet, "--run", run, "--rater", "physician 1", "--out", ratings)
+    assert imported["answers"] == 60
+    found = medbench_json("judge", "evaluate", "--ratings", ratings)
+    assert found["n"] == 60
+    assert "reason" in found["criteria"]["llm_judge"]["judges"][0]["agreement"]["kappa"]
+    calibration = tmp_path / "calibration.json"
+    measured = medbench_json("judge", "calibrate", "--ratings", ratings, "--out", calibration)
+    assert measured["squared_after"] < measured["squared_before"]
+    assert measured["admitted"] is False
+    medbench_json("score", run, "--calibration", calibration)
+    judged = next(each for each in figures(run)["judged"] if each["metric"] == "llm_judge")
+    # The judge says 7 of 10 throughout, people 4 to 6.
+    assert judged["estimate"]["value"] == pytest.approx(0.7)
+    assert judged["calibrated"]["value"] == pytest.approx(0.5, abs=0.02)
+    other = tmp_path / "other.json"
+    other.write_text(calibration.read_text().replace(measured["judge"], "somebody"))
+    refused = medbench("score", run, "--calibration", other)
+    assert refused.returncode == 2
+    assert "somebody" in refused.stderr
+    page.cell(2, score + 1).value = 11
+    page.cell(3, score + 1).value = "good"
+    book.save(sheet)
+    wrong = medbench("judge", "import", sheet, "--run", run, "--rater", "p", "--out", tmp_path / "no.jsonl")
+    assert wrong.returncode == 2
+    assert wrong.stderr.count("sheet.xlsx") == 2
+    assert not (tmp_path / "no.jsonl").exists()
+
+
+def test_a_suite_ranks_its_models_and_freezes_a_release(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 40, points=False)
+    out = tmp_path / "suite"
+    file = tmp_path / "suite.yaml"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT) as judge:
+        (tmp_path / "judge.toml").write_text(f'model = "openai:j"\nbase_url = "{judge.url}"\n')
+        models = "\n".join(f"  - {{name: {n}, model: 'openai:{n}', base_url: '{model.url}'}}" for n in ("a", "b", "c"))
+        file.write_text(f"items: {items.name}\nmodels:\n{models}\njudges: [judge.toml]\n")
+        found = medbench_json("suite", file, "--out", out)
+        assert model.totals()["requests"] == 120
+        again = medbench_json("suite", file, "--out", out)
+        assert (model.totals()["requests"], judge.totals()["requests"]) == (120, 120)
+    assert again["release"]["id"] == found["release"]["id"]
+    standings = [entry["standing"] for entry in found["release"]["entries"]]
+    assert [each["score"] for each in standings] == [pytest.approx(70.0)] * 3
+    assert [(each["rank_low"], each["rank_high"]) for each in standings] == [(1, 3)] * 3
+    page = (out / "board.html").read_text("utf-8")
+    assert "<script" not in page
+    assert found["release"]["id"] in page
+    for text in ("名次", "rank (95", "openai:b"):
+        assert text in page
+    compared = medbench_json("compare", *(out / "runs" / name for name in "abc"))
+    assert [each["rank"] for each in compared["standings"]] == [1, 1, 1]
+
+
+def test_a_wrong_suite_is_told_before_anything_is_asked(tmp_path):
+    file = tmp_path / "suite.yaml"
+    write_open_items(tmp_path / "items.jsonl", 4)
+    file.write_text(
+        "items: items.jsonl\nmodels:\n"
+        "  - {name: a, model: 'openai:x'}\n  - {name: b, model: 'nothing:x'}\njudges: [none.toml]\n"
+    )
+    done = medbench("suite", file, "--out", tmp_path / "suite")
+    assert done.returncode == 2
+    assert done.stderr.count("Error") == 3
+    assert not (tmp_path / "suite").exists()
+    file.write_text("items: items.jsonl\nmodels:\n  - {name: a, model: 'local:x'}\n  - {name: a, model: 'local:x'}\n")
+    assert "models[1].name" in medbench("suite", file, "--out", tmp_path / "suite").stderr
+    file.write_text("items: [")
+    assert medbench("suite", file, "--out", tmp_path / "suite").returncode == 2

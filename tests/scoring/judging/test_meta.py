@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+
+from medbench.errors import InputError
+from medbench.scoring.judging.calibrate import measure
+from medbench.scoring.judging.meta import evaluate
+from medbench.scoring.ratings import Rating, read_ratings, write_ratings
+
+
+def rating(item: str, rater: str, score: float, kind: str = "human", **more: object) -> Rating:
+    return Rating(
+        item, str(more.pop("response", "m")), rater, kind, str(more.pop("criterion", "c")), score, (0.0, 4.0), **more
+    )
+
+
+def test_a_judge_that_says_what_people_say_agrees_fully_and_one_that_says_the_same_always_has_no_kappa():
+    ratings = [rating(f"q{n}", "p", n % 5, text="x" * (n + 1)) for n in range(60)]
+    ratings += [rating(f"q{n}", "same", n % 5, "judge") for n in range(60)]
+    ratings += [rating(f"q{n}", "constant", 3, "judge") for n in range(60)]
+    (found,) = evaluate(ratings)
+    same, constant = found.judges
+    assert (same.agreement.n, same.agreement.exact.value, same.agreement.kappa.value) == (60, 1.0, 1.0)
+    assert same.agreement.kappa.low < 1.0
+    assert constant.agreement.kappa.value is None
+    assert "3" in constant.agreement.kappa.reason
+    assert constant.agreement.exact.value == pytest.approx(0.2)
+    assert constant.bias.mean.value == pytest.approx((3 - 2) / 4)
+    assert [step.judge for step in same.curve] == [0, 1, 2, 3, 4]
+    assert [step.people for step in same.curve] == [0, 1, 2, 3, 4]
+    assert found.people.kappa.value is None
+    assert "two people" in found.people.kappa.reason
+
+
+def test_bias_is_shown_by_length_and_by_who_wrote_the_answer():
+    ratings = []
+    for n in range(80):
+        model, long = ("own", 400) if n % 2 else ("other", 20)
+        ratings.append(rating(f"q{n}", "p", 2, text="a" * long, model=model))
+        ratings.append(rating(f"q{n}", "j", 3 if n % 2 else 2, "judge"))
+    (found,) = evaluate(ratings)
+    bias = found.judges[0].bias
+    assert bias.by_model["own"].value == pytest.approx(0.25)
+    assert bias.by_model["other"].value == pytest.approx(0.0)
+    assert bias.per_length.value == pytest.approx(1.0)
+
+
+def test_wrong_ratings_are_told_all_at_once(tmp_path):
+    path = tmp_path / "ratings.jsonl"
+    write_ratings(path, [rating("a", "p", 1), rating("b", "p", 2, criterion="d")])
+    assert len(read_ratings(path)) == 2
+    good = json.loads(path.read_text().splitlines()[0])
+    rows = [good, {**good, "score": 9}, {**good, "item": "x", "scale": [0, 5]}, good, {"item": "a"}, [1]]
+    path.write_text("\n".join(json.dumps(row) for row in rows) + "\n{broken\n")
+    with pytest.raises(InputError) as caught:
+        read_ratings(path)
+    assert [problem.line for problem in caught.value.problems] == [2, 3, 4, 5, 6, 7]
+
+
+def test_the_published_agreement_of_three_physicians_is_reproduced(shared):
+    path = shared / "data" / "human_ratings" / "kqa" / "NLI_medical_annotator.csv"
+    labels: dict[str, float] = {}
+    ratings = []
+    with path.open(encoding="utf-8", newline="") as file:
+        for number, row in enumerate(csv.DictReader(file)):
+            for rater in range(3):
+                score = labels.setdefault(row[f"label_{rater}"], float(len(labels)))
+                ratings.append(
+                    Rating(row["Question"], str(number), f"physician {rater}", "human", "nli", score, (0.0, 9.0))
+                )
+    (found,) = evaluate(ratings)
+    assert found.people.n == 399
+    assert found.people.kappa.value == pytest.approx(0.719, abs=0.0005)
+    assert [pair.kappa.value for pair in found.pairs] == [
+        pytest.approx(each, abs=0.0005) for each in (0.670, 0.761, 0.732)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("criterion", "n", "kappa", "rho"),
+    [("Correctness", 460, 0.618, 0.642), ("Accuracy", 340, 0.459, 0.543)],
+)
+def test_an_existing_judge_of_chinese_answers_is_measured(shared, criterion, n, kappa, rho):
+    path = shared / "data" / "human_ratings" / "llmeval2_medicine" / "Medicine.jsonl"
+    ratings = []
+    for line in path.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        for rater, kind in (("human", "human"), ("gpt4", "judge")):
+            if criterion in row[rater]:
+                score = float(row[rater][criterion])
+                where = (row["question_uuid"], row["dialog_uuid"], rater, kind)
+                ratings.append(Rating(*where, criterion, score, (0.0, 5.0), model=row["llm_name"]))
+    found = next(each for each in evaluate(ratings) if each.criterion == criterion)
+    agreement = found.judges[0].agreement
+    assert agreement.n == n
+    assert agreement.quadratic_kappa.value == pytest.approx(kappa, abs=0.0005)
+    assert agreement.spearman.value == pytest.approx(rho, abs=0.0005)
+    assert len(found.judges[0].bias.by_model) > 5
+
+
+def ratings_of(shared, criterion: str) -> list[Rating]:
+    path = shared / "data" / "human_ratings" / "llmeval2_medicine" / "Medicine.jsonl"
+    ratings = []
+    for line in path.read_text("utf-8").splitlines():
+        row = json.loads(line)
+        for rater, kind in (("human", "human"), ("gpt4", "judge")):
+            if criterion in row[rater]:
+                where = (row["question_uuid"], row["dialog_uuid"], rater, kind)
+                ratings.append(Rating(*where, criterion, float(row[rater][criterion]), (0.0, 5.0)))
+    return ratings
+
+
+@pytest.mark.parametrize("criterion", ["Correctness", "Accuracy"])
+def test_calibration_lowers_the_error_on_items_it_has_not_seen(shared, criterion):
+    found = measure(ratings_of(shared, criterion), "gpt4", criterion)
+    assert found.squared_after < found.squared_before
+    # One person rated each answer, so there is no ceiling, and the absolute gate holds this judge back.
+    assert found.people.quadratic_kappa.reason
+    assert (found.gate, found.admitted) == (0.6, False)
+    scores = found.map_of().predict([0.0, 0.2, 0.4, 0.6, 0.8, 1.0])
+    assert all(scores[1:] >= scores[:-1])
+
+
+def test_fewer_than_fifty_rated_answers_are_no_calibration(shared):
+    ratings = ratings_of(shared, "Accuracy")
+    few = [rating for rating in ratings if rating.item in sorted({rating.item for rating in ratings})[:2]]
+    with pytest.raises(InputError, match="50 are needed"):
+        measure(few, "gpt4", "Accuracy")
+    with pytest.raises(InputError, match="gpt4"):
+        measure(ratings, "gpt5", "Accuracy")
+
+
+def test_a_judge_as_good_as_people_passes_the_gate():
+    ratings = []
+    for n in range(200):
+        truth = n % 5
+        ratings += [rating(f"q{n}", "p1", truth), rating(f"q{n}", "p2", min(4, truth + (n % 3 == 0)))]
+        ratings.append(rating(f"q{n}", "j", truth, "judge"))
+    found = measure(ratings, "j", "c")
+    assert found.admitted
+    assert found.gate == pytest.approx(0.8 * found.people.quadratic_kappa.value)
+    shuffled = [
+        each if each.kind == "human" else rating(each.item, "j", int(each.item[1:]) * 7 % 11 % 5, "judge")
+        for each in ratings
+    ]
+    assert not measure(shuffled, "j", "c").admitted
