@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 
 from agcrc.anatomy import Organs, load_class_map
-from agcrc.errors import WorkError
+from agcrc.errors import InputError, Problem, WorkError
 from agcrc.predict.case import Prediction, predict_case
 from agcrc.train.look import WINDOW_HU
 from agcrc.train.plan import Plan
 from agcrc.train.windows import Mode
-from agcrc.volumes import Box, Volume, read_ct, read_labels, write_volume
+from agcrc.volumes import Box, Volume, read_ct, read_labels, require_same_grid, write_volume
+from agcrc.volumes.nifti import SUFFIXES
 
 
 def predict_files(
@@ -38,10 +40,10 @@ def predict_files(
     Args:
         net: As `load_model` gives it.
         plan: Its plan.
-        ct: CT in HU.
+        ct: CT in HU, NIfTI or the folder of a DICOM series.
         labels: Organ masks on its grid.
-        out: Mask to write, `NAME.nii.gz`; `NAME.json` and `NAME.png` go beside it, with `probability` also
-            `NAME_prob.nii.gz`.
+        out: Mask to write on the grid of the CT, `NAME.nii.gz`; `NAME.json` and `NAME.png` go beside it, with
+            `probability` also `NAME_prob.nii.gz`.
         class_map: How the organ masks are numbered; by default as in training.
         mode: See `predict_case`.
         flips: See `predict_case`.
@@ -56,8 +58,7 @@ def predict_files(
         InputError: An input can't be used; nothing is written.
         WorkError: A file can't be written.
     """
-    volume = read_ct(ct)
-    organs = Organs(read_labels(labels), load_class_map(class_map or plan.class_map))
+    volume, organs = _inputs(ct, labels, class_map or plan.class_map, out)
     found = predict_case(net, plan, volume, organs, mode=mode, flips=flips, device=device, force=force)
     stem = out.name.removesuffix(".gz").removesuffix(".nii")
     result = {
@@ -71,15 +72,41 @@ def predict_files(
         "ooi": asdict(found.region.quality),
         "model": plan.model_hash(),
     }
-    write_volume(out, found.mask > 0, volume.grid)
-    if probability:
-        write_volume(out.with_name(f"{stem}_prob.nii.gz"), found.probability_on(volume.grid), volume.grid)
-    draw_prediction(out.with_name(f"{stem}.png"), volume, found)
+    # Made beside the others and moved once all are there: a mask is never without its JSON.
     try:
-        out.with_name(f"{stem}.json").write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", "utf-8")
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".predict-", dir=out.parent) as folder:
+            made = Path(folder)
+            text = json.dumps(result, indent=2, ensure_ascii=False)
+            (made / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
+            draw_prediction(made / f"{stem}.png", volume, found)
+            if probability:
+                write_volume(made / f"{stem}_prob.nii.gz", found.probability_on(volume.grid), volume.grid)
+            np.minimum(found.mask, 1, out=found.mask)  # in place: a copy would be as large as the scan
+            write_volume(made / out.name, found.mask, volume.grid)
+            for path in sorted(made.iterdir()):
+                path.replace(out.parent / path.name)
     except OSError as error:
-        raise WorkError(f"{stem}.json can't be written: {error.strerror}") from error
+        raise WorkError(f"{out}: can't be written: {error.strerror or error}") from error
     return result
+
+
+def _inputs(ct: Path, labels: Path, class_map: str, out: Path) -> tuple[Volume, Organs]:
+    """Read everything; all that is wrong is told at once, before any work."""
+    problems: list[Problem] = []
+    if not out.name.endswith(SUFFIXES):
+        problems.append(Problem("must end in .nii.gz or .nii.", "", str(out)))
+    read: list[Any] = []
+    for step in (lambda: read_ct(ct), lambda: read_labels(labels), lambda: load_class_map(class_map)):
+        try:
+            read.append(step())
+        except InputError as error:
+            problems += error.problems
+    if problems:
+        raise InputError(*problems)
+    volume, masks, names = read
+    require_same_grid(volume, masks, (str(ct), str(labels)))
+    return volume, Organs(masks, names)
 
 
 def draw_prediction(path: Path, ct: Volume, found: Prediction) -> None:

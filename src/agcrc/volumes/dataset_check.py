@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from agcrc.errors import InputError, Problem
+from agcrc.volumes.ct import read_ct
 from agcrc.volumes.dataset import Case, Dataset
 from agcrc.volumes.grid import Volume
-from agcrc.volumes.nifti import read_ct, read_labels, require_same_grid
+from agcrc.volumes.nifti import read_labels, require_same_grid
 
 LESION_LABEL = 1
 AIR_HU = -500.0

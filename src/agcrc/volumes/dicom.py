@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from agcrc.errors import InputError, Problem
 from agcrc.volumes.grid import Affine, Volume
-from agcrc.volumes.orientation import LARGEST_SHEAR_DEGREES, affine_problem, canonical
-from agcrc.volumes.values import to_hounsfield
+from agcrc.volumes.orientation import LARGEST_SHEAR_DEGREES, affine_problem, canonical_grid
+from agcrc.volumes.values import Planes, to_hounsfield
 
 if TYPE_CHECKING:
     from pydicom import Dataset as Header
@@ -82,6 +82,14 @@ def read_dicom_series(folder: Path) -> Volume:
     _require_extra()
     if not folder.is_dir():
         raise InputError(Problem("there is no such folder.", "Give the folder of one CT series.", str(folder)))
+    ordered, affine = _stack(folder)
+    rows, columns = ordered[0].size
+    grid = canonical_grid((columns, rows, len(ordered)), affine)
+    return Volume(to_hounsfield(_planes(ordered), grid, folder), grid)
+
+
+def _stack(folder: Path) -> tuple[list[_Slice], Affine]:
+    """The slices in order and their affine; the headers, 50 KiB each, are let go before any pixel is read."""
     headers = _headers(folder)
     _require_one_ct(headers, folder)
     _require_hu(headers, folder)
@@ -89,7 +97,7 @@ def read_dicom_series(folder: Path) -> Volume:
     affine = _affine(ordered[0], step)
     if problem := affine_problem(affine, folder):
         raise InputError(problem)
-    return _volume(ordered, affine, folder)
+    return ordered, affine
 
 
 def _require_extra() -> None:
@@ -287,24 +295,22 @@ def _affine(first: _Slice, step: NDArray[np.float64]) -> Affine:
     return affine
 
 
-def _volume(ordered: list[_Slice], affine: Affine, folder: Path) -> Volume:
-    """Read the pixels, one file at a time."""
+def _planes(ordered: list[_Slice]) -> Planes:
+    """The pixels, one file at a time."""
     import SimpleITK
 
     rows, columns = ordered[0].size
-    stack = np.empty((len(ordered), rows, columns), dtype=np.float32)
     for number, each in enumerate(ordered):
         try:
             # GDCM inside SimpleITK unpacks what pydicom needs plug-ins for, and applies slope and intercept.
             image = SimpleITK.ReadImage(str(each.path), SimpleITK.sitkFloat32, imageIO="GDCMImageIO")
-            stack[number] = SimpleITK.GetArrayViewFromImage(image).reshape(rows, columns)
+            pixels = SimpleITK.GetArrayFromImage(image).reshape(rows, columns)
         except (RuntimeError, ValueError) as error:
             reason = str(error).strip().splitlines()[-1]
             raise InputError(
                 Problem(f"has pixels that can't be read: {reason}.", "Copy the file again.", str(each.path))
             ) from error
-    array, grid = canonical(stack.transpose(2, 1, 0), affine)
-    return Volume(to_hounsfield(array, 1.0, 0.0, folder), grid)
+        yield slice(number, number + 1), pixels.T[..., None]
 
 
 def _some(parts: Iterable[str]) -> str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,30 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agcrc.errors import InputError, Problem, WorkError
-from agcrc.volumes.grid import Grid, Volume
-from agcrc.volumes.orientation import affine_problem, as_in_file, canonical, shear_degrees
-from agcrc.volumes.values import to_hounsfield, to_labels
+from agcrc.volumes.grid import Grid, Volume, slabs
+from agcrc.volumes.orientation import affine_problem, as_in_file, canonical_grid, shear_degrees
+from agcrc.volumes.values import Planes, to_hounsfield, to_labels
 
 SUFFIXES = (".nii.gz", ".nii")
 AFFINE_TOLERANCE_MM = 0.1
 """Two grids are the same where no corner lies further apart."""
 
 
-def read_ct(path: Path) -> Volume:
-    """A CT in HU as float32, shape (z, y, x) in RAS+, from a NIfTI or a folder that holds one DICOM series.
+def read_nifti_ct(path: Path) -> Volume:
+    """A CT in HU as float32, shape (z, y, x) in RAS+.
 
     Values below -1024 HU, which stand for the padding outside a scanner's field of view, become -1024.
 
     Raises:
         InputError: Not a readable 3-D NIfTI, a spacing or a shear that no CT has, NaN, or values that are no HU (beyond
-            16 bits, or none below 0: neither air nor fat); for a folder see `read_dicom_series`.
+            16 bits, or none below 0: neither air nor fat).
     """
-    if path.is_dir():
-        from agcrc.volumes.dicom import read_dicom_series
-
-        return read_dicom_series(path)
-    raw, slope, intercept, grid = _read(path)
-    return Volume(to_hounsfield(raw, slope, intercept, path), grid)
+    with _opened(path) as (planes, grid):
+        return Volume(to_hounsfield(planes, grid, path), grid)
 
 
 def read_labels(path: Path) -> Volume:
@@ -44,8 +42,8 @@ def read_labels(path: Path) -> Volume:
     Raises:
         InputError: Not a readable 3-D NIfTI, or values that are no whole numbers from 0 to 65535.
     """
-    raw, slope, intercept, grid = _read(path)
-    return Volume(to_labels(raw, slope, intercept, path), grid)
+    with _opened(path) as (planes, grid):
+        return Volume(to_labels(planes, grid, path), grid)
 
 
 def write_volume(path: Path, array: NDArray[Any], grid: Grid) -> None:
@@ -114,8 +112,9 @@ def require_same_grid(first: Volume, second: Volume, names: tuple[str, str]) -> 
     )
 
 
-def _read(path: Path) -> tuple[NDArray[Any], float, float, Grid]:
-    """The unscaled numbers of a file as a view in (z, y, x), their slope and intercept, and the grid."""
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[Planes, Grid]]:
+    """The rescaled planes of a file, read one after the other, and its grid; what fails meanwhile is an input error."""
     import nibabel as nib
     from nibabel.filebasedimages import ImageFileError
     from nibabel.spatialimages import HeaderDataError
@@ -127,7 +126,8 @@ def _read(path: Path) -> tuple[NDArray[Any], float, float, Grid]:
     if not path.is_file():
         raise InputError(Problem("there is no such file.", "", where))
     try:
-        image = cast(Any, nib.load(path))
+        # Left open, a compressed file is unpacked once from its beginning to its end, and not anew for each plane.
+        image = cast(Any, nib.load(path, keep_file_open=True))
         shape = tuple(image.shape)
         if len(shape) < 3 or any(size != 1 for size in shape[3:]):
             raise InputError(
@@ -151,9 +151,7 @@ def _read(path: Path) -> tuple[NDArray[Any], float, float, Grid]:
         affine = np.asarray(image.affine, dtype=np.float64)
         if problem := affine_problem(affine, path):
             raise InputError(problem)
-        data = image.dataobj
-        raw = np.asanyarray(data.get_unscaled()).reshape(shape[:3], order="F")
-        slope, intercept = float(data.slope), float(data.inter)
+        yield _planes(image.dataobj), canonical_grid(shape[:3], affine)
     except (ImageFileError, HeaderDataError, WrapStructError, OSError, EOFError, ValueError, zlib.error) as error:
         raise InputError(
             Problem(f"can't be read as NIfTI: {error}.", "Copy or convert the file again.", where)
@@ -162,8 +160,12 @@ def _read(path: Path) -> tuple[NDArray[Any], float, float, Grid]:
         raise InputError(
             Problem(f"says that it has {shape} voxels, which do not fit in memory.", "Check its header.", where)
         ) from error
-    array, grid = canonical(raw, affine)
-    return array, slope, intercept, grid
+
+
+def _planes(data: Any) -> Planes:  # noqa: ANN401 - nibabel's array proxy
+    more = (0,) * (len(data.shape) - 3)
+    for part in slabs(data.shape[2::-1]):
+        yield part, data[(slice(None), slice(None), part, *more)]
 
 
 def _storable(array: NDArray[Any]) -> NDArray[Any]:

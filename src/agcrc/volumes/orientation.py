@@ -9,27 +9,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agcrc.errors import Problem
-from agcrc.volumes.grid import Affine, Grid
+from agcrc.volumes.grid import Affine, Grid, Triple
 
 SMALLEST_SPACING, LARGEST_SPACING = 0.1, 20.0
 LARGEST_SHEAR_DEGREES = 0.5
 """Less is rounding in a header; more would put distances in mm wrong (1° over 300 mm is 5 mm)."""
 
 
-def canonical(array: NDArray[Any], affine: Affine) -> tuple[NDArray[Any], Grid]:
-    """An array (x, y, z) of a file as a view in (z, y, x), every axis turned to its nearest RAS+ direction.
+def canonical_grid(shape: Triple, affine: Affine) -> Grid:
+    """Where the voxels of a file stand once every axis is turned to its nearest RAS+ direction.
 
     Args:
-        array: Shape (x, y, z) in the order of the file.
+        shape: (x, y, z) in the order of the file.
         affine: (4, 4), from file indices to RAS+ mm, without `affine_problem`.
     """
     import nibabel as nib
     from nibabel.orientations import inv_ornt_aff
 
     flips = np.asarray(nib.io_orientation(affine), dtype=np.float64)
-    turned = nib.apply_orientation(array, flips)
-    x, y, z = turned.shape
-    return turned.transpose(2, 1, 0), Grid((z, y, x), affine @ inv_ornt_aff(flips, array.shape), flips)
+    turned = [0, 0, 0]
+    for size, axis in zip(shape, flips[:, 0], strict=True):
+        turned[int(axis)] = int(size)
+    x, y, z = turned
+    return Grid((z, y, x), affine @ inv_ornt_aff(flips, shape), flips)
+
+
+def canonical(array: NDArray[Any], affine: Affine) -> tuple[NDArray[Any], Grid]:
+    """An array (x, y, z) of a file as a view in (z, y, x), and its `canonical_grid`."""
+    import nibabel as nib
+
+    x, y, z = array.shape
+    grid = canonical_grid((x, y, z), affine)
+    return nib.apply_orientation(array, grid.flips).transpose(2, 1, 0), grid
 
 
 def as_in_file(array: NDArray[Any], grid: Grid) -> tuple[NDArray[Any], Affine]:

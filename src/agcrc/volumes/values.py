@@ -1,7 +1,8 @@
-"""From the numbers of a file to HU or labels, slab by slab, so that memory above the result stays flat."""
+"""From the numbers of a file to HU or labels, plane by plane, so that memory above the result stays flat."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agcrc.errors import InputError, Problem
-from agcrc.volumes.grid import slabs
+from agcrc.volumes.grid import Grid
+from agcrc.volumes.orientation import as_in_file
 
 PADDING_HU = -1024.0
 """No tissue lies below; scanners and converters write less outside the round field of view."""
@@ -18,21 +20,31 @@ LABEL_TOLERANCE = 1e-3
 """Labels that went through a float or a 16-bit scaled file come back this exactly."""
 HIGHEST_LABEL = 65535
 
+Planes = Iterable[tuple[slice, NDArray[Any]]]
+"""A file's numbers in its own axes: planes of the last one, and what they hold, shape (first, second, planes)."""
 
-def to_hounsfield(raw: NDArray[Any], slope: float, intercept: float, path: Path) -> NDArray[np.float32]:
-    """`raw * slope + intercept` as HU, shape (z, y, x); padding below -1024 HU becomes -1024.
+
+def to_hounsfield(planes: Planes, grid: Grid, path: Path) -> NDArray[np.float32]:
+    """HU, shape `grid.shape`; padding below -1024 HU becomes -1024.
+
+    Args:
+        planes: All of the file's, rescaled.
+        grid: Where they belong.
+        path: Named in errors.
 
     Raises:
         InputError: NaN or infinite numbers, or values that can't be HU.
     """
-    values = np.empty(raw.shape, dtype=np.float32)
+    values = np.empty(grid.shape, dtype=np.float32)
+    file, _ = as_in_file(values, grid)
     good, low, high = 0, np.inf, -np.inf
-    for part in slabs(raw.shape):
+    for part, found in planes:
+        here = file[..., part]
         with np.errstate(over="ignore", invalid="ignore"):
-            values[part] = _scaled(raw[part], slope, intercept)
-        good += int(np.isfinite(values[part]).sum())
-        low, high = min(low, float(values[part].min())), max(high, float(values[part].max()))
-        np.maximum(values[part], PADDING_HU, out=values[part])
+            here[...] = found
+        good += int(np.isfinite(here).sum())
+        low, high = min(low, float(here.min())), max(high, float(here.max()))
+        np.maximum(here, PADDING_HU, out=here)
     if good < values.size:
         raise InputError(
             Problem(
@@ -60,15 +72,15 @@ def to_hounsfield(raw: NDArray[Any], slope: float, intercept: float, path: Path)
     return values
 
 
-def to_labels(raw: NDArray[Any], slope: float, intercept: float, path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """`raw * slope + intercept` as labels, shape (z, y, x).
+def to_labels(planes: Planes, grid: Grid, path: Path) -> NDArray[np.uint8] | NDArray[np.uint16]:
+    """Labels, shape `grid.shape`; arguments as `to_hounsfield`.
 
     Raises:
         InputError: Values that are no whole numbers from 0 to 65535.
     """
-    wrong, example, low, high = 0, 0.0, np.inf, -np.inf
-    for part in slabs(raw.shape):
-        values = _scaled(raw[part], slope, intercept)
+    labels: NDArray[np.uint8] | NDArray[np.uint16] = np.zeros(grid.shape, dtype=np.uint8)
+    wrong, example, low, high = 0, 0.0, 0, 0
+    for part, values in planes:
         # Written so that NaN and infinity, which compare as false, count as wrong.
         with np.errstate(invalid="ignore"):
             bad = ~(np.abs(values - np.rint(values)) <= LABEL_TOLERANCE)
@@ -76,17 +88,23 @@ def to_labels(raw: NDArray[Any], slope: float, intercept: float, path: Path) -> 
         if count and not wrong:
             example = float(values[bad][0])
         wrong += count
-        low, high = min(low, float(values.min())), max(high, float(values.max()))
+        if wrong:
+            continue
+        low, high = min(low, round(float(values.min()))), max(high, round(float(values.max())))
+        if low < 0 or high > HIGHEST_LABEL:
+            continue
+        if high > np.iinfo(labels.dtype).max:
+            labels = labels.astype(np.uint16)
+        as_in_file(labels, grid)[0][..., part] = np.rint(values)
     if wrong:
         raise InputError(
             Problem(
-                f"{wrong:,} of {raw.size:,} voxels are no whole numbers (the first is {example:g}), "
+                f"{wrong:,} of {labels.size:,} voxels are no whole numbers (the first is {example:g}), "
                 "so it is no label map.",
                 "Save the labels with nearest-neighbour interpolation; a probability map has to be thresholded.",
                 str(path),
             )
         )
-    low, high = round(low), round(high)
     if low < 0 or high > HIGHEST_LABEL:
         raise InputError(
             Problem(
@@ -95,13 +113,4 @@ def to_labels(raw: NDArray[Any], slope: float, intercept: float, path: Path) -> 
                 str(path),
             )
         )
-    labels = np.empty(raw.shape, dtype=np.uint8 if high < 256 else np.uint16)
-    for part in slabs(raw.shape):
-        labels[part] = np.rint(_scaled(raw[part], slope, intercept))
     return labels
-
-
-def _scaled(raw: NDArray[Any], slope: float, intercept: float) -> NDArray[Any]:
-    if slope == 1.0 and intercept == 0.0:
-        return raw
-    return raw.astype(np.float64) * slope + intercept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import tracemalloc
 from pathlib import Path
 
 import nibabel as nib
@@ -232,3 +233,17 @@ def test_a_missing_extra_is_named_with_its_command(name, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(InputError, match=rf"needs {name}.*pip install 'medbench\[dicom\]'"):
         read_dicom_series(tmp_path)
+
+
+def test_memory_above_the_result_does_not_grow_with_the_slices(tmp_path):
+    def excess(slices: int) -> float:
+        folder = write_series(tmp_path / str(slices), np.broadcast_to(np.uint16(500), (slices, 128, 128)))
+        tracemalloc.start()
+        volume = read_dicom_series(folder)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return (peak - volume.array.nbytes) / 2**20
+
+    excess(2)  # imports
+    # The pixels of a slice are 64 KiB.
+    assert excess(60) - excess(10) < 50 / 32
