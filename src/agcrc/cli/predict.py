@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -32,7 +32,7 @@ def predict(
       agcrc predict --model run --ct dicom/series --labels organs.nii.gz --out lesion.nii.gz --fast
       agcrc predict --model run --data data --out predictions
     """
-    from agcrc.errors import InputError
+    from agcrc.errors import InputError, Problem, WorkError
     from agcrc.predict import predict_files
     from agcrc.train import load_model
     from agcrc.train.windows import Mode
@@ -55,11 +55,12 @@ def predict(
         class_map = class_map or dataset.class_map
     elif ct is not None and labels is not None:
         jobs = [(ct, labels, out)]
-    results = []
+    results: list[tuple[Path, dict[str, Any]]] = []
+    problems: list[Problem] = []
     with progress("predict") as advance:
         for number, (image, organs, target) in enumerate(jobs):
-            results.append(
-                predict_files(
+            try:
+                result = predict_files(
                     *(net, plan, image, organs, target),
                     class_map=class_map,
                     mode=mode,
@@ -67,11 +68,19 @@ def predict(
                     device=where,
                     force=force,
                 )
-            )
+                results.append((target, result))
+            except InputError as error:  # the other cases don't wait for this one to be mended
+                problems += error.problems
             advance(number + 1, len(jobs))
+    if problems and results:
+        said = "\n".join(map(str, problems))
+        raise WorkError(f"{len(results)} of {len(jobs)} cases are predicted, the others can't be:\n{said}")
+    if problems:
+        raise InputError(*problems)
     if as_json:
-        print_json(results[0] if data is None else {"out": str(out), "cases": len(results), "results": results})
+        every = [result for _, result in results]
+        print_json(every[0] if data is None else {"out": str(out), "cases": len(every), "results": every})
     else:
-        for result, (_, _, target) in zip(results, jobs, strict=True):
+        for target, result in results:
             sure = ", ".join(f"{each['volume_ml']:.1f} mL ({each['confidence']:.2f})" for each in result["lesions"][:3])
             say(f"{target}: {sure or 'nothing found'}; {result['windows']} windows, {result['seconds']['all']:.1f} s")

@@ -82,7 +82,8 @@ def predict_files(
             draw_prediction(made / f"{stem}.png", volume, found)
             if probability:
                 write_volume(made / f"{stem}_prob.nii.gz", found.probability_on(volume.grid), volume.grid)
-            write_volume(made / out.name, found.mask > 0, volume.grid)
+            np.minimum(found.mask, 1, out=found.mask)  # in place: a copy would be as large as the scan
+            write_volume(made / out.name, found.mask, volume.grid)
             for path in sorted(made.iterdir()):
                 path.replace(out.parent / path.name)
     except OSError as error:

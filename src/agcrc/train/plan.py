@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -11,9 +12,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from agcrc.anatomy import ClassMap, OoiSettings, Organs, choose_radius, load_class_map, organ_of_interest
+from agcrc.anatomy import ClassMap, Ooi, OoiSettings, Organs, choose_radius, load_class_map, organ_of_interest
 from agcrc.errors import InputError, Problem
-from agcrc.volumes import Volume, read_ct, read_labels, require_same_grid
+from agcrc.volumes import Spacing, Volume, read_ct, read_labels, require_same_grid
 from agcrc.volumes.dataset import Case, Dataset
 
 PLAN_FILE = "plan.json"
@@ -136,20 +137,41 @@ def make_plan(
             )
         )
     class_map = load_class_map(dataset.class_map)
-    spacings, values, found = [], [], []
-    for number, case in enumerate(usable):
-        ct, organs, lesion = read_case(case, class_map)
-        ooi = organ_of_interest(organs, ct=ct, settings=OoiSettings(radius_mm=30.0))
-        spacings.append(ct.grid.spacing)
-        tissue = ct.array[(ooi.core_distance_mm <= USUAL_RADIUS_MM) & (ct.array > GAS_HU)]
-        values.append(tissue[:: max(1, tissue.size // SAMPLED_VOXELS)])
-        found.append((ooi, lesion))
-        if progress:
-            progress(number + 1, len(usable))
+    spacings: list[Spacing] = []
+    values: list[NDArray[np.float32]] = []
+
+    def each_case() -> Iterator[tuple[Ooi, NDArray[np.bool_]]]:
+        """One after the other, so that memory is that of a case and not of the dataset."""
+        problems: list[Problem] = []
+        for number, case in enumerate(usable):
+            try:
+                ct, organs, lesion = read_case(case, class_map)
+                ooi = organ_of_interest(organs, ct=ct, settings=OoiSettings(radius_mm=30.0))
+            except InputError as error:
+                problems += [replace(problem, file=problem.file or case.name) for problem in error.problems]
+                continue
+            spacings.append(ct.grid.spacing)
+            tissue = ct.array[(ooi.core_distance_mm <= USUAL_RADIUS_MM) & (ct.array > GAS_HU)]
+            values.append(tissue[:: max(1, tissue.size // SAMPLED_VOXELS)])
+            yield ooi, lesion
+            if progress:
+                progress(number + 1, len(usable))
+        if problems:
+            raise InputError(*problems)
+
+    radius_mm = float(choose_radius(each_case()).radius_mm)
     spacing = np.round(np.median(np.array(spacings), axis=0), 1)
     if spacing.max() / spacing.min() < 1.3:
         spacing[:] = round(float(spacing.mean()), 1)
     hu = np.concatenate(values)
+    if not hu.size:
+        raise InputError(
+            Problem(
+                f"no colon and no abdomen are in view in any of {len(usable)} training cases.",
+                "Check that the organ masks are those of the CTs.",
+                str(dataset.folder),
+            )
+        )
     low, high = np.percentile(hu, [0.5, 99.5])
     clipped = np.clip(hu, low, high)
     gpu = device.startswith("cuda")
@@ -165,7 +187,7 @@ def make_plan(
         intensity=Intensity(
             round(float(low), 1), round(float(high), 1), round(float(clipped.mean()), 2), round(float(clipped.std()), 2)
         ),
-        ooi_radius_mm=float(choose_radius(found).radius_mm),
+        ooi_radius_mm=radius_mm,
         organ_channel=True,  # the largest single gain of the experiment (docs/results/agcrc.md)
         epochs=epochs or (500 if gpu else 40),
         validation_cases=tuple(case.name for case in usable[:: max(1, len(usable) // held)][:held]),

@@ -6,6 +6,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
+
+PATIENCE = timedelta(hours=24)
+"""The others wait while the first one prepares all cases; torch's own 10 (NCCL) or 30 minutes (gloo) are too short."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ def processes(device: str) -> Iterator[Processes]:
     if device == "cuda":
         device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
         torch.cuda.set_device(device)
-    torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo")
+    torch.distributed.init_process_group("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
     try:
         yield Processes(rank, ranks, device)
     finally:

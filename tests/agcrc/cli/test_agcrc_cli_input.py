@@ -33,11 +33,11 @@ Change = Callable[[np.ndarray], np.ndarray]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A phantom dataset of one training and one test case, and a run with an untrained network."""
+    """A phantom dataset of two training cases and a test case, and a run with an untrained network."""
     torch.set_num_threads(1)
     root = tmp_path_factory.mktemp("input")
-    for split, seed in (("Tr", 1000), ("Ts", 1900)):
-        write_dataset(root / "data", PhantomSettings(tier_named("smoke")), cases=1, seed=seed, split=split)
+    for split, cases, seed in (("Tr", 2, 1000), ("Ts", 1, 1900)):
+        write_dataset(root / "data", PhantomSettings(tier_named("smoke")), cases=cases, seed=seed, split=split)
     plan = Plan(
         dataset="phantom",
         class_map="totalsegmentator_v2",
@@ -156,6 +156,28 @@ def test_all_that_is_wrong_is_told_at_once(folder, image, organs, tmp_path, agcr
     assert sorted(path.name for path in tmp_path.iterdir()) == ["names.json", "nan.nii.gz"]
 
 
+def test_a_case_that_can_not_be_used_does_not_stop_the_others(folder, image, organs, tmp_path, agcrc):
+    data, out = tmp_path / "data", tmp_path / "out"
+    for kind, path in (("imagesTs", image), ("organsTs", organs)):
+        (data / kind).mkdir(parents=True)
+        for name in ("a", "b"):
+            shutil.copy(path, data / kind / f"{name}.nii.gz")
+    entries = [{"image": f"imagesTs/{name}.nii.gz", "organs": f"organsTs/{name}.nii.gz"} for name in ("a", "b")]
+    (data / "dataset.json").write_text(
+        json.dumps({"name": "two", "class_map": "totalsegmentator_v2", "training": [], "test": entries})
+    )
+    cut_in_the_middle(image, data / "imagesTs" / "a.nii.gz")
+    given = ("predict", "--model", folder / "run", "--data", data, "--out", out)
+    status, said, _ = agcrc(*given)
+    assert status == 1
+    assert re.search(r"1 of 2 cases are predicted.*\n.*a\.nii\.gz: can't be read", said)
+    assert sorted(path.name for path in out.iterdir()) == ["b.json", "b.nii.gz", "b.png"]
+    cut_in_the_middle(image, data / "imagesTs" / "b.nii.gz")
+    status, said, _ = agcrc(*given)
+    assert status == 2
+    assert said.count("can't be read") == 2
+
+
 def test_an_output_that_can_not_be_written_leaves_nothing(folder, image, organs, tmp_path, agcrc):
     (tmp_path / "file").write_text("in the way")
     given = ("--ct", image, "--labels", organs)
@@ -218,7 +240,7 @@ def test_two_slices_are_a_scan(folder, image, organs, tmp_path, agcrc):
     status, said, found = agcrc("predict", "--model", folder / "run", *given, "--json")
     assert status == 0, said
     assert nib.load(out).shape == (48, 48, 2)
-    assert found["ooi"]["mode"] in ("colon", "fallback")
+    assert found["ooi"]["mode"] == "colon"
 
 
 def spoil(run: Path, way: str) -> None:
@@ -252,6 +274,47 @@ def test_a_model_that_is_none_is_refused(way, message, folder, image, organs, tm
     assert re.search(message, said), said
     assert len(said.strip().splitlines()) == 1
     assert not out.parent.exists()
+
+
+def training(folder: Path, to: Path, *changes: tuple[str, int, Change | str]) -> Path:
+    """A dataset of two cases, some of whose files are changed: (folder, case, how)."""
+    shutil.copytree(folder / "data", to)
+    for kind, number, change in changes:
+        path = sorted((to / kind).iterdir())[number]
+        if change == "cut":
+            cut_in_the_middle(path, path)
+        else:
+            rewrite(path, path, change)
+    return to
+
+
+def test_training_tells_every_case_that_can_not_be_used_before_it_begins(folder, tmp_path, agcrc):
+    changes = [("organsTr", 0, lambda a: np.where(a == COLON, 200, a)), ("imagesTr", 1, "cut")]
+    data = training(folder, tmp_path / "data", *changes)
+    status, said, _ = agcrc("train", "--data", data, "--out", tmp_path / "run", "--device", "cpu")
+    assert status == 2
+    first, second = said.strip().splitlines()[-2:]
+    assert re.match(r"Error: phantom_1000: .*does not name: 200 \(", first)
+    assert re.match(r"Error: .*imagesTr/phantom_1001\.nii\.gz: can't be read", second)
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_without_any_lesion_is_refused(folder, tmp_path, agcrc):
+    data = training(folder, tmp_path / "data", ("labelsTr", 0, np.zeros_like), ("labelsTr", 1, np.zeros_like))
+    status, said, _ = agcrc("train", "--data", data, "--out", tmp_path / "run", "--device", "cpu")
+    assert status == 2
+    assert "no case has a lesion" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_training_on_air_is_refused(folder, tmp_path, agcrc):
+    air = lambda a: np.full_like(a, -1000)  # noqa: E731
+    changes = [("imagesTr", 0, air), ("imagesTr", 1, air), ("organsTr", 0, np.zeros_like)]
+    data = training(folder, tmp_path / "data", *changes, ("organsTr", 1, np.zeros_like))
+    status, said, _ = agcrc("train", "--data", data, "--out", tmp_path / "run", "--device", "cpu")
+    assert status == 2
+    assert re.search("no colon and no abdomen are in view in any of 2 training cases", said)
+    assert not (tmp_path / "run").exists()
 
 
 def write_series(image: Path, folder: Path) -> None:

@@ -114,11 +114,10 @@ def test_half_precision_trains_and_resumes(tmp_path, plan, cases, precision):
     assert all(value.isfinite().all() and value.dtype == torch.float32 for value in weights(tmp_path / "run").values())
 
 
-@pytest.mark.parametrize("network", ["segresnet", "mednext", "swinunetr"])
+@pytest.mark.parametrize("network", ["segresnet", "mednext"])
 def test_networks_of_monai_train_and_predict_by_name(tmp_path, plan, cases, network):
-    patch = (64, 64, 64) if network == "swinunetr" else (32, 32, 32)
     plan = msgspec.structs.replace(
-        plan, network=network, patch=patch, batch=1, patches_per_case=1, epochs=1, organ_channel=True
+        plan, network=network, patch=(32, 32, 32), batch=1, patches_per_case=1, epochs=1, organ_channel=True
     )
     rows = []
     Trainer(tmp_path / "run", plan, cases, device="cpu").fit(on_epoch=rows.append)
