@@ -206,7 +206,7 @@ def import_(
 
     \b
     Example:
-      medbench judge import ratings.xlsx --run run --rater "physician 1" --out ratings.jsonl
+      medbench judge import ratings.xlsx --run run --rater physician-1 --out ratings.jsonl
     """
     from medbench.runs.people import import_sheet
 
