@@ -112,7 +112,8 @@ def verdict_lines(outcome: AttackOutcome, titles: dict[str, str]) -> list[str]:
         elif len(unknown) < len(kinds):
             lines.append(say("judge.moved_by_none", task=task))
         if unknown:
-            lines.append(say("judge.moved_unknown", task=task, kinds=say("judge.comma").join(unknown)))
+            named = unknown if len(unknown) < len(kinds) else [titles["all"]]
+            lines.append(say("judge.moved_unknown", task=task, kinds=say("judge.comma").join(named)))
         whole = next((kind for kind in outcome.kinds if kind.task == clean.task and kind.kind == "all"), None)
         if whole is not None and whole.above_floor:
             share = _percent(whole.above_floor)
