@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agcrc.anatomy.skeleton import skeleton_of
+from agcrc.anatomy.skeleton import SHELL_VOXELS, skeleton_of
 from agcrc.volumes import Grid
 
 GRID = Grid.of((70, 60, 60), (3.0, 3.0, 3.0))
@@ -31,7 +31,7 @@ def test_a_tube_has_two_ends_that_point_outward(radius, slant, axis):
     direction = (end - start) / np.linalg.norm(end - start)
     assert sorted(float(np.dot(each.outward, direction)) for each in ends) == pytest.approx([-1.0, 1.0], abs=0.2)
     whole = np.linalg.norm(end - start) + 2.0 * radius
-    assert whole - 2.5 * radius <= length <= whole
+    assert length == pytest.approx(whole, abs=2 * SHELL_VOXELS * 3.0)  # the middle of a shell at each end, on a lattice
     assert all(each.radius_mm == pytest.approx(radius, rel=0.25) for each in ends)
 
 
