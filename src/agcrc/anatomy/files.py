@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,9 +11,10 @@ from agcrc.anatomy.ooi import OoiQuality, organ_of_interest
 from agcrc.anatomy.organs import Organs, load_class_map
 from agcrc.anatomy.overlay import draw_overlay
 from agcrc.anatomy.settings import OoiSettings
-from agcrc.errors import InputError, Problem, WorkError
+from agcrc.errors import InputError, Problem
 from agcrc.volumes import Volume, read_ct, read_labels, require_same_grid, write_volume
 from agcrc.volumes.nifti import SUFFIXES
+from agcrc.volumes.together import appearing_together
 
 
 def ooi_files(
@@ -63,18 +63,11 @@ def ooi_files(
     tumour = volumes["lesion"].array > 0 if "lesion" in volumes else None
     ooi = organ_of_interest(organs, ct=volumes.get("CT"), lesion=tumour, settings=settings)
     stem = out.name.removesuffix(next(suffix for suffix in SUFFIXES if str(out).endswith(suffix)))
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".ooi-", dir=out.parent) as folder:
-            made = Path(folder)
-            write_volume(made / out.name, ooi.mask, ooi.grid)
-            text = json.dumps(ooi.quality.as_dict(), indent=2, ensure_ascii=False)
-            (made / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
-            draw_overlay(made / f"{stem}.png", volumes.get("CT"), organs, ooi)
-            for name in (f"{stem}.json", f"{stem}.png", out.name):
-                Path(made / name).replace(out.parent / name)
-    except OSError as error:
-        raise WorkError(f"{out}: can't be written: {error.strerror or error}") from error
+    with appearing_together(out) as made:
+        write_volume(made / out.name, ooi.mask, ooi.grid)
+        text = json.dumps(ooi.quality.as_dict(), indent=2, ensure_ascii=False)
+        (made / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
+        draw_overlay(made / f"{stem}.png", volumes.get("CT"), organs, ooi)
     return ooi.quality
 
 

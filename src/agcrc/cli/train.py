@@ -62,11 +62,13 @@ def train(
             chosen = _plan(dataset, read_plan(own) if resume else plan, group.device, seed, epochs)
             out.mkdir(parents=True, exist_ok=True)
             with progress("prepare") as advance:
-                prepare_cases(usable, chosen, folder, progress=advance)
+                cases = prepare_cases(usable, chosen, folder, progress=advance)
             write_plan(own, chosen)
         group.wait()
-        chosen = read_plan(own)
-        trainer = Trainer(out, chosen, prepare_cases(usable, chosen, folder), device=group.device)
+        if group.rank > 0:
+            chosen = read_plan(own)
+            cases = prepare_cases(usable, chosen, folder)
+        trainer = Trainer(out, chosen, cases, device=group.device)
         if resume:
             trainer.resume()
         if group.rank == 0:

@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
 
 from agcrc.anatomy import Organs, load_class_map
-from agcrc.errors import InputError, Problem, WorkError
+from agcrc.errors import InputError, Problem
 from agcrc.predict.case import Prediction, predict_case
 from agcrc.train.look import WINDOW_HU
 from agcrc.train.plan import Plan
 from agcrc.train.windows import Mode
 from agcrc.volumes import Box, Volume, read_ct, read_labels, require_same_grid, write_volume
 from agcrc.volumes.nifti import SUFFIXES
+from agcrc.volumes.together import appearing_together
 
 
 def predict_files(
@@ -72,22 +72,14 @@ def predict_files(
         "ooi": asdict(found.region.quality),
         "model": plan.model_hash(),
     }
-    # Made beside the others and moved once all are there: a mask is never without its JSON.
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with TemporaryDirectory(prefix=".predict-", dir=out.parent) as folder:
-            made = Path(folder)
-            text = json.dumps(result, indent=2, ensure_ascii=False)
-            (made / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
-            draw_prediction(made / f"{stem}.png", volume, found)
-            if probability:
-                write_volume(made / f"{stem}_prob.nii.gz", found.probability_on(volume.grid), volume.grid)
-            np.minimum(found.mask, 1, out=found.mask)  # in place: a copy would be as large as the scan
-            write_volume(made / out.name, found.mask, volume.grid)
-            for path in sorted(made.iterdir()):
-                path.replace(out.parent / path.name)
-    except OSError as error:
-        raise WorkError(f"{out}: can't be written: {error.strerror or error}") from error
+    with appearing_together(out) as made:
+        text = json.dumps(result, indent=2, ensure_ascii=False)
+        (made / f"{stem}.json").write_text(text + "\n", encoding="utf-8")
+        draw_prediction(made / f"{stem}.png", volume, found)
+        if probability:
+            write_volume(made / f"{stem}_prob.nii.gz", found.probability_on(volume.grid), volume.grid)
+        np.minimum(found.mask, 1, out=found.mask)  # in place: a copy would be as large as the scan
+        write_volume(made / out.name, found.mask, volume.grid)
     return result
 
 

@@ -29,6 +29,7 @@ from agcrc.train.checkpoint import (
 from agcrc.train.loss import masked_loss
 from agcrc.train.networks import build_network, logits_of
 from agcrc.train.plan import PLAN_FILE, Plan, write_plan
+from agcrc.train.processes import together
 from agcrc.train.windows import infer, window_starts
 from agcrc.volumes.cases import PreparedCase
 
@@ -59,9 +60,9 @@ class Trainer:
         self.validation = [case for case in cases if case.name in plan.validation_cases]
         if not self.training:
             raise InputError("No case is left for training: all are held out for validation.")
-        self.rank, self.ranks = (
-            (torch.distributed.get_rank(), torch.distributed.get_world_size()) if _distributed() else (0, 1)
-        )
+        self.rank, self.ranks = 0, 1
+        if together():  # each process then draws its own patches
+            self.rank, self.ranks = torch.distributed.get_rank(), torch.distributed.get_world_size()
         torch.manual_seed(plan.seed)
         self.net = build_network(plan.network, plan.channels, plan.features, plan.blocks, plan.patch).to(device)
         self.model: torch.nn.Module = self.net
@@ -221,11 +222,6 @@ def network_input(ct: NDArray[Any], distance_mm: NDArray[Any], plan: Plan) -> Te
         far = np.pad(np.asarray(distance_mm, dtype=np.float32), pads, mode="edge")
         image.append(organ_channel(torch.from_numpy(far)))
     return torch.stack(image)
-
-
-def _distributed() -> bool:
-    """Whether several processes train together; each then draws its own patches."""
-    return torch.distributed.is_available() and torch.distributed.is_initialized()
 
 
 def _sampling_case(case: PreparedCase) -> SamplingCase:

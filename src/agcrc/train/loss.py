@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from agcrc.train.processes import together
+
 SMOOTH = 1e-5
 FALL_MM = 10.0
 OUTSIDE = 0.05
@@ -50,7 +52,7 @@ def masked_dice(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
     lesion = logits.float().softmax(dim=1)[:, 1]
     truth = target.float()
     sums = torch.stack([(weights * lesion * truth).sum(), (weights * lesion).sum(), (weights * truth).sum()])
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if together():
         sums = _over_processes(sums)
     both, predicted, true = sums
     dice: Tensor = (2.0 * both + SMOOTH) / (predicted + true + SMOOTH)

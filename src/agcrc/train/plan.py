@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agcrc.anatomy import ClassMap, Ooi, OoiSettings, Organs, choose_radius, load_class_map, organ_of_interest
+from agcrc.anatomy.radius import LARGEST_MM
 from agcrc.errors import InputError, Problem
 from agcrc.volumes import Spacing, Volume, read_ct, read_labels, require_same_grid
 from agcrc.volumes.dataset import Case, Dataset
@@ -146,7 +147,7 @@ def make_plan(
         for number, case in enumerate(usable):
             try:
                 ct, organs, lesion = read_case(case, class_map)
-                ooi = organ_of_interest(organs, ct=ct, settings=OoiSettings(radius_mm=30.0))
+                ooi = organ_of_interest(organs, ct=ct, settings=OoiSettings(radius_mm=LARGEST_MM))
             except InputError as error:
                 problems += [replace(problem, file=problem.file or case.name) for problem in error.problems]
                 continue

@@ -34,6 +34,13 @@ class Processes:
             torch.distributed.barrier()
 
 
+def together() -> bool:
+    """Whether several processes train together now."""
+    from torch import distributed
+
+    return distributed.is_available() and distributed.is_initialized()
+
+
 @contextmanager
 def processes(device: str) -> Iterator[Processes]:
     """Join the processes that torchrun started; alone without it.

@@ -13,7 +13,7 @@ from medbench.board.ranking import Ranking, Standing, rank
 from medbench.board.summary import load_summary
 from medbench.errors import InputError
 from medbench.scoring.score import JudgeUse
-from medbench.store.files import write_atomically
+from medbench.store.files import write_json
 from medbench.text import say
 
 RELEASES = "releases"
@@ -118,7 +118,7 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
     path = out / RELEASES / f"{digest}.json"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, msgspec.json.format(msgspec.json.encode(release), indent=2) + b"\n")
+        write_json(path, release)
     return release, path
 
 

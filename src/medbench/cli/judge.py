@@ -137,13 +137,11 @@ def calibrate(
     Example:
       medbench judge calibrate --ratings ratings.jsonl --out calibration.json
     """
-    import msgspec
-
     from medbench.errors import InputError
     from medbench.scoring.judging.calibrate import measure
     from medbench.scoring.ratings import read_all
     from medbench.stats import half_up
-    from medbench.store.files import write_atomically
+    from medbench.store.files import write_json
 
     rated = read_all(ratings)
     judges = sorted({rating.rater for rating in rated if rating.kind == "judge"})
@@ -151,7 +149,7 @@ def calibrate(
     if (judge is None and len(judges) != 1) or (criterion is None and len(criteria) != 1):
         raise InputError(say("cli.which_judge", judges=", ".join(judges) or "–", criteria=", ".join(criteria)))
     found = measure(rated, judge or judges[0], criterion or criteria[0])
-    write_atomically(out, msgspec.json.format(msgspec.json.encode(found), indent=2) + b"\n")
+    write_json(out, found)
     if as_json:
         print_json(found)
         return

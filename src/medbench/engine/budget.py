@@ -26,6 +26,7 @@ class Reservation(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     cost: float
+    price: Price
 
     @property
     def tokens(self) -> int:
@@ -73,7 +74,8 @@ class Budget:
             BudgetReached: Nothing is in flight and it still does not fit.
         """
         output = output_limit or FALLBACK_OUTPUT_TOKENS
-        wanted = Reservation(request_bytes, output, (price or self._price).cost(request_bytes, output))
+        price = price or self._price
+        wanted = Reservation(request_bytes, output, price.cost(request_bytes, output), price)
         tokens = self.used_tokens + self._reserved_tokens + wanted.tokens
         cost = self.used_cost + self._reserved_cost + wanted.cost
         over_tokens = self._token_limit is not None and tokens > self._token_limit
@@ -87,11 +89,9 @@ class Budget:
         self._in_flight += 1
         return wanted
 
-    def settle(
-        self, reservation: Reservation, input_tokens: int, output_tokens: int, price: Price | None = None
-    ) -> None:
+    def settle(self, reservation: Reservation, input_tokens: int, output_tokens: int) -> None:
         """Give the reservation back and book what was used; zeros when the call failed."""
         self._reserved_tokens -= reservation.tokens
         self._reserved_cost -= reservation.cost
         self._in_flight -= 1
-        self.book(input_tokens, output_tokens, price)
+        self.book(input_tokens, output_tokens, reservation.price)

@@ -118,7 +118,7 @@ class Meter:
             return completion
         finally:
             if self._budget and reservation:
-                self._budget.settle(reservation, given, output, self._price)
+                self._budget.settle(reservation, given, output)
                 self._budget.freed.set()
 
     async def _reserve(self, request_bytes: int, output_limit: int) -> Reservation:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter, deque
+from collections.abc import Callable
 
 from medbench.engine.budget import Price
 from medbench.engine.ledger import Result, Totals
 
 WINDOW_S = 30.0
+SHOWN_EVERY_S = 0.5
 FREE = Price()
 
 
@@ -53,3 +56,14 @@ class Progress:
             self._marks.popleft()
         then, done = self._marks[0]
         return (self.done - done) / (now - then) if now > then else 0.0
+
+
+Watch = Callable[[Progress], None]
+"""Shows progress to somebody."""
+
+
+async def show(current: Callable[[], Progress], watch: Watch) -> None:
+    """Show what is under way twice a second, until it is cancelled."""
+    while True:
+        watch(current())
+        await asyncio.sleep(SHOWN_EVERY_S)

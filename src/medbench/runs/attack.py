@@ -7,7 +7,7 @@ import csv
 import io
 import random
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from statistics import fmean
@@ -16,20 +16,19 @@ from typing import Literal
 
 import msgspec
 
-from medbench.engine.ledger import Ledger, Recorder
-from medbench.engine.limits import Limits
-from medbench.engine.local import Stopped, dispatch
-from medbench.engine.meter import Meter
-from medbench.engine.progress import Progress
+from medbench.engine.ledger import Ledger
+from medbench.engine.local import Stopped
+from medbench.engine.progress import Watch
 from medbench.errors import InputError, Problem
 from medbench.models.model import Identity, Response
 from medbench.runs.judges import Judge, JudgeHandler
+from medbench.runs.judging import ask_judge
 from medbench.scoring.judging.attacks import Corpus, Role, Subject, load_corpus, subjects
 from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.plan import SLOTS, JudgeCall, answer_of, judge_calls, repeats_of
 from medbench.scoring.judging.verdict import Judgement, Task, mean_of
 from medbench.stats import Estimate, clustered_mean, paired_difference, sign_flip_permutation
-from medbench.store.files import exclusive, write_atomically
+from medbench.store.files import exclusive, write_atomically, write_json
 from medbench.text import say
 
 RESULT_FILE = "attacks.json"
@@ -191,7 +190,7 @@ def attack_judge(
     out: Path | None = None,
     sample: int | None = None,
     seed: int = 0,
-    watch: Callable[[Progress], None] | None = None,
+    watch: Watch | None = None,
 ) -> AttackOutcome:
     """Let a judge judge the corpus, clean and attacked, by its rubric and by key points.
 
@@ -243,8 +242,7 @@ def attack_judge(
         )
         if out is not None:
             write_atomically(out / CALLS_FILE, calls_table(rated))
-            encoded = msgspec.json.format(msgspec.json.encode(outcome), indent=2)
-            write_atomically(out / RESULT_FILE, encoded + b"\n")
+            write_json(out / RESULT_FILE, outcome)
     return outcome
 
 
@@ -367,7 +365,7 @@ async def _work(
     calls: Sequence[JudgeCall],
     ledger: Ledger,
     seed: int,
-    watch: Callable[[Progress], None] | None,
+    watch: Watch | None,
 ) -> tuple[str, str]:
     """Make the calls that have no judgement yet; code and reason where it stopped before its end."""
     done = ledger.settled(judge.pins.kind, 0, calls[-1].seq)
@@ -376,27 +374,11 @@ async def _work(
         return "", ""
     # Attacks of one kind may all fail alike; in a row they would look like a dead endpoint.
     random.Random(seed).shuffle(left)  # noqa: S311 - an order, not a secret
-    progress = Progress(len(left), price=judge.price)
-    wanted = [each for each in (judge.spec.concurrency, judge.model.most_in_flight) if each is not None]
-    meter = Meter(Limits(concurrency=min(wanted) if wanted else None), progress, price=judge.price)
-    recorder = Recorder(ledger, judge.pins.kind, lambda: meter.concurrency.limit, replace=True)
-    watching = asyncio.create_task(_watch(progress, watch)) if watch else None
     try:
-        await judge.model.open()
-        await dispatch(iter(left), JudgeHandler(judge, meter), recorder, progress, meter, asyncio.Event())
+        await ask_judge(judge, left, lambda meter: JudgeHandler(judge, meter), ledger, watch)
     except Stopped as error:
         return error.code, str(error)
-    finally:
-        if watching:
-            watching.cancel()
-        await judge.model.close()
     return "", ""
-
-
-async def _watch(progress: Progress, watch: Callable[[Progress], None]) -> None:
-    while True:
-        watch(progress)
-        await asyncio.sleep(0.5)
 
 
 def _rated(chosen: Sequence[Subject], judge: Judge, ledger: Ledger) -> Iterable[Rated]:

@@ -12,7 +12,7 @@ import msgspec
 from medbench import __version__
 from medbench.errors import InputError
 from medbench.models.model import Identity
-from medbench.store.files import write_atomically
+from medbench.store.files import write_json
 from medbench.text import say
 
 RUN_FILE = "run.json"
@@ -81,7 +81,7 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def write_pins(run_dir: Path, pins: Pins) -> None:
     """Write `run.json`."""
-    write_atomically(run_dir / RUN_FILE, msgspec.json.format(msgspec.json.encode(pins), indent=2) + b"\n")
+    write_json(run_dir / RUN_FILE, pins)
 
 
 def read_pins(run_dir: Path) -> Pins:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from itertools import chain, islice
@@ -19,7 +19,7 @@ from medbench.engine.cache import ResponseCache
 from medbench.engine.ledger import Ledger, Recorder
 from medbench.engine.local import SMOKE_ITEMS, Stopped, dispatch, smoke
 from medbench.engine.meter import Meter
-from medbench.engine.progress import Progress
+from medbench.engine.progress import Progress, Watch, show
 from medbench.errors import InputError, Problem, WorkError
 from medbench.items.source import ItemSource, open_source
 from medbench.models.model import Identity, Model
@@ -40,8 +40,6 @@ if TYPE_CHECKING:
 
 LEDGER_FILE = "ledger.sqlite"
 PLAN_SLICE = 128
-
-Watch = Callable[[Progress], None]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -245,7 +243,7 @@ async def _work(
     _on_signals(stop)
     watching = [asyncio.create_task(_stop_without_folder(run_dir, stop))]
     if watch:
-        watching.append(asyncio.create_task(_watch(lambda: judged if answered.is_set() else progress, watch)))
+        watching.append(asyncio.create_task(show(lambda: judged if answered.is_set() else progress, watch)))
     with ExitStack() as files:
         judgements = ledger
         if judges:
@@ -344,12 +342,6 @@ def _unanswered(source: ItemSource, pins: Pins, ledger: Ledger) -> Iterator[Aske
                 yield call
             elif key != call_key(call):
                 raise WorkError(say("runs.foreign_result", path=ledger.path, uid=call.question.uid))
-
-
-async def _watch(current: Callable[[], Progress], watch: Watch) -> None:
-    while True:
-        watch(current())
-        await asyncio.sleep(0.5)
 
 
 async def _stop_without_folder(run_dir: Path, stop: asyncio.Event) -> None:

@@ -7,12 +7,13 @@ import tomllib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import msgspec
 
 from medbench.engine.budget import Price
 from medbench.engine.ledger import Ledger, Result
+from medbench.engine.limits import Limits
 from medbench.engine.meter import Meter
 from medbench.errors import InputError, Problem
 from medbench.items.model import Media, Question
@@ -24,7 +25,7 @@ from medbench.scoring.judging.calibrate import Measured, read_measured
 from medbench.scoring.judging.calls import JudgePlanner
 from medbench.scoring.judging.judge import judge_once
 from medbench.scoring.judging.plan import MOST_REPEATS, JudgeCall, JudgePins
-from medbench.store.files import write_atomically
+from medbench.store.files import write_json
 from medbench.text import say
 
 JUDGES_FILE = "judges.json"
@@ -34,6 +35,7 @@ PARAMETERS: Mapping[str, object] = {"max_tokens": 1024}
 WAIT_S = 0.1
 
 _encode = msgspec.json.Encoder().encode
+Entry = TypeVar("Entry", JudgePins, Measured)
 
 
 class JudgeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -95,6 +97,12 @@ class Judge:
         )
 
     @property
+    def limits(self) -> Limits:
+        """The concurrency asked for, and no more than the model can answer at a time."""
+        wanted = [each for each in (self.spec.concurrency, self.model.most_in_flight) if each is not None]
+        return Limits(concurrency=min(wanted) if wanted else None)
+
+    @property
     def price(self) -> Price:
         """Prices per million tokens."""
         return Price(self.spec.price_input, self.spec.price_output)
@@ -122,20 +130,14 @@ def read_judges(run_dir: Path) -> tuple[JudgePins, ...]:
     Raises:
         InputError: The file can't be read.
     """
-    path = run_dir / JUDGES_FILE
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=tuple[JudgePins, ...])
-    except FileNotFoundError:
-        return ()
-    except (OSError, msgspec.DecodeError) as error:
-        raise InputError(say("runs.bad_run_file", path=path, error=error)) from error
+    return _listed(run_dir / JUDGES_FILE, JudgePins)
 
 
 def add_judges(run_dir: Path, judges: Sequence[JudgePins]) -> tuple[JudgePins, ...]:
     """Note judges in a run; all that it has then."""
     together = {each.id: each for each in (*read_judges(run_dir), *judges)}
     pins = tuple(together.values())
-    write_atomically(run_dir / JUDGES_FILE, msgspec.json.format(msgspec.json.encode(pins), indent=2) + b"\n")
+    write_json(run_dir / JUDGES_FILE, pins)
     return pins
 
 
@@ -165,8 +167,7 @@ def add_calibrations(run_dir: Path, files: Sequence[Path], upcoming: Sequence[Ju
         together[found.judge] = found
     if problems:
         raise InputError(*problems)
-    content = msgspec.json.format(msgspec.json.encode(tuple(together.values())), indent=2)
-    write_atomically(run_dir / CALIBRATIONS_FILE, content + b"\n")
+    write_json(run_dir / CALIBRATIONS_FILE, tuple(together.values()))
 
 
 def read_calibrations(run_dir: Path) -> tuple[Measured, ...]:
@@ -175,9 +176,13 @@ def read_calibrations(run_dir: Path) -> tuple[Measured, ...]:
     Raises:
         InputError: The file can't be read.
     """
-    path = run_dir / CALIBRATIONS_FILE
+    return _listed(run_dir / CALIBRATIONS_FILE, Measured)
+
+
+def _listed(path: Path, entry: type[Entry]) -> tuple[Entry, ...]:
+    """The entries of a file of a run; none where there is no file."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=tuple[Measured, ...])
+        return msgspec.json.decode(path.read_bytes(), type=tuple[entry, ...])  # type: ignore[valid-type]
     except FileNotFoundError:
         return ()
     except (OSError, msgspec.DecodeError) as error:

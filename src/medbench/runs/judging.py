@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -11,10 +11,9 @@ import msgspec
 from medbench.engine.budget import Budget
 from medbench.engine.cache import ResponseCache
 from medbench.engine.ledger import Ledger, Recorder
-from medbench.engine.limits import Limits
-from medbench.engine.local import Stopped, dispatch
+from medbench.engine.local import C, Handler, Stopped, dispatch
 from medbench.engine.meter import Meter
-from medbench.engine.progress import Progress
+from medbench.engine.progress import Progress, Watch, show
 from medbench.items.source import ItemSource
 from medbench.models.model import Response
 from medbench.runs.config import Pins
@@ -81,10 +80,7 @@ async def _one(
     progress: Progress,
 ) -> tuple[str, str]:
     cache = ResponseCache(Path(settings.cache), judge.model.identity) if settings.cache else None
-    wanted = [each for each in (judge.spec.concurrency, judge.model.most_in_flight) if each is not None]
-    meter = Meter(
-        Limits(concurrency=min(wanted) if wanted else None), progress, budget=budget, cache=cache, price=judge.price
-    )
+    meter = Meter(judge.limits, progress, budget=budget, cache=cache, price=judge.price)
     recorder = Recorder(judgements, judge.pins.kind, lambda: meter.concurrency.limit, replace=True)
     queue: asyncio.Queue[JudgeCall | None] = asyncio.Queue(QUEUE)
     planner = JudgePlanner(Path(pins.items), Path(pins.catalog_folder) if pins.catalog_folder else None)
@@ -122,6 +118,40 @@ async def _one(
         if cache:
             cache.close()
     return "", ""
+
+
+async def ask_judge(
+    judge: Judge,
+    calls: Sequence[C],
+    handler: Callable[[Meter], Handler[C]],
+    ledger: Ledger,
+    watch: Watch | None,
+) -> None:
+    """Let a judge make calls that are all known, into a ledger that takes the place of what failed there before.
+
+    Args:
+        judge: Who is asked.
+        calls: All of them.
+        handler: Makes the handler that performs them.
+        ledger: Takes the results.
+        watch: Sees the progress.
+
+    Raises:
+        Stopped: The judge can't be asked any further; what came back is kept.
+        WorkError: The disk or the bundled model failed.
+    """
+    progress = Progress(len(calls), price=judge.price)
+    meter = Meter(judge.limits, progress, price=judge.price)
+    performing = handler(meter)
+    recorder = Recorder(ledger, performing.kind, lambda: meter.concurrency.limit, replace=True)
+    watching = asyncio.create_task(show(lambda: progress, watch)) if watch else None
+    try:
+        await judge.model.open()
+        await dispatch(iter(calls), performing, recorder, progress, meter, asyncio.Event())
+    finally:
+        await judge.model.close()
+        if watching:
+            watching.cancel()
 
 
 class _Counted:

@@ -10,24 +10,24 @@ from pathlib import Path
 
 import msgspec
 
-from medbench.engine.ledger import Ledger, Recorder, Result
-from medbench.engine.limits import Limits
-from medbench.engine.local import Stopped, dispatch
+from medbench.engine.ledger import Ledger, Result
+from medbench.engine.local import Stopped
 from medbench.engine.meter import Meter
-from medbench.engine.progress import Progress
+from medbench.engine.progress import Watch
 from medbench.errors import InputError, Problem, WorkError
 from medbench.items.model import Question
 from medbench.models.model import CallError, Response
 from medbench.runs.config import read_pins
-from medbench.runs.execute import LEDGER_FILE, Watch, open_pinned
+from medbench.runs.execute import LEDGER_FILE, open_pinned
 from medbench.runs.judges import Judge, JudgeContext
+from medbench.runs.judging import ask_judge
 from medbench.runs.plan import asked
 from medbench.runs.results import responses
 from medbench.scoring.asked import Asked
 from medbench.scoring.judging.contract import Side
 from medbench.scoring.judging.pairs import Pairing, PairOutcome, PairPlanner, ask_pair
 from medbench.scoring.judging.rubric import load_rubric
-from medbench.store.files import exclusive, write_atomically
+from medbench.store.files import exclusive, write_json
 from medbench.text import say
 
 PAIRS_FILE = "pairs.json"
@@ -139,7 +139,7 @@ def judge_pairs(run_a: Path, run_b: Path, judge: Judge, out: Path, *, watch: Wat
         missing = [call for call in calls if done.get(call.seq) != call.hash(judge)]
         if missing:
             try:
-                asyncio.run(_ask(missing, judge, ledger, watch))
+                asyncio.run(ask_judge(judge, missing, lambda meter: _Handler(judge, meter), ledger, watch))
             except Stopped as error:
                 raise WorkError(str(error)) from error
         verdicts = {seq: msgspec.json.decode(body, type=Verdict).better for seq, body in ledger.bodies(KIND)}
@@ -150,7 +150,7 @@ def judge_pairs(run_a: Path, run_b: Path, judge: Judge, out: Path, *, watch: Wat
         ],
         judge.pins,
     )
-    write_atomically(out / PAIRS_FILE, msgspec.json.format(msgspec.json.encode(outcome), indent=2) + b"\n")
+    write_json(out / PAIRS_FILE, outcome)
     return outcome
 
 
@@ -167,24 +167,3 @@ def _both(plan: Iterator[Asked], ours: Ledger, theirs: Ledger) -> Iterator[tuple
             return
         if a[0] == b[0] == call.seq:
             yield call, a[1], b[1]
-
-
-async def _ask(calls: list[PairCall], judge: Judge, ledger: Ledger, watch: Watch | None) -> None:
-    progress = Progress(len(calls), price=judge.price)
-    wanted = [each for each in (judge.spec.concurrency, judge.model.most_in_flight) if each is not None]
-    meter = Meter(Limits(concurrency=min(wanted) if wanted else None), progress, price=judge.price)
-    recorder = Recorder(ledger, KIND, lambda: meter.concurrency.limit, replace=True)
-    watching = asyncio.create_task(_show(progress, watch)) if watch else None
-    try:
-        await judge.model.open()
-        await dispatch(iter(calls), _Handler(judge, meter), recorder, progress, meter, asyncio.Event())
-    finally:
-        await judge.model.close()
-        if watching:
-            watching.cancel()
-
-
-async def _show(progress: Progress, watch: Watch) -> None:
-    while True:
-        watch(progress)
-        await asyncio.sleep(0.5)

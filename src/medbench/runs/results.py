@@ -20,7 +20,7 @@ from medbench.scoring.judging.verdict import Judgement
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow
 from medbench.scoring.score import Figures, JudgeUse, Scorer
-from medbench.store.files import write_atomically
+from medbench.store.files import write_json
 from medbench.store.parquet import write_rows
 from medbench.streams import in_blocks
 from medbench.text import say
@@ -144,7 +144,7 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
         rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
         write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
         figures = msgspec.structs.replace(scorer.figures(), judges=_judge_use(run_dir, pins, ledger))
-    write_atomically(run_dir / FIGURES_FILE, msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+    write_json(run_dir / FIGURES_FILE, figures)
     return figures
 
 

@@ -10,7 +10,7 @@ import msgspec
 from medbench.engine.budget import Price
 from medbench.engine.limits import Limits
 from medbench.errors import InputError
-from medbench.store.files import write_atomically
+from medbench.store.files import write_json
 from medbench.text import say
 
 SETTINGS_FILE = "settings.json"
@@ -64,7 +64,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def write_settings(run_dir: Path, settings: Settings) -> None:
     """Write `settings.json`."""
-    write_atomically(run_dir / SETTINGS_FILE, msgspec.json.format(msgspec.json.encode(settings), indent=2) + b"\n")
+    write_json(run_dir / SETTINGS_FILE, settings)
 
 
 def read_settings(run_dir: Path, changes: Mapping[str, object] = NO_CHANGES) -> Settings:

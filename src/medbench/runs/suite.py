@@ -9,11 +9,12 @@ from typing import Any
 
 import msgspec
 
+from medbench.engine.progress import Watch
 from medbench.errors import InputError, Problem
 from medbench.items.source import open_source
 from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.config import RUN_FILE, Disclosure, Selection
-from medbench.runs.execute import Outcome, Watch, resume_run, start_run
+from medbench.runs.execute import Outcome, resume_run, start_run
 from medbench.runs.judges import Judge, JudgeSpec, read_judge
 from medbench.runs.settings import Settings
 from medbench.text import say

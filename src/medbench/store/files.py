@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 from filelock import FileLock, Timeout
 
 from medbench.errors import InputError, WorkError
@@ -36,6 +37,11 @@ def write_atomically(path: Path, content: bytes) -> None:
         if temporary:
             Path(temporary).unlink(missing_ok=True)
         raise WorkError(say("store.unwritable", path=path, error=error.strerror or error)) from error
+
+
+def write_json(path: Path, value: object) -> None:
+    """Write a value as indented JSON; see `write_atomically`."""
+    write_atomically(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
 
 
 def is_held(folder: Path) -> bool:

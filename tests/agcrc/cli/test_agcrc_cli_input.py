@@ -25,7 +25,8 @@ from agcrc.cli import main as command_line
 from agcrc.phantom import PhantomSettings, tier_named, write_dataset
 from agcrc.train.checkpoint import State, save_checkpoint
 from agcrc.train.networks import build_network
-from agcrc.train.plan import Intensity, Plan, write_plan
+from agcrc.train.plan import write_plan
+from support.plans import small_plan
 
 COLON = 20
 Change = Callable[[np.ndarray], np.ndarray]
@@ -38,17 +39,7 @@ def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("input")
     for split, cases, seed in (("Tr", 2, 1000), ("Ts", 1, 1900)):
         write_dataset(root / "data", PhantomSettings(tier_named("smoke")), cases=cases, seed=seed, split=split)
-    plan = Plan(
-        dataset="phantom",
-        class_map="totalsegmentator_v2",
-        spacing_mm=(6.0, 6.0, 6.0),
-        patch=(32, 32, 32),
-        batch=1,
-        features=(4, 8),
-        blocks=(1, 1),
-        intensity=Intensity(-150.0, 250.0, 20.0, 60.0),
-        ooi_radius_mm=15.0,
-    )
+    plan = small_plan(spacing_mm=(6.0, 6.0, 6.0), patch=(32, 32, 32), batch=1)
     torch.manual_seed(0)
     net = build_network("resenc", 1, plan.features, plan.blocks, plan.patch)
     (root / "run").mkdir()

@@ -12,8 +12,8 @@ from agcrc.phantom import PhantomSettings, tier_named
 from agcrc.phantom.make import make_case
 from agcrc.predict import lesions, predict_case
 from agcrc.train.networks import build_network
-from agcrc.train.plan import Intensity, Plan
 from agcrc.volumes import Volume, resample, resample_labels
+from support.plans import small_plan
 
 MIB = 2**20
 
@@ -26,17 +26,7 @@ def test_memory_above_input_and_mask_does_not_grow_with_the_slices(monkeypatch):
     # The centreline's copy of 2 mm is as large as this scan; it is no larger for a real one.
     monkeypatch.setattr(lesions, "_line", lambda _: None)
     case = make_case(PhantomSettings(tier_named("smoke")), 1900)
-    plan = Plan(
-        dataset="phantom",
-        class_map="totalsegmentator_v2",
-        spacing_mm=(6.0, 6.0, 6.0),
-        patch=(32, 32, 32),
-        batch=1,
-        features=(4, 8),
-        blocks=(1, 1),
-        intensity=Intensity(-150.0, 250.0, 20.0, 60.0),
-        ooi_radius_mm=15.0,
-    )
+    plan = small_plan(spacing_mm=(6.0, 6.0, 6.0), patch=(32, 32, 32), batch=1)
     net = build_network("resenc", 1, plan.features, plan.blocks, plan.patch).eval()
     height = case.grid.shape[0] * case.grid.spacing[0]
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from agcrc.train.plan import Intensity, Plan
+from agcrc.train.plan import Plan
 from agcrc.volumes import Grid
 from agcrc.volumes.cases import open_case, write_case
+from support.plans import small_plan
 
 
 @pytest.fixture(autouse=True)
@@ -16,21 +17,7 @@ def one_thread():
 
 @pytest.fixture
 def plan() -> Plan:
-    return Plan(
-        dataset="balls",
-        class_map="totalsegmentator_v2",
-        spacing_mm=(4.0, 4.0, 4.0),
-        patch=(16, 16, 16),
-        batch=2,
-        features=(4, 8),
-        blocks=(1, 1),
-        intensity=Intensity(-150.0, 250.0, 20.0, 60.0),
-        ooi_radius_mm=15.0,
-        patches_per_case=2,
-        epochs=4,
-        learning_rate=5e-3,
-        validation_cases=("ball_0",),
-    )
+    return small_plan(patches_per_case=2, epochs=4, learning_rate=5e-3, validation_cases=("ball_0",))
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from medbench.engine.budget import Price
+from medbench.engine.limits import Limits
 from medbench.models.model import CallError, Identity, Response
 from medbench.runs.attack import CALLS_FILE, RESULT_FILE, Rated, attack_judge, calls_table, kind_figures
 from medbench.runs.judges import JudgeSpec
@@ -155,6 +156,7 @@ class ScriptedJudge:
         self.model = ScriptedModel(reply)
         self.pins = JudgePins(self.model.identity)
         self.price = Price()
+        self.limits = Limits()
 
 
 def answer_in(prompt: str) -> str:

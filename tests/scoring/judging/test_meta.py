@@ -84,15 +84,7 @@ def test_the_published_agreement_of_three_physicians_is_reproduced(shared):
     [("Correctness", 460, 0.618, 0.642), ("Accuracy", 340, 0.459, 0.543)],
 )
 def test_an_existing_judge_of_chinese_answers_is_measured(shared, criterion, n, kappa, rho):
-    path = shared / "data" / "human_ratings" / "llmeval2_medicine" / "Medicine.jsonl"
-    ratings = []
-    for line in path.read_text("utf-8").splitlines():
-        row = json.loads(line)
-        for rater, kind in (("human", "human"), ("gpt4", "judge")):
-            if criterion in row[rater]:
-                score = float(row[rater][criterion])
-                where = (row["question_uuid"], row["dialog_uuid"], rater, kind)
-                ratings.append(Rating(*where, criterion, score, (0.0, 5.0), model=row["llm_name"]))
+    ratings = ratings_of(shared, criterion)
     found = next(each for each in evaluate(ratings) if each.criterion == criterion)
     agreement = found.judges[0].agreement
     assert agreement.n == n
@@ -109,7 +101,8 @@ def ratings_of(shared, criterion: str) -> list[Rating]:
         for rater, kind in (("human", "human"), ("gpt4", "judge")):
             if criterion in row[rater]:
                 where = (row["question_uuid"], row["dialog_uuid"], rater, kind)
-                ratings.append(Rating(*where, criterion, float(row[rater][criterion]), (0.0, 5.0)))
+                score = float(row[rater][criterion])
+                ratings.append(Rating(*where, criterion, score, (0.0, 5.0), model=row["llm_name"]))
     return ratings
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from medbench.items.keys import open_keys
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.judging.plan import answer_of
@@ -13,6 +12,7 @@ from medbench.scoring.judging.prompt import Case
 from medbench.scoring.judging.rubric import GENERAL
 from medbench.scoring.judging.sheet import SCALE, Drawn
 from medbench.scoring.judging.verdict import mean_of
+from medbench.scoring.keys_along import KeysAlong
 from medbench.scoring.opinions import Panel
 from medbench.scoring.ratings import Rating
 
@@ -31,12 +31,10 @@ def judged_answers(
         panel: Judges and their judgements.
         run: Names the run's answers apart from those of others.
     """
-    keys = open_keys(items, catalog_folder=catalog_folder).keys()
-    key = next(keys, None)
+    keys = KeysAlong(items, catalog_folder)
     for asked, response in answered:
         question = asked.question
-        while key is not None and key.uid != question.uid:
-            key = next(keys, None)
+        key = keys.of(question.uid)
         if CRITERION not in asked.part.metrics or not answer_of(response):
             continue
         opinions = panel.of(asked.seq, key)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from medbench.items.keys import open_keys
-from medbench.items.model import Key
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.judging.plan import JudgeCall, JudgePins, judge_calls
+from medbench.scoring.keys_along import KeysAlong
 
 
 class JudgePlanner:
     """Yields judge calls in the order of the plan; keys are read along with it, once."""
 
     def __init__(self, items: Path, catalog_folder: Path | None) -> None:
-        self._keys: Iterator[Key] = open_keys(items, catalog_folder=catalog_folder).keys()
-        self._key: Key | None = next(self._keys, None)
+        self._keys = KeysAlong(items, catalog_folder)
 
     def calls(self, answered: Iterable[tuple[Asked, Response]], pins: JudgePins) -> Iterator[JudgeCall]:
         """The calls for some responses, in the order of the plan; later ones may be asked for later.
@@ -27,9 +25,4 @@ class JudgePlanner:
             pins: The judge.
         """
         for asked, response in answered:
-            yield from judge_calls(asked, response, self._key_of(asked.question.uid), pins)
-
-    def _key_of(self, uid: str) -> Key | None:
-        while self._key is not None and self._key.uid != uid:
-            self._key = next(self._keys, None)
-        return self._key
+            yield from judge_calls(asked, response, self._keys.of(asked.question.uid), pins)

@@ -9,7 +9,6 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from medbench.items.keys import open_keys
 from medbench.items.model import Key
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
@@ -18,6 +17,7 @@ from medbench.scoring.judging.judge import ANSWERED, Ask
 from medbench.scoring.judging.plan import JudgePins, answer_of
 from medbench.scoring.judging.prompt import Case, pair_prompt, retry
 from medbench.scoring.judging.rubric import load_rubric
+from medbench.scoring.keys_along import KeysAlong
 from medbench.stats import Estimate, clustered_mean
 
 Winner = Literal["a", "b", "tie"]
@@ -44,14 +44,12 @@ class PairPlanner:
     """Pairs the open answers of two runs; keys are read along, once."""
 
     def __init__(self, items: Path, catalog_folder: Path | None) -> None:
-        self._keys = open_keys(items, catalog_folder=catalog_folder).keys()
+        self._keys = KeysAlong(items, catalog_folder)
 
     def pairings(self, both: Iterable[tuple[Asked, Response, Response]]) -> Iterator[Pairing]:
         """Pairs of open answers, in the order of the plan; an empty answer is one as well."""
-        key = next(self._keys, None)
         for asked, ours, theirs in both:
-            while key is not None and key.uid != asked.question.uid:
-                key = next(self._keys, None)
+            key = self._keys.of(asked.question.uid)
             if asked.part.judged_metrics and "media_missing" not in (ours.status, theirs.status):
                 yield Pairing(asked, answer_of(ours), answer_of(theirs), key)
 
