@@ -152,7 +152,7 @@ def llmeval2(shared: Path) -> list[Row]:
                 model=row["llm_name"],
                 people=(float(row["human"][criterion]),),
                 criterion=criterion,
-                reference=row["hint"] or "",
+                reference=str(row["hint"]),
             )
         )
     return rows
@@ -169,8 +169,7 @@ def judged(name: str, rows: Sequence[Row], judge: str, options: argparse.Namespa
     with (folder / "items.jsonl").open("w", encoding="utf-8") as items:
         for row in rows:
             item: dict[str, Any] = {"id": row.id, "dataset": name, "question": row.question, "language": language}
-            item |= {"key_points": [{"text": row.claim}]} if row.claim else {}
-            item |= {"answer": row.reference} if row.reference else {}
+            item |= {"key_points": [{"text": row.claim}]} if row.claim else {"answer": row.reference}
             items.write(json.dumps(item, ensure_ascii=False) + "\n")
     with (folder / "answers.jsonl").open("w", encoding="utf-8") as answers:
         for row in rows:
