@@ -135,6 +135,8 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("key_point_value", pa.float64()),
             ("safe", pa.bool_()),
             ("key_point_lexical", pa.float64()),
+            ("details", text),
+            ("evidence", text),
         ]
     )
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
@@ -227,6 +229,8 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         points.value if points else None,
         points.safe if points else None,
         row.lexical,
+        msgspec.json.encode(dict(row.marking.details)).decode() if row.marking.details else "",
+        msgspec.json.encode(row.marking.evidence).decode() if row.marking.evidence else "",
     )
 
 

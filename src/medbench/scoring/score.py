@@ -125,6 +125,9 @@ class Scorer:
             figures = tally.figures()
             if self._hidden and figures.estimate is not None and figures.estimate.n < SMALLEST_CELL:
                 figures = msgspec.structs.replace(figures, estimate=None, circular=None, chance=None, at_chance=None)
+            if self._hidden:
+                told = {name: each for name, each in figures.details.items() if each.n >= SMALLEST_CELL}
+                figures = msgspec.structs.replace(figures, details=told)
             by_dataset.setdefault(dataset, []).append(figures)
         parts = [part for several in by_dataset.values() for part in several]
         return Figures(
@@ -182,4 +185,11 @@ def _concealed(row: ScoreRow) -> ScoreRow:
     )
 
 
-_NO_COUNTS = {"value": None, "true_positives": 0, "false_positives": 0, "false_negatives": 0}
+_NO_COUNTS = {
+    "value": None,
+    "true_positives": 0,
+    "false_positives": 0,
+    "false_negatives": 0,
+    "details": (),
+    "evidence": None,
+}

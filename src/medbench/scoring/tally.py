@@ -102,6 +102,7 @@ class PartFigures(msgspec.Struct, frozen=True):
         judged: Figures of the judged metrics.
         combined: Where there are judged metrics: of the mean of all metrics of each item, which is the part's score.
         lexical: Key points by words alone: the baseline that a judge must beat, no score.
+        details: Secondary figures of the metric by name, in [0, 1], each over the items that have one; no score.
     """
 
     name: str
@@ -122,6 +123,7 @@ class PartFigures(msgspec.Struct, frozen=True):
     judged: tuple[JudgedFigures, ...] = ()
     combined: Estimate | None = None
     lexical: Estimate | None = None
+    details: dict[str, Estimate] = {}
 
 
 class _JudgedTally:
@@ -200,6 +202,7 @@ class PartTally:
         self._judged = [_JudgedTally(metric) for metric in part.judged_metrics]
         self._combined, self._combined_families = array("d"), array("q")
         self._lexical, self._lexical_families = array("d"), array("q")
+        self._details: dict[str, tuple[array[float], array[int]]] = {}
 
     def add_item(self, rows: Sequence[ScoreRow | None], key: Key | None) -> None:
         """Take all rows of one item, in the order of its variants; None where a call was not answered."""
@@ -243,6 +246,17 @@ class PartTally:
             positives.append(sum([row.marking.true_positives for row in known]))
             false.append(sum([row.marking.false_positives for row in known]))
             missed.append(sum([row.marking.false_negatives for row in known]))
+            self._take_details(known)
+
+    def _take_details(self, known: Sequence[ScoreRow]) -> None:
+        found: dict[str, list[float]] = {}
+        for row in known:
+            for name, value in row.marking.details:
+                found.setdefault(name, []).append(value)
+        for name, several in found.items():
+            values, families = self._details.setdefault(name, (array("d"), array("q")))
+            values.append(sum(several) / len(several))
+            families.append(self._families[-1])
 
     def _take_judged(self, known: Sequence[ScoreRow]) -> None:
         family = _code(known[0].asked.question.family or known[0].asked.question.uid)
@@ -322,6 +336,7 @@ class PartTally:
             judged=tuple(tally.figures() for tally in self._judged),
             combined=_mean(self._combined, self._combined_families),
             lexical=_mean(self._lexical, self._lexical_families),
+            details={name: mean for name, found in self._details.items() if (mean := _mean(*found)) is not None},
         )
 
     def _estimate(self, metric: str | None) -> Estimate | None:
