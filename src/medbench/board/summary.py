@@ -105,6 +105,7 @@ class Summary(msgspec.Struct, frozen=True):
         complete: Every planned call has a response.
         illustrative: Items asked that are marked as illustrative: made to try the bench out, not to judge a model.
         judges: Judges of open answers.
+        probes: Items marked as probes of perception or reasoning.
     """
 
     pins: Pins
@@ -139,6 +140,7 @@ class Summary(msgspec.Struct, frozen=True):
     keys_fingerprint: str
     illustrative: int = 0
     judges: tuple[JudgeUse, ...] = ()
+    probes: int = 0
 
 
 def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
@@ -193,6 +195,7 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         requests=totals.requests,
         illustrative=figures.illustrative,
         judges=figures.judges,
+        probes=figures.probes,
         cached=totals.cached,
         latency_s=_quantiles(totals.latencies),
         served_models=tuple(sorted(totals.served_models)),

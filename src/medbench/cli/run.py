@@ -60,11 +60,15 @@ def run(
     dataset: Annotated[list[str] | None, typer.Option(help="Only this dataset, repeatable.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N items.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Only N items, drawn at random with --seed.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of --sample.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of --sample and --media-control.")] = 0,
     orders: Annotated[
         Literal["rotate", "first", "all"],
         typer.Option(help="Option orders in circular evaluation, for items that bring none."),
     ] = "rotate",
+    media_control: Annotated[
+        Literal["none", "removed", "swapped"],
+        typer.Option(help="Ask without pictures, or with those of another item of the dataset drawn with --seed."),
+    ] = "none",
     disclosure: Annotated[
         Literal["local", "hidden"], typer.Option(help="hidden: right and wrong per item stay with the scorer.")
     ] = "local",
@@ -92,6 +96,7 @@ def run(
       medbench run --items items.jsonl --model local:smollm2 --out run
       medbench run --items bank --model openai:qwen3-8b --base-url https://host/v1 --api-key-env KEY --out run
       medbench run --items release.zip --model answers:answers.zip --track llm --out run
+      medbench run --items bank --model openai:vl --base-url https://host/v1 --media-control removed --out removed
     """
     from medbench.items.source import open_source
     from medbench.models.registry import ModelOptions, create_model
@@ -118,7 +123,13 @@ def run(
     if unknown:
         raise InputError(Problem(message=say("cli.unknown_datasets", names=", ".join(unknown)), field="--dataset"))
     selection = Selection(
-        track=track, datasets=tuple(dataset or ()), limit=limit, sample=sample, seed=seed, orders=orders
+        track=track,
+        datasets=tuple(dataset or ()),
+        limit=limit,
+        sample=sample,
+        seed=seed,
+        orders=orders,
+        media_control=media_control,
     )
     prepare_the_end()
     with show_progress() as watch:

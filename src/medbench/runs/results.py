@@ -137,6 +137,7 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("key_point_lexical", pa.float64()),
             ("details", text),
             ("evidence", text),
+            ("probe", text),
         ]
     )
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
@@ -212,7 +213,7 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         question.uid,
         question.dataset,
         question.part,
-        question.family or question.uid,
+        question.cluster,
         row.asked.variant,
         row.status,
         row.value,
@@ -231,6 +232,7 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         row.lexical,
         msgspec.json.encode(dict(row.marking.details)).decode() if row.marking.details else "",
         msgspec.json.encode(row.marking.evidence).decode() if row.marking.evidence else "",
+        question.probe,
     )
 
 

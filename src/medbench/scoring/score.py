@@ -63,6 +63,7 @@ class Figures(msgspec.Struct, frozen=True):
         keys_fingerprint: Hash over the keys; empty under hidden disclosure where they have no salt.
         illustrative: Items marked as illustrative: made to try the bench out, not to judge a model.
         judges: In the order in which they came.
+        probes: Items marked as probes.
     """
 
     datasets: tuple[DatasetFigures, ...]
@@ -75,6 +76,7 @@ class Figures(msgspec.Struct, frozen=True):
     keys_fingerprint: str
     illustrative: int
     judges: tuple[JudgeUse, ...] = ()
+    probes: int = 0
 
 
 class Scorer:
@@ -94,7 +96,7 @@ class Scorer:
         self._panel = panel
         self._tallies: dict[tuple[str, str], PartTally] = {}
         self._totals = RunTotals()
-        self._illustrative = 0
+        self._illustrative = self._probes = 0
 
     def rows(self, plan: Iterable[Asked], responses: Iterable[tuple[int, Response]]) -> Iterator[ScoreRow]:
         """Score everything, yielding a row per response; under hidden disclosure rows carry no value.
@@ -114,6 +116,7 @@ class Scorer:
                 tally = self._tallies[question.dataset, part.name] = PartTally(part)
             tally.add_item(rows, item.key)
             self._illustrative += question.meta.get("illustrative") is True
+            self._probes += question.probe is not None
             for row in rows:
                 if row is not None:
                     yield _concealed(row) if self._hidden else row
@@ -141,6 +144,7 @@ class Scorer:
             # A hash without a salt would let the few possible keys of a few items be tried one by one.
             keys_fingerprint="" if self._hidden and not self._keys.salted else self._keys.fingerprint(),
             illustrative=self._illustrative,
+            probes=self._probes,
         )
 
 

@@ -241,7 +241,7 @@ class PartTally:
             circular = self._part.circular
             self._means.append(right / len(rows))
             self._values.append(float(right == len(rows)) if circular else sum(values) / len(values))
-            self._families.append(_code(known[0].asked.question.family or known[0].asked.question.uid))
+            self._families.append(_code(known[0].asked.question.cluster))
             positives, false, missed = self._counts
             positives.append(sum([row.marking.true_positives for row in known]))
             false.append(sum([row.marking.false_positives for row in known]))
@@ -259,7 +259,7 @@ class PartTally:
             families.append(self._families[-1])
 
     def _take_judged(self, known: Sequence[ScoreRow]) -> None:
-        family = _code(known[0].asked.question.family or known[0].asked.question.uid)
+        family = _code(known[0].asked.question.cluster)
         for index, tally in enumerate(self._judged):
             found = [row.judged[index] for row in known if row.judged]
             if found:

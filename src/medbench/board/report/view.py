@@ -8,8 +8,20 @@ from typing import Any
 
 import msgspec
 
+from medbench.board.controls import PictureEffects
+from medbench.board.report.boxes import BoxCase
 from medbench.board.report.charts import Bar, Positions
 from medbench.board.report.judges import JudgedLine, JudgeLine, judge_lines, judged_lines, uncalibrated
+from medbench.board.report.pictures import (
+    DetailLine,
+    EffectLine,
+    ProbeLine,
+    box_caption,
+    detail_lines,
+    effect_lines,
+    effect_notes,
+    probe_lines,
+)
 from medbench.board.report.repeat import command_line
 from medbench.board.summary import COVERAGE_GATE, DatasetSummary, DimensionSummary, Figure, Summary
 from medbench.catalog.model import TRACKS, Bilingual
@@ -59,9 +71,18 @@ class CircularRow:
 class View:
     """A summary in one language."""
 
-    def __init__(self, summary: Summary, language: Language, price: Price) -> None:
+    def __init__(
+        self,
+        summary: Summary,
+        language: Language,
+        price: Price,
+        effects: PictureEffects | None = None,
+        boxes: Sequence[BoxCase] = (),
+    ) -> None:
         self.summary = summary
         self.language = language
+        self.effects = effects
+        self.boxes = boxes
         self.hidden = summary.pins.disclosure == "hidden"
         self._price = price
 
@@ -117,6 +138,8 @@ class View:
         if summary.illustrative:
             counts = {"count": f"{summary.illustrative:,}", "items": f"{summary.items:,}"}
             lines.append(self.t("illustrative", **counts))
+        if (control := summary.pins.selection.media_control) != "none":
+            lines.append(self.t(f"media_{control}"))
         if not summary.complete:
             counts = {"answered": f"{summary.answered:,}", "planned": f"{summary.planned:,}"}
             lines.append(self.t("incomplete", **counts))
@@ -311,6 +334,28 @@ class View:
         """What they gave."""
         return judged_lines(self)
 
+    # ---- pictures and secondary figures
+
+    def effect_lines(self) -> list[EffectLine]:
+        """What the pictures add."""
+        return effect_lines(self)
+
+    def probe_lines(self) -> list[ProbeLine]:
+        """Perception against reasoning."""
+        return probe_lines(self)
+
+    def effect_notes(self) -> list[str]:
+        """What to bear in mind with both."""
+        return effect_notes(self)
+
+    def detail_lines(self) -> list[DetailLine]:
+        """Secondary figures."""
+        return detail_lines(self)
+
+    def box_caption(self, case: BoxCase) -> str:
+        """What stands below a picture of boxes."""
+        return box_caption(self, case)
+
     # ---- errors, usage, pins
 
     def counts(self, counts: Mapping[str, int], prefix: str = "") -> list[tuple[str, str, str]]:
@@ -351,6 +396,7 @@ class View:
         """(what, value) of everything that decides what was measured."""
         pins = self.summary.pins
         model, selection = pins.model, pins.selection
+        control = selection.media_control
         rows = [
             ("pin_model", model.spec),
             ("pin_revision", model.revision or self.t("unknown")),
@@ -362,8 +408,9 @@ class View:
             ("pin_keys_fingerprint", self.summary.keys_fingerprint),
             ("pin_catalog", pins.catalog_version),
             ("pin_selection", self._selection()),
-            ("pin_seed", str(selection.seed) if selection.sample is not None else ""),
+            ("pin_seed", str(selection.seed) if selection.sample is not None or control == "swapped" else ""),
             ("pin_orders", self.t(f"orders_{selection.orders}")),
+            ("pin_media_control", "" if control == "none" else self.t(f"control_{control}")),
             ("pin_disclosure", self.t(f"disclosure_{pins.disclosure}")),
             (
                 "pin_judge",
