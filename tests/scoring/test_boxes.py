@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from medbench.scoring.boxes import mark_boxes, match
 from medbench.scoring.extract import extract
 from medbench.scoring.metrics import mark
 from medbench.scoring.model import Box, BoxFault
+from support.pictures import blood_cells, official
 
 FORM = BoxesForm(labels=("肝癌", "肺癌"), none_label="无病变")
 ONE = '[{"类别": ["肺癌"],"边界框": [420,380,510,460]}]'
@@ -204,26 +204,10 @@ def reference_score(given_boxes, true_boxes) -> tuple[float, float, float | None
     return float(np.mean(scores)), scores[0], float(found.mean()) if found.size else None
 
 
-def blood_cells():
-    """(name, [(class, edges in thousandths)]) of every annotated picture of BCCD."""
-    folder = shared_folder("data/multimodal/bccd_detection") / "Annotations"
-    for path in sorted(folder.glob("*.xml")):
-        root = ElementTree.parse(path).getroot()
-        width, height = (float(root.findtext(f"size/{side}")) for side in ("width", "height"))
-        boxes = []
-        for one in root.iter("object"):
-            left, top, right, bottom = (float(one.findtext(f"bndbox/{e}")) for e in ("xmin", "ymin", "xmax", "ymax"))
-            edges = [1000 * left / width, 1000 * top / height, 1000 * right / width, 1000 * bottom / height]
-            edges = [min(1000, max(0, round(edge))) for edge in edges]
-            if edges[0] < edges[2] and edges[1] < edges[3]:
-                boxes.append((one.findtext("name"), edges))
-        yield path.stem, boxes
-
-
 def test_blood_cells_agree_with_a_reference_written_apart():
     form = BoxesForm(labels=("RBC", "WBC", "Platelets"), none_label="none")
     draw = random.Random(3)
-    pictures = list(blood_cells())
+    pictures = list(blood_cells(shared_folder("data/multimodal/bccd_detection")))
     assert len(pictures) == 60
     values = []
     for _, truth in pictures:
@@ -235,7 +219,7 @@ def test_blood_cells_agree_with_a_reference_written_apart():
                 if draw.random() > spread / 100 and moved[0] < moved[2] and moved[1] < moved[3]:
                     given_boxes.append((name, moved))
             draw.shuffle(given_boxes)
-            answer = json.dumps([{"类别": [name], "边界框": edges} for name, edges in given_boxes])
+            answer = official(given_boxes)
             true = tuple(Box(name, tuple(edges)) for name, edges in truth)
             marking = mark("detection_iou", form, extract(form, answer), true)
             wanted = reference_score(given_boxes, truth)

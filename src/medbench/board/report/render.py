@@ -64,7 +64,8 @@ def write_report(
     """
     path = run_dir / REPORT_FILE
     effects = None
-    if controls or (summary.probes and summary.pins.disclosure == "local"):
+    pins = summary.pins
+    if controls or (summary.probes and pins.disclosure == "local" and pins.selection.media_control == "none"):
         effects = picture_effects(run_dir, controls)
     page = render_report(summary, language, price=price, effects=effects, boxes=worst_boxes(run_dir, summary))
     write_atomically(path, page.encode())
