@@ -20,12 +20,15 @@ from medbench.stats import (
     clustered_mean,
     cohen_kappa,
     paired_difference,
+    sign_flip_permutation,
 )
 
 TOP = 10.0
 """Levels run from 0 to this, whatever the scale of the judge."""
 ABOVE_FLOOR = 2.0
 """An answer at this level stands above the floor."""
+TESTS = 3
+"""Of a group: shift, single answers, failures."""
 ALPHA = 0.05
 """Share of the readings of an unchanged judge that are flagged, at most."""
 TASKS: tuple[Task, ...] = ("rubric", "key_points")
@@ -36,7 +39,6 @@ Verdict = Literal["drift", "no_drift_shown", "unknown"]
 Sign = Literal["level", "answers", "failures"]
 ALIKE = 1e-9
 """Values on the scale from 0 to 1 that lie no further apart are the same."""
-SIGNS: tuple[Sign, ...] = ("level", "answers", "failures")
 Repeats = tuple[float | None, ...]
 """What a judge said of one answer, from 0 to 1, repeat by repeat; None where it failed. Empty: it was not asked."""
 
@@ -98,6 +100,8 @@ class Group(msgspec.Struct, frozen=True):
         confidence: Of the intervals of `shift`, `moved` and `failed`: all of a comparison together flag an unchanged
             judge in at most 5 % of comparisons (Bonferroni; half for the whole, half for families and floor).
         shift: Later less earlier; clustered by item.
+        p: Of the sign-flip test over items that the shift is 0; None where there are no pairs. It is for shifts that
+            are alike on all items, whose interval must be wide.
         moved: Root mean square of each answer's own change, without the judge's noise between repeats.
         failed: Share of anchors on which the judge failed, later less earlier.
         unchanged: Share of the judgements at the same level in both readings, repeat by repeat; 95 % interval.
@@ -116,6 +120,7 @@ class Group(msgspec.Struct, frozen=True):
     now: float | None
     confidence: float
     shift: Figure
+    p: float | None
     moved: Figure
     failed: Figure
     unchanged: Figure
@@ -195,7 +200,7 @@ def compare_readings(anchors: Sequence[Anchor], then: Reading, now: Reading) -> 
     wholes = sum(name == WHOLE for _, name, _ in groups)
     compared = []
     for task, name, places in groups:
-        tests = len(SIGNS) * (wholes if name == WHOLE else len(groups) - wholes)
+        tests = TESTS * (wholes if name == WHOLE else len(groups) - wholes)
         compared.append(
             _group(
                 task,
@@ -281,7 +286,14 @@ def _group(
             confidence,
         )
     )
-    signs = tuple(sign for sign, figure in zip(SIGNS, (shift, moved, failed), strict=True) if _differs(figure))
+    p = _p_of(after, before, theirs)
+    alike = p is not None and p < 1.0 - confidence
+    told: tuple[tuple[Sign, bool], ...] = (
+        ("level", alike or _differs(shift)),
+        ("answers", _differs(moved)),
+        ("failures", _differs(failed)),
+    )
+    signs = tuple(sign for sign, differs in told if differs)
     reason = ""
     if not signs:
         reason = "few_judged" if 2 * len(both) <= len(items) else "few_items" if shift.low is None else ""
@@ -295,6 +307,7 @@ def _group(
         now=round(TOP * fmean(after), 3) if after else None,
         confidence=round(confidence, 5),
         shift=shift,
+        p=p,
         moved=moved,
         failed=failed,
         unchanged=_unchanged(changes, items),
@@ -303,6 +316,13 @@ def _group(
         verdict="drift" if signs else "unknown" if reason else "no_drift_shown",
         reason=reason,
     )
+
+
+def _p_of(after: Sequence[float], before: Sequence[float], items: Sequence[str]) -> float | None:
+    sums: dict[str, float] = {}
+    for item, second, first in zip(items, after, before, strict=True):
+        sums[item] = sums.get(item, 0.0) + round(second - first, 9)
+    return sign_flip_permutation(list(sums.values())) if sums else None
 
 
 def _moved(changes: Sequence[Sequence[float]], items: Sequence[str], confidence: float) -> Figure:
