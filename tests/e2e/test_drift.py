@@ -20,11 +20,11 @@ def verdict(level: int) -> str:
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory):
-    """A run of 30 answers, judged, of which a person rated 12."""
+    """A run of 60 answers, judged, of which a person rated 12."""
     folder = tmp_path_factory.mktemp("drift")
     items, run = folder / "items.jsonl", folder / "run"
     with items.open("w") as file:
-        for number in range(30):
+        for number in range(60):
             item = {"id": f"q{number}", "dataset": "MedMC" if number % 2 else "MedTreat", "language": "en"}
             item |= {"question": f"Synthetic question {number}?", "answer": "With food."}
             item["key_points"] = [{"text": "with food"}, {"text": "no driving", "kind": "should"}]
@@ -47,12 +47,12 @@ def judged(tmp_path_factory):
 def test_a_judge_is_read_twice_and_its_change_is_told(tmp_path, judged):
     run, ratings = judged
     anchors, out = tmp_path / "anchors.jsonl", tmp_path / "drift"
-    drawn = medbench_json("judge", "anchors", run, "--n", 20, "--ratings", ratings, "--out", anchors)
-    assert (drawn["answers"], drawn["rated"]) == (20, 12)
+    drawn = medbench_json("judge", "anchors", run, "--n", 50, "--ratings", ratings, "--out", anchors)
+    assert (drawn["answers"], drawn["rated"]) == (50, 12)
     assert drawn["floor"] > 5
     other = tmp_path / "other.jsonl"
     assert (
-        medbench_json("judge", "anchors", run, "--n", 20, "--ratings", ratings, "--out", other)["hash"] == drawn["hash"]
+        medbench_json("judge", "anchors", run, "--n", 50, "--ratings", ratings, "--out", other)["hash"] == drawn["hash"]
     )
     with running_endpoint(text=verdict(7)) as judge:
         file = tmp_path / "judge.toml"
@@ -60,7 +60,7 @@ def test_a_judge_is_read_twice_and_its_change_is_told(tmp_path, judged):
         options = ("judge", "drift", "--anchors", anchors, "--judge", file, "--out", out)
         first = medbench_json(*options, "--reading", "2026-01-01")
         assert first["reason"] == "first_reading"
-        assert judge.totals()["requests"] >= 2 * 2 * 20
+        assert judge.totals()["requests"] >= 2 * 2 * 50
         same = medbench(*options, "--reading", "2026-02-01")
         assert same.returncode == 0, same.stderr
         assert "No drift shown" in same.stdout

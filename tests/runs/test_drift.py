@@ -15,7 +15,7 @@ from medbench.scoring.judging.anchors import Anchor, floor_anchors, write_anchor
 from support.judges import ScriptedJudge
 
 METRICS = ("keypoint_macro_recall", "llm_judge")
-COUNT = 24
+COUNT = 60
 
 
 @pytest.fixture
@@ -75,7 +75,8 @@ def test_the_first_reading_is_noted_and_the_second_compared_with_it(tmp_path, fr
     groups = {(group.task, group.family): group for group in changed.comparison.groups}
     assert groups["rubric", "all"].shift.value == pytest.approx(2.0)
     assert groups["rubric", "care_plan"].n == groups["rubric", "general"].n == COUNT // 2
-    assert groups["rubric", "floor"].verdict == groups["key_points", "all"].verdict == "no_drift_shown"
+    assert groups["key_points", "all"].verdict == "no_drift_shown"
+    assert groups["rubric", "floor"].signs == ()
     assert changed.now.people.bias.value == pytest.approx(changed.then.people.bias.value + 2.0)
     later = again(frozen, judge(9), out, "four", against="three")
     assert (later.verdict, later.then.name) == ("no_drift_shown", "three")

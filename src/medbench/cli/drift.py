@@ -107,7 +107,7 @@ def _print(outcome: DriftOutcome) -> None:
         for name in ("task", "family"):
             table.add_column(say(f"drift.{name}"))
         for name in ("pairs", "then", "now", "shift", "moved", "failed", "unchanged", "kappa", "verdict"):
-            table.add_column(say(f"drift.{name}"), justify="right")
+            table.add_column(say(f"drift.{name}"), justify="right", no_wrap=name in ("shift", "moved", "failed"))
         for group in outcome.comparison.groups:
             table.add_row(*map(Text, _cells(group)))
         console.print(table)
@@ -125,8 +125,11 @@ def verdict_lines(outcome: DriftOutcome) -> list[str]:
             lines.append(say("drift.others", names=", ".join(outcome.others)))
     else:
         lines.append(say(f"drift.found_{outcome.verdict}", now=now.name, then=then.name, judge=now.judge))
-        if outcome.reason:
-            lines.append(say(f"drift.because_{outcome.reason}"))
+        lines += [
+            say(f"drift.because_{group.reason}", task=task_name(group.task))
+            for group in outcome.comparison.groups
+            if group.family == "all" and group.reason
+        ]
         if outcome.comparison.changed:
             lines.append(say("drift.instrument", changed=", ".join(outcome.comparison.changed)))
     for reading in (then, now):

@@ -38,6 +38,7 @@ from medbench.scoring.judging.drift import (
     Noise,
     Reading,
     Repeats,
+    Verdict,
     WithPeople,
     compare_readings,
     floor_of,
@@ -119,7 +120,7 @@ class DriftOutcome(msgspec.Struct, frozen=True):
     then: OfReading | None
     others: tuple[str, ...]
     comparison: Comparison | None
-    verdict: str
+    verdict: Verdict
     reason: str
 
 

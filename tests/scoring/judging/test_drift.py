@@ -98,6 +98,12 @@ class TestCompare:
         assert (found.verdict, found.reason) == ("unknown", "few_items")
         assert found.groups[0].shift.value == pytest.approx(8.0)
 
+    def test_answers_too_few_to_show_a_shift_of_two_levels_are_unknown(self):
+        few = compared([[0.5]] * 20, [[0.5]] * 20)
+        assert (few.verdict, few.reason) == ("unknown", "few_items")
+        assert few.groups[0].shift.high > 2.0
+        assert compared([[0.5]] * 40, [[0.5]] * 40).verdict == "no_drift_shown"
+
     def test_a_judge_that_always_fails_is_unknown(self):
         found = compared([[None, None]] * 9, [[None, None]] * 9)
         assert (found.verdict, found.reason, found.groups[0].then) == ("unknown", "few_judged", None)
@@ -107,12 +113,13 @@ class TestCompare:
         after = means + np.where(np.arange(60) % 3 == 1, 0.2, 0.0)
         found = compared([[each] for each in means], [[each] for each in after], families=3)
         verdicts = {group.family: group.verdict for group in found.groups}
-        assert verdicts == {"all": "drift", "r0": "no_drift_shown", "r1": "drift", "r2": "no_drift_shown"}
+        assert verdicts == {"all": "drift", "r0": "unknown", "r1": "drift", "r2": "unknown"}
+        assert {group.reason for group in found.groups if group.verdict == "unknown"} == {"few_items"}
 
     def test_the_floor_stands_apart_from_the_answers(self):
-        them = [*anchors(20), *anchors(10, floor=True)]
-        then = reading([[0.5]] * 20 + [[0.0]] * 10)
-        now = reading([[0.5]] * 20 + [[0.8]] * 10, name="b")
+        them = [*anchors(40), *anchors(10, floor=True)]
+        then = reading([[0.5]] * 40 + [[0.0]] * 10)
+        now = reading([[0.5]] * 40 + [[0.8]] * 10, name="b")
         found = compare_readings(them, then, now)
         assert {group.family: group.verdict for group in found.groups} == {"all": "no_drift_shown", "floor": "drift"}
         assert found.verdict == "drift"

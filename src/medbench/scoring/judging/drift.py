@@ -37,6 +37,8 @@ WHOLE = "all"
 
 Verdict = Literal["drift", "no_drift_shown", "unknown"]
 Sign = Literal["level", "answers", "failures"]
+LARGE = 2.0
+"""A shift of so many levels must not hide in an interval that is called no drift."""
 ALIKE = 1e-9
 """Values on the scale from 0 to 1 that lie no further apart are the same."""
 Repeats = tuple[float | None, ...]
@@ -108,7 +110,8 @@ class Group(msgspec.Struct, frozen=True):
         quadratic_kappa: Between the readings' levels; 95 % interval.
         signs: What changed: the mean `level`, single `answers` or the share of `failures`.
         verdict: `unknown` where nothing can be said.
-        reason: Why it is unknown: `few_judged` or `few_items`.
+        reason: Why it is unknown: `few_judged`, at most half in both readings; `few_items`, no interval of the shift
+            or one that could hide 2 levels.
     """
 
     task: Task
@@ -211,14 +214,11 @@ def compare_readings(anchors: Sequence[Anchor], then: Reading, now: Reading) -> 
                 1.0 - ALPHA / 2.0 / tests,
             )
         )
-    unsure = next((each for each in compared if each.family == WHOLE and each.verdict == "unknown"), None)
+    reasons = [each.reason for each in compared if each.family == WHOLE] or ["few_judged"]
     drifted = any(each.verdict == "drift" for each in compared)
-    return Comparison(
-        changed=_changed(then, now),
-        groups=tuple(compared),
-        verdict="drift" if drifted else "unknown" if unsure or not wholes else "no_drift_shown",
-        reason="" if drifted else unsure.reason if unsure else "" if wholes else "few_judged",
-    )
+    reason = "" if drifted else next(filter(None, reasons), "")
+    verdict: Verdict = "drift" if drifted else "unknown" if reason else "no_drift_shown"
+    return Comparison(_changed(then, now), tuple(compared), verdict, reason)
 
 
 def noise_of(reading: Reading, task: Task) -> Noise:
@@ -296,7 +296,7 @@ def _group(
     signs = tuple(sign for sign, differs in told if differs)
     reason = ""
     if not signs:
-        reason = "few_judged" if 2 * len(both) <= len(items) else "few_items" if shift.low is None else ""
+        reason = "few_judged" if 2 * len(both) <= len(items) else "" if _tells(shift) else "few_items"
     return Group(
         task=task,
         family=family,
@@ -336,13 +336,16 @@ def _moved(changes: Sequence[Sequence[float]], items: Sequence[str], confidence:
     if not several:
         return Figure(reason="needs two repeats in both readings: noise can't be told from change")
     squares = [fmean(one * other for one, other in combinations(each, 2)) for each, _ in several]
-    nothing, theirs = [0.0] * len(squares), [item for _, item in several]
-    square = _figure(lambda: paired_difference(squares, nothing, theirs, confidence, bounded=False))
+    theirs = [item for _, item in several]
+    square = paired_difference(squares, [0.0] * len(squares), theirs, confidence, bounded=False)
 
     def root(value: float | None) -> float | None:
         return None if value is None else round(TOP * sqrt(max(0.0, value)), 3)
 
-    return Figure(root(square.value), root(square.low), root(square.high), square.reason)
+    if square.standard_error == 0.0 and square.value != 0.0:
+        # A few answers whose changes are alike by chance would look certain.
+        return Figure(root(square.value), reason="the changes are all alike: see the shift")
+    return Figure(root(square.value), root(square.low), root(square.high))
 
 
 def _unchanged(changes: Sequence[Sequence[float]], items: Sequence[str]) -> Figure:
@@ -360,6 +363,11 @@ def _changed(then: Reading, now: Reading) -> tuple[str, ...]:
 
 def _differs(figure: Figure) -> bool:
     return figure.low is not None and figure.high is not None and not figure.low <= 0.0 <= figure.high
+
+
+def _tells(shift: Figure) -> bool:
+    """Whether an interval leaves no room for a large shift."""
+    return shift.low is not None and shift.high is not None and max(-shift.low, shift.high) < LARGE
 
 
 def _said(repeats: Repeats) -> list[float]:
