@@ -77,6 +77,10 @@ def test_from_a_proposal_to_items_that_a_run_is_scored_with(tmp_path, items):
     refused = medbench("items", "validate", sheet)
     assert refused.returncode == 2
 
+    undecided = medbench(*importing(sheet, items, tmp_path / "reviewed.jsonl"))
+    assert undecided.returncode == 2
+    assert "4 items have a row that nobody has decided on" in undecided.stderr
+
     def decide(row):
         number = row["id"].value[-1]
         if number == "0":

@@ -111,7 +111,7 @@ def test_a_reading_given_again_keeps_its_place_as_the_first(tmp_path, frozen):
     poor = ScriptedJudge(lambda prompt: "nonsense" if "tablet 3 " in prompt else judge(7).model.reply(prompt))
     assert again(frozen, poor, out, "one").now.failures == {"not_json": 2}
     again(frozen, judge(7, repeats=1), out, "two")
-    again(frozen, judge(7, repeats=1), out, "one")
+    assert again(frozen, judge(7, repeats=1), out, "one").then is None, "what came later is no earlier reading"
     lines = history(out)
     assert [line["name"] for line in lines] == ["one", "two"]
     assert lines[0]["failures"] == {}

@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from contextlib import closing
 from datetime import UTC, datetime
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -50,7 +51,7 @@ from medbench.scoring.judging.rubric import load_rubric
 from medbench.scoring.judging.sheet import draw
 from medbench.scoring.judging.verdict import Task
 from medbench.scoring.ratings import read_all
-from medbench.store.files import exclusive, write_atomically, write_json
+from medbench.store.files import exclusive, made, write_atomically, write_json
 from medbench.text import say
 
 HISTORY_FILE = "history.jsonl"
@@ -58,7 +59,7 @@ RESULT_FILE = "drift.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
-class Drawn(msgspec.Struct, frozen=True):
+class DrawnAnchors(msgspec.Struct, frozen=True):
     """What became of drawing anchors.
 
     Attributes:
@@ -124,7 +125,7 @@ class DriftOutcome(msgspec.Struct, frozen=True):
     reason: str
 
 
-def draw_anchors(run_dir: Path, ratings: Sequence[Path], size: int, seed: int, out: Path) -> Drawn:
+def draw_anchors(run_dir: Path, ratings: Sequence[Path], size: int, seed: int, out: Path) -> DrawnAnchors:
     """Freeze judged answers of a run, those first that people rated, and the answers that belong at the floor.
 
     Args:
@@ -171,7 +172,7 @@ def draw_anchors(run_dir: Path, ratings: Sequence[Path], size: int, seed: int, o
         anchors = list(run_anchors(Path(pins.items), folder, plan, chosen))
     floor = list(floor_anchors())
     frozen = write_anchors(out, anchors + floor, run=pins.config_hash(), seed=seed)
-    return Drawn(str(out), frozen.hash, len(anchors), sum(bool(each.people) for each in anchors), len(floor))
+    return DrawnAnchors(str(out), frozen.hash, len(anchors), sum(bool(each.people) for each in anchors), len(floor))
 
 
 def read_again(
@@ -193,25 +194,21 @@ def read_again(
     """
     name = name or datetime.now(UTC).date().isoformat()
     frozen = read_anchors(anchors)
-    here = f"{judge.pins.id}/{name}"
     problems = []
     if not _NAME.fullmatch(name):
         problems.append(Problem(message=say("drift.bad_name", name=repr(name)), field="--reading"))
-    earlier = [each for each in _history(out) if each.anchors == frozen.hash and each.id != here]
+    here = f"{judge.pins.id}/{name}"
+    readings = (each for each in _history(out) if each.anchors == frozen.hash)
+    earlier = list(takewhile(lambda each: each.id != here, readings))
     chosen = _chosen(earlier, judge, against)
     if against is not None and chosen is None:
         known = ", ".join(each.id for each in earlier) or "–"
         problems.append(Problem(message=say("drift.no_reading", name=against, known=known), field="--against"))
     if problems:
         raise InputError(*problems)
-    calls = [each.calls(place, judge.pins) for place, each in enumerate(frozen.anchors)]
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = say("store.unwritable", path=out, error=error.strerror or error)
-        raise InputError(Problem(message=message, field="--out")) from error
-    with exclusive(out), closing(Ledger(out / f"{frozen.hash[:16]}-{name}.sqlite")) as ledger:
-        _ask(judge, [call for several in calls for call in several], ledger, watch)
+    calls = [call for place, each in enumerate(frozen.anchors) for call in each.calls(place, judge.pins)]
+    with exclusive(made(out, "--out")), closing(Ledger(out / f"{frozen.hash[:16]}-{name}.sqlite")) as ledger:
+        _ask(judge, calls, ledger, watch)
         now = _note(out, _reading(frozen, judge, name, ledger))
         comparison = compare_readings(frozen.anchors, chosen, now) if chosen else None
         outcome = DriftOutcome(

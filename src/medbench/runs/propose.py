@@ -24,7 +24,7 @@ from medbench.runs.judges import Judge, JudgeContext
 from medbench.runs.judging import ask_judge
 from medbench.scoring.proposal_sheet import Reviewed, apply_sheet, write_proposals
 from medbench.scoring.proposals import VERSION, Candidate, Proposal, candidates, propose
-from medbench.store.files import exclusive, write_json
+from medbench.store.files import exclusive, made, write_json
 from medbench.text import say
 
 KIND = "propose"
@@ -140,12 +140,7 @@ def propose_key_points(
     if not calls:
         listed = ", ".join(f"{reason} × {count}" for reason, count in sorted(passed_over.items()))
         raise InputError(Problem(message=say("propose.nothing", listed=listed), file=str(items)))
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = say("store.unwritable", path=out, error=error.strerror or error)
-        raise InputError(Problem(message=message, field="--out")) from error
-    with exclusive(out), closing(Ledger(out / LEDGER_FILE)) as ledger:
+    with exclusive(made(out, "--out")), closing(Ledger(out / LEDGER_FILE)) as ledger:
         done = ledger.settled(KIND, 0, calls[-1].seq)
         left = [call for call in calls if done.get(call.seq) != call.hash(model.model.identity)]
         if left:

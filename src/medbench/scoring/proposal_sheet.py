@@ -124,7 +124,8 @@ def apply_sheet(sheet: Path, source: ItemSource, catalog_folder: Path | None, re
         out: Item JSONL to write.
 
     Raises:
-        InputError: The sheet is wrong, or was drawn from other questions or reference answers: all at once.
+        InputError: The sheet is wrong, was drawn from other questions or reference answers (all at once), or keeps
+            nothing.
         WorkError: The file can't be written.
     """
     rows = list(_rows(sheet))
@@ -152,6 +153,9 @@ def apply_sheet(sheet: Path, source: ItemSource, catalog_folder: Path | None, re
             kept[uid] = chosen
         else:
             counts["none_kept"] += 1
+    if not kept:
+        message = say("propose.nothing_kept", unreviewed=counts["unreviewed"], none_kept=counts["none_kept"])
+        raise InputError(Problem(message=message, file=str(sheet)))
     lines = list(_lines(source, kept, reviewer))
     write_atomically(out, b"".join(lines))
     return Reviewed(
