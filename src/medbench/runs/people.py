@@ -27,7 +27,7 @@ def write_sample(run_dir: Path, size: int, seed: int, out: Path) -> int:
         InputError: The run has no judged answers.
         WorkError: The sheet can't be written.
     """
-    drawn = draw((answer for answer, _ in _judged(run_dir)), size, seed)
+    drawn = draw((answer for answer, _ in judged(run_dir)), size, seed)
     if not drawn:
         raise InputError(say("runs.nothing_judged", path=run_dir))
     write_sheet(out, drawn)
@@ -44,7 +44,7 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
     ratings: list[Rating] = []
     found: set[str] = set()
     low, high = SCALE
-    for answer, judges in _judged(run_dir):
+    for answer, judges in judged(run_dir):
         if answer.code in scores:
             found.add(answer.code)
             ratings.append(
@@ -64,7 +64,8 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
     return len(found)
 
 
-def _judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
+def judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
+    """Every answer of a run that its judges rated by a rubric, with each judge's rating."""
     pins = read_pins(run_dir)
     source = open_pinned(pins)
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
@@ -75,11 +76,12 @@ def _judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
             return
         plan = asked(source, pins.selection)
         yield from judged_answers(
-            Path(pins.items), folder, _answered(plan, responses(ledger)), panel, pins.config_hash()[:8]
+            Path(pins.items), folder, answered(plan, responses(ledger)), panel, pins.config_hash()[:8]
         )
 
 
-def _answered(plan: Iterator[Asked], answers: Iterator[tuple[int, Response]]) -> Iterator[tuple[Asked, Response]]:
+def answered(plan: Iterator[Asked], answers: Iterator[tuple[int, Response]]) -> Iterator[tuple[Asked, Response]]:
+    """The calls of a plan that have a response."""
     upcoming = next(answers, None)
     for call in plan:
         if upcoming is None:
