@@ -111,9 +111,9 @@ def _item(row: dict[str, object], place: Place) -> dict[str, object]:
     messages = read_list("prompt", _Message)
     rubrics = read_list("rubrics", _Rubric)
     identifier = read(row.get("prompt_id"), str, "prompt_id")
-    tags = read(row.get("example_tags") or [], list[str], "example_tags")
-    meta = read(row.get("meta") or {}, dict[str, object], "meta")
-    ideal = read(row.get("ideal_completions_data") or {}, _Ideal, "ideal_completions_data")
+    tags = read(row.get("example_tags"), list[str] | None, "example_tags")
+    meta = read(row.get("meta"), dict[str, object] | None, "meta")
+    ideal = read(row.get("ideal_completions_data"), _Ideal | None, "ideal_completions_data")
     if messages and messages[-1] is not None and messages[-1].role != "user":
         problems.append(
             problem("last_not_user", file=place.file, line=place.line, field=f"prompt[{len(messages) - 1}]")
@@ -126,8 +126,8 @@ def _item(row: dict[str, object], place: Place) -> dict[str, object]:
         "question": messages[-1].content,
         "turns": [msgspec.to_builtins(message) for message in messages[:-1]],
         "criteria": [{"text": each.criterion, "points": each.points, "tags": each.tags} for each in rubrics],
-        "answer": ideal.ideal_completion or None,
-        "meta": {**meta, **({"tags": tags} if tags else {})},
+        "answer": ideal.ideal_completion if ideal else None,
+        "meta": {**(meta or {}), **({"tags": tags} if tags else {})},
     }
 
 
