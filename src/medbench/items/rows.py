@@ -43,11 +43,11 @@ class ItemRow(msgspec.Struct, forbid_unknown_fields=True):
     basis: list[Basis] | None = None
     key_points: list[KeyPoint] | None = None
     rubric: str | None = None
+    criteria: list[RubricCriterion] | None = None
+    turns: list[Turn] | None = None
     media: list[str] | None = None
     source: str | None = None
     family: str | None = None
-    turns: list[Turn] | None = None
-    criteria: list[RubricCriterion] | None = None
     meta: dict[str, object] | None = None
 
 
