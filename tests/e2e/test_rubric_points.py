@@ -90,7 +90,10 @@ def test_a_judge_that_breaks_the_contract_is_a_status_and_an_empty_answer_needs_
             *("--judge", "openai:j", "--judge-base-url", judge.url),
         )
         assert judge.totals()["requests"] == 0
-    assert part_of(tmp_path / "b")["combined"]["value"] == 0.0
+    nothing = part_of(tmp_path / "b")
+    assert nothing["combined"]["value"] == 0.0
+    tags = {tag: (found["value"], found["n"]) for tag, found in nothing["judged"][0]["by_tag"].items()}
+    assert tags == {"axis:accuracy": (0.0, 3), "theme:fever": (0.0, 3)}
 
 
 def test_hidden_disclosure_gives_no_figures_by_tag(tmp_path):

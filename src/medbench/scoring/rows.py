@@ -10,9 +10,10 @@ from medbench.catalog.model import BoxesForm, ChoiceForm, Metric
 from medbench.items.model import Key
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
+from medbench.scoring.criteria import judged_criteria
 from medbench.scoring.extract import extract
 from medbench.scoring.judging.plan import answer_of, tasks_of
-from medbench.scoring.judging.verdict import Task, mean_of
+from medbench.scoring.judging.verdict import Judgement, Task, mean_of
 from medbench.scoring.keypoints import match_lexically, recall
 from medbench.scoring.metrics import mark
 from medbench.scoring.model import Extraction, Marking, ScoreStatus
@@ -148,7 +149,8 @@ def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | No
         if task not in tasks:
             found.append(JudgedMetric(metric, "no_key", None))
         elif empty:
-            found.append(JudgedMetric(metric, "scored", 0.0))
+            nothing_met = judged_criteria(key.criteria if key else (), Judgement(task, "judged"))
+            found.append(JudgedMetric(metric, "scored", 0.0, by_tag=nothing_met.by_tag))
         elif panel is None or not any(opinion.repeats.get(task) for opinion in opinions):
             found.append(JudgedMetric(metric, "awaiting_judge", None))
         else:
