@@ -8,12 +8,10 @@ from pathlib import Path
 
 from medbench.engine.ledger import Ledger
 from medbench.errors import InputError, Problem
-from medbench.models.model import Response
 from medbench.runs.config import read_pins
 from medbench.runs.execute import LEDGER_FILE, open_pinned
 from medbench.runs.plan import asked
-from medbench.runs.results import panel_of, responses
-from medbench.scoring.asked import Asked
+from medbench.runs.results import answered, panel_of
 from medbench.scoring.judging.answers import CRITERION, judged_answers
 from medbench.scoring.judging.sheet import SCALE, Drawn, draw, read_sheet, write_sheet
 from medbench.scoring.ratings import Rating, write_ratings
@@ -75,17 +73,4 @@ def judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
         if panel is None:
             return
         plan = asked(source, pins.selection)
-        yield from judged_answers(
-            Path(pins.items), folder, answered(plan, responses(ledger)), panel, pins.config_hash()[:8]
-        )
-
-
-def answered(plan: Iterator[Asked], answers: Iterator[tuple[int, Response]]) -> Iterator[tuple[Asked, Response]]:
-    """The calls of a plan that have a response."""
-    upcoming = next(answers, None)
-    for call in plan:
-        if upcoming is None:
-            return
-        if upcoming[0] == call.seq:
-            yield call, upcoming[1]
-            upcoming = next(answers, None)
+        yield from judged_answers(Path(pins.items), folder, answered(plan, ledger), panel, pins.config_hash()[:8])
