@@ -300,6 +300,11 @@ def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 
                 report=report or say("cli.no_report", path=run_dir),
             )
         )
+        if repeats := summary.repeats:
+            at_k, all_k = (
+                "–" if each is None else half_up(each.value) for each in (repeats.pass_at_k, repeats.pass_all_k)
+            )
+            print(say("cli.run_epochs", k=repeats.epochs, at_k=at_k, all_k=all_k))
     if outcome.stopped:
         print(f"{say('cli.error')} {harmless(outcome.reason)}", file=sys.stderr)
         raise typer.Exit(1)
