@@ -307,7 +307,8 @@ def test_a_suite_of_epochs_is_compared_and_ranked(tmp_path):
     assert "pass^3" in medbench("compare", *runs).stdout
     page = Cells()
     page.feed((out / "board.html").read_text("utf-8"))
-    header, best = (next(row for row in page.rows if row[1].startswith(name)) for name in ("model", "good"))
+    rows = [[cell.strip() for cell in row] for row in page.rows]
+    header, best = (next(row for row in rows if row[1].startswith(name)) for name in ("model", "good"))
     safety = own[0]["datasets"][1]["repeats"]["pass_all_k"]["value"]
     assert best[header.index("Healthcare safety and ethics: pass^3")] == f"{safety:.1f}"
     assert best[header.index("pass^3 (95 %)")].startswith(f"{overall[0]:.1f} (")
