@@ -322,6 +322,20 @@ def test_a_suite_of_epochs_is_compared_and_ranked(tmp_path):
     assert "pass^" not in refused.stdout
 
 
+def test_under_hidden_disclosure_no_figure_tells_single_items(tmp_path):
+    items = write_items(tmp_path / "items.jsonl", 4, "DDx-advanced")
+    with open(items, "a") as file:
+        file.write(write_items(tmp_path / "more.jsonl", 6, "MedSafety").read_text())
+    run = tmp_path / "run"
+    with running_endpoint(text="C", faults=(SOMETIMES,)) as endpoint:
+        more = ("--epochs", 2, "--orders", "first", "--disclosure", "hidden")
+        medbench_json(*command(items, endpoint, run, *more))
+    few, enough = medbench_json("report", run)["datasets"]
+    assert few["parts"][0]["repeats"] is few["repeats"] is few["score"] is None
+    assert 0 < enough["repeats"]["pass_all_k"]["value"] < 100
+    assert set(pq.read_table(run / "scores", columns=["value"])["value"].to_pylist()) == {None}
+
+
 @pytest.mark.parametrize("wrong", ["0", "-1", "many"])
 def test_a_wrong_number_of_epochs_is_refused(wrong, tmp_path):
     items = write_items(tmp_path / "items.jsonl", 1, "MedExam")
