@@ -203,10 +203,11 @@ def _require_controls(paths: Sequence[Path], summaries: Sequence[Summary], kinds
 
 
 def _system(summary: Summary) -> tuple[object, ...]:
-    """What has to be the same of the models; an answer file tells nothing of who wrote it."""
-    model = summary.pins.model
-    answers = model.spec.startswith("answers:")
-    return () if answers else (model.spec, model.revision, model.endpoint, model.parameters)
+    """What has to be the same of who is asked, and how; an answer file tells nothing of who wrote it."""
+    model, orders = summary.pins.model, summary.pins.selection.orders
+    if model.spec.startswith("answers:"):
+        return (orders,)
+    return (model.spec, model.revision, model.endpoint, model.parameters, orders)
 
 
 def _parts(summary: Summary, outcomes: Sequence[Mapping[tuple[str, str], Outcomes]]) -> Iterator[_Part]:

@@ -69,6 +69,9 @@ def run(
         Literal["none", "removed", "swapped"],
         typer.Option(help="Ask without pictures, or with those of another item of the dataset drawn with --seed."),
     ] = "none",
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Ask every item this many times, for pass@k and pass^k; all option orders each.")
+    ] = 1,
     disclosure: Annotated[
         Literal["local", "hidden"], typer.Option(help="hidden: right and wrong per item stay with the scorer.")
     ] = "local",
@@ -97,6 +100,7 @@ def run(
       medbench run --items bank --model openai:qwen3-8b --base-url https://host/v1 --api-key-env KEY --out run
       medbench run --items release.zip --model answers:answers.zip --track llm --out run
       medbench run --items bank --model openai:vl --base-url https://host/v1 --media-control removed --out removed
+      medbench run --items bank --model openai:qwen3-8b --base-url URL --epochs 5 --parameter temperature=0.7 --out run
     """
     from medbench.items.source import open_source
     from medbench.models.registry import ModelOptions, create_model
@@ -130,6 +134,7 @@ def run(
         seed=seed,
         orders=orders,
         media_control=media_control,
+        epochs=epochs,
     )
     prepare_the_end()
     with show_progress() as watch:
@@ -301,6 +306,11 @@ def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 
                 report=report or say("cli.no_report", path=run_dir),
             )
         )
+        if repeats := summary.repeats:
+            at_k, all_k = (
+                "–" if each is None else half_up(each.value) for each in (repeats.pass_at_k, repeats.pass_all_k)
+            )
+            print(say("cli.run_epochs", k=repeats.epochs, at_k=at_k, all_k=all_k))
     if outcome.stopped:
         print(f"{say('cli.error')} {harmless(outcome.reason)}", file=sys.stderr)
         raise typer.Exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -33,6 +33,7 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         orders: Option orders of items in datasets with circular evaluation, where the item brings none.
         media_control: `removed` asks the same without pictures, `swapped` with those of another item of the dataset;
             both leave out what has none. What was selected before stays the same.
+        epochs: How often each item is asked, in all its orders each time.
     """
 
     track: str | None = None
@@ -42,6 +43,7 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 0
     orders: Orders = "rotate"
     media_control: MediaControl = "none"
+    epochs: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
 class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -59,7 +61,7 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         selection: Which items are asked.
         disclosure: `local`, or `hidden` where right and wrong per item stay with the scorer.
         n_items: Items asked.
-        n_calls: Calls planned: items in all their variants.
+        n_calls: Calls planned: items in all their option orders and epochs.
         created: UTC, ISO 8601.
     """
 

@@ -8,12 +8,10 @@ from pathlib import Path
 
 from medbench.engine.ledger import Ledger
 from medbench.errors import InputError, Problem
-from medbench.models.model import Response
 from medbench.runs.config import read_pins
 from medbench.runs.execute import LEDGER_FILE, open_pinned
 from medbench.runs.plan import asked
-from medbench.runs.results import panel_of, responses
-from medbench.scoring.asked import Asked
+from medbench.runs.results import answered, panel_of
 from medbench.scoring.judging.answers import CRITERION, judged_answers
 from medbench.scoring.judging.sheet import SCALE, Drawn, draw, read_sheet, write_sheet
 from medbench.scoring.ratings import Rating, write_ratings
@@ -27,7 +25,7 @@ def write_sample(run_dir: Path, size: int, seed: int, out: Path) -> int:
         InputError: The run has no judged answers.
         WorkError: The sheet can't be written.
     """
-    drawn = draw((answer for answer, _ in _judged(run_dir)), size, seed)
+    drawn = draw((answer for answer, _ in judged(run_dir)), size, seed)
     if not drawn:
         raise InputError(say("runs.nothing_judged", path=run_dir))
     write_sheet(out, drawn)
@@ -44,7 +42,7 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
     ratings: list[Rating] = []
     found: set[str] = set()
     low, high = SCALE
-    for answer, judges in _judged(run_dir):
+    for answer, judges in judged(run_dir):
         if answer.code in scores:
             found.add(answer.code)
             ratings.append(
@@ -64,7 +62,8 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
     return len(found)
 
 
-def _judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
+def judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
+    """Every answer of a run that its judges rated by a rubric, with each judge's rating."""
     pins = read_pins(run_dir)
     source = open_pinned(pins)
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
@@ -74,16 +73,4 @@ def _judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
         if panel is None:
             return
         plan = asked(source, pins.selection)
-        yield from judged_answers(
-            Path(pins.items), folder, _answered(plan, responses(ledger)), panel, pins.config_hash()[:8]
-        )
-
-
-def _answered(plan: Iterator[Asked], answers: Iterator[tuple[int, Response]]) -> Iterator[tuple[Asked, Response]]:
-    upcoming = next(answers, None)
-    for call in plan:
-        if upcoming is None:
-            return
-        if upcoming[0] == call.seq:
-            yield call, upcoming[1]
-            upcoming = next(answers, None)
+        yield from judged_answers(Path(pins.items), folder, answered(plan, ledger), panel, pins.config_hash()[:8])

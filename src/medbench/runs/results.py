@@ -15,6 +15,7 @@ from medbench.models.model import Response
 from medbench.runs.config import Pins
 from medbench.runs.judges import judge_ledger, read_calibrations, read_judges
 from medbench.runs.plan import KIND, asked
+from medbench.scoring.asked import Asked
 from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.verdict import Judgement
 from medbench.scoring.opinions import Panel
@@ -35,6 +36,18 @@ def responses(ledger: Ledger) -> Iterator[tuple[int, Response]]:
         yield seq, _decode(body)
 
 
+def answered(plan: Iterator[Asked], ledger: Ledger) -> Iterator[tuple[Asked, Response]]:
+    """The calls of a plan that have a response, with it."""
+    arriving = responses(ledger)
+    upcoming = next(arriving, None)
+    for call in plan:
+        if upcoming is None:
+            return
+        if upcoming[0] == call.seq:
+            yield call, upcoming[1]
+            upcoming = next(arriving, None)
+
+
 def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> int:
     """Write `responses/*.parquet` from the ledger; returns the number of rows."""
     import pyarrow as pa
@@ -48,6 +61,7 @@ def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Led
             ("part", text),
             ("id", text),
             ("variant", pa.int32()),
+            ("epoch", pa.int32()),
             ("status", text),
             ("text", text),
             ("reasoning", text),
@@ -84,6 +98,7 @@ def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Led
                 question.part,
                 question.id,
                 call.variant,
+                call.epoch,
                 response.status,
                 response.text,
                 response.reasoning,
@@ -120,6 +135,7 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("part", text),
             ("family", text),
             ("variant", pa.int32()),
+            ("epoch", pa.int32()),
             ("status", text),
             ("value", pa.float64()),
             ("reason", text),
@@ -138,6 +154,7 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("details", text),
             ("evidence", text),
             ("probe", text),
+            ("rubric_points_value", pa.float64()),
         ]
     )
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
@@ -207,7 +224,7 @@ def read_figures(run_dir: Path) -> Figures:
 def _columns(row: ScoreRow) -> tuple[object, ...]:
     question = row.asked.question
     judged = {each.metric: each for each in row.judged}
-    judge, points = judged.get("llm_judge"), judged.get("keypoint_macro_recall")
+    judge, points, rubric = (judged.get(name) for name in ("llm_judge", "keypoint_macro_recall", "rubric_points"))
     return (
         row.asked.seq,
         question.uid,
@@ -215,6 +232,7 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         question.part,
         question.cluster,
         row.asked.variant,
+        row.asked.epoch,
         row.status,
         row.value,
         row.reason,
@@ -233,6 +251,7 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         msgspec.json.encode(dict(row.marking.details)).decode() if row.marking.details else "",
         msgspec.json.encode(row.marking.evidence).decode() if row.marking.evidence else "",
         question.probe,
+        rubric.value if rubric else None,
     )
 
 

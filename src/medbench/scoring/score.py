@@ -113,8 +113,8 @@ class Scorer:
                     self._totals.add(response)
             tally = self._tallies.get((question.dataset, part.name))
             if tally is None:
-                tally = self._tallies[question.dataset, part.name] = PartTally(part)
-            tally.add_item(rows, item.key)
+                tally = self._tallies[question.dataset, part.name] = PartTally(part, item.calls[-1].epoch + 1)
+            tally.add_item(rows, item.key, item.answers if item.calls[-1].epoch else None)
             self._illustrative += question.meta.get("illustrative") is True
             self._probes += question.probe is not None
             for row in rows:
@@ -125,12 +125,7 @@ class Scorer:
         """The figures of what was scored."""
         by_dataset: dict[str, list[PartFigures]] = {}
         for (dataset, _), tally in self._tallies.items():
-            figures = tally.figures()
-            if self._hidden and figures.estimate is not None and figures.estimate.n < SMALLEST_CELL:
-                figures = msgspec.structs.replace(figures, estimate=None, circular=None, chance=None, at_chance=None)
-            if self._hidden:
-                told = {name: each for name, each in figures.details.items() if each.n >= SMALLEST_CELL}
-                figures = msgspec.structs.replace(figures, details=told)
+            figures = _concealed_figures(tally.figures()) if self._hidden else tally.figures()
             by_dataset.setdefault(dataset, []).append(figures)
         parts = [part for several in by_dataset.values() for part in several]
         return Figures(
@@ -159,6 +154,12 @@ class _Item(NamedTuple):
     def question(self) -> Question:
         return self.calls[0].question
 
+    @property
+    def answers(self) -> list[str] | None:
+        """The answers in all its variants; None where one has no response."""
+        texts = [response.text for response in self.responses if response is not None]
+        return texts if len(texts) == len(self.calls) else None
+
     def score(self, panel: Panel | None) -> list[ScoreRow | None]:
         return [
             None if response is None else score_response(call, response, self.key, panel)
@@ -180,6 +181,21 @@ def _items(plan: Iterator[Asked], responses: Iterator[tuple[int, Response]], key
             else:
                 item.responses.append(None)
         yield item
+
+
+def _concealed_figures(figures: PartFigures) -> PartFigures:
+    """The figures without those of few items, and without tags.
+
+    Tags overlap, so that single answers could be told from their differences; and some are of the key.
+    """
+    judged = tuple(msgspec.structs.replace(each, by_tag={}) for each in figures.judged)
+    details = {name: each for name, each in figures.details.items() if each.n >= SMALLEST_CELL}
+    figures = msgspec.structs.replace(figures, details=details)
+    estimates = [each for each in (figures.estimate, figures.combined) if each is not None]
+    if all(each.n >= SMALLEST_CELL for each in estimates):
+        return msgspec.structs.replace(figures, judged=judged)
+    nothing = dict.fromkeys(("estimate", "circular", "chance", "at_chance", "combined", "lexical", "repeats"))
+    return msgspec.structs.replace(figures, **nothing, judged=())
 
 
 def _concealed(row: ScoreRow) -> ScoreRow:

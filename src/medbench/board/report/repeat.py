@@ -32,6 +32,8 @@ def command_line(pins: Pins) -> str:
         options.append(("--orders", selection.orders))
     if selection.media_control != "none":
         options.append(("--media-control", selection.media_control))
+    if selection.epochs > 1:
+        options.append(("--epochs", selection.epochs))
     if pins.disclosure != "local":
         options.append(("--disclosure", pins.disclosure))
     if pins.catalog_folder:

@@ -11,7 +11,16 @@ import msgspec
 from medbench.board.controls import PictureEffects
 from medbench.board.report.boxes import BoxCase
 from medbench.board.report.charts import Bar, Positions
-from medbench.board.report.judges import JudgedLine, JudgeLine, judge_lines, judged_lines, uncalibrated
+from medbench.board.report.epochs import EpochLine, epoch_lines, shown
+from medbench.board.report.judges import (
+    JudgedLine,
+    JudgeLine,
+    TagLine,
+    judge_lines,
+    judged_lines,
+    tag_lines,
+    uncalibrated,
+)
 from medbench.board.report.pictures import (
     DetailLine,
     EffectLine,
@@ -23,7 +32,7 @@ from medbench.board.report.pictures import (
     probe_lines,
 )
 from medbench.board.report.repeat import command_line
-from medbench.board.summary import COVERAGE_GATE, DatasetSummary, DimensionSummary, Figure, Summary
+from medbench.board.summary import COVERAGE_GATE, SAFETY_DIMENSIONS, DatasetSummary, DimensionSummary, Figure, Summary
 from medbench.catalog.model import TRACKS, Bilingual
 from medbench.engine.budget import Price
 from medbench.scoring.score import SMALLEST_CELL
@@ -31,7 +40,6 @@ from medbench.scoring.tally import CircularFigures, PartFigures
 from medbench.stats import Estimate, half_up
 from medbench.text import Language, say
 
-SAFETY_DIMENSIONS = frozenset({"safety_ethics", "safety_compliance"})
 NOTHING = "–"
 POSITION_LEVEL = 0.05
 """p value below which a preferred position is named."""
@@ -51,6 +59,7 @@ class DatasetRow:
     unparsed: str
     status: str
     refusals: str
+    pass_all_k: str = NOTHING
     part: bool = False
 
 
@@ -145,6 +154,9 @@ class View:
             lines.append(self.t("incomplete", **counts))
         if not summary.rankable:
             lines.append(self.t("not_ranked", coverage=percent(summary.coverage), gate=percent(COVERAGE_GATE)))
+        repeats = summary.repeats
+        if repeats is not None and repeats.identical == 1.0:
+            lines.append(self.t("identical", epochs=repeats.epochs))
         guessed = [self._at_chance(dataset) for dataset in summary.datasets if dataset.at_chance]
         if guessed:
             lines.append(self.t("at_chance", names=self.names(guessed)))
@@ -233,6 +245,7 @@ class View:
             unparsed=NOTHING if concealed else _unparsed(dataset.parts),
             status=self._status(dataset),
             refusals=self._refusals(dataset.parts),
+            pass_all_k=shown(dataset.repeats.pass_all_k if dataset.repeats else None),
         )
 
     def _part_row(self, part: PartFigures) -> DatasetRow:
@@ -266,6 +279,17 @@ class View:
             score, limits = number(dataset.closed.value), interval(dataset.closed)
             words = self.t("closed_alone", status=words, score=score, interval=limits)
         return words
+
+    # ---- epochs
+
+    @property
+    def epochs(self) -> int:
+        """How often each item was asked."""
+        return self.summary.pins.selection.epochs
+
+    def epoch_lines(self) -> list[EpochLine]:
+        """Lines of the table of epochs."""
+        return epoch_lines(self)
 
     # ---- option orders
 
@@ -333,6 +357,10 @@ class View:
     def judged(self) -> list[JudgedLine]:
         """What they gave."""
         return judged_lines(self)
+
+    def tags(self) -> list[TagLine]:
+        """Scores by criteria, by tag."""
+        return tag_lines(self)
 
     # ---- pictures and secondary figures
 
@@ -411,6 +439,7 @@ class View:
             ("pin_seed", str(selection.seed) if selection.sample is not None or control == "swapped" else ""),
             ("pin_orders", self.t(f"orders_{selection.orders}")),
             ("pin_media_control", "" if control == "none" else self.t(f"control_{control}")),
+            ("pin_epochs", str(selection.epochs) if selection.epochs > 1 else ""),
             ("pin_disclosure", self.t(f"disclosure_{pins.disclosure}")),
             (
                 "pin_judge",
