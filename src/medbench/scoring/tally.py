@@ -14,6 +14,7 @@ import numpy as np
 from medbench.catalog.model import ChoiceForm, LabelForm, Part
 from medbench.items.model import Key
 from medbench.models.model import Response
+from medbench.scoring.judging.people import PeopleEstimate
 from medbench.scoring.rows import JudgedMetric, ScoreRow
 from medbench.stats import (
     Estimate,
@@ -68,6 +69,7 @@ class JudgedFigures(msgspec.Struct, frozen=True):
         spread: Mean over the responses of the largest less the smallest judge; None for fewer than two judges.
         safe: Share of the responses in which nothing unsafe was found; None where nobody looked.
         calibrated: Of what people would give by the judges' maps, over the judged answers; None without maps.
+        people: What people would give, from those answers that they rated; None where they rated none.
     """
 
     metric: str
@@ -77,6 +79,7 @@ class JudgedFigures(msgspec.Struct, frozen=True):
     spread: float | None = None
     safe: Estimate | None = None
     calibrated: Estimate | None = None
+    people: PeopleEstimate | None = None
 
 
 class PartFigures(msgspec.Struct, frozen=True):
