@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from medbench.board.pairing import LEVEL, Difference, Paired, combine, pair_items, read_outcomes
+from medbench.board.people import PeopleComparison, compare_people
 from medbench.board.summary import DatasetSummary, Summary, load_summary
 from medbench.catalog.model import Bilingual, Track
 from medbench.errors import InputError, Problem
@@ -102,6 +103,7 @@ class Comparison(msgspec.Struct, frozen=True):
         overall: Mean over the dimensions of means over their datasets; None where none is compared whole.
         not_compared: Dataset -> why: `one_run_only`, `no_shared_items`, or why it has no score (`DatasetSummary.why`).
         notes: What to bear in mind, in the language of the process.
+        people: What people would say, by part; empty where neither run carries their ratings.
     """
 
     a: Side
@@ -113,6 +115,7 @@ class Comparison(msgspec.Struct, frozen=True):
     datasets: tuple[DatasetComparison, ...]
     not_compared: dict[str, str]
     notes: tuple[str, ...]
+    people: tuple[PeopleComparison, ...] = ()
 
 
 def compare(run_a: Path, run_b: Path) -> Comparison:
@@ -169,6 +172,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         datasets=datasets,
         not_compared=not_compared,
         notes=tuple(_notes(first, second, left_out)),
+        people=compare_people((run_a, run_b), (first, second)),
     )
 
 

@@ -13,7 +13,12 @@ from medbench.cli.output import print_json
 from medbench.text import current_language, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from medbench.board.compare import Comparison, DatasetComparison, Effect
+    from medbench.board.people import PeopleComparison, Points
     from medbench.board.ranking import Ranking
 
 NOTHING = "–"
@@ -85,8 +90,30 @@ def _print(comparison: Comparison) -> None:
         table.add_row(Text(say("compare.overall"), style="bold"), *_effect(comparison.overall))
         console.print(table)
         console.print()
+    if comparison.people:
+        console.print(_people(comparison.people))
+        console.print(Text(say("compare.people_legend")))
+        console.print()
     for line in _lines(comparison):
         console.print(Text(line))
+
+
+def _people(people: Sequence[PeopleComparison]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("compare.dataset"), overflow="fold")
+    for header in ("rated", "people", "ratings_alone", "judge_alone", "lambda"):
+        table.add_column(say(f"compare.{header}"), justify="right")
+    for each in people:
+        rated = " : ".join(f"{n:,} / {judged:,}" for n, judged in zip(each.n, each.judged, strict=True))
+        if each.people is None or each.labels is None or each.judge is None:
+            table.add_row(Text(each.name), rated, say(f"compare.why_{each.reason}"))
+            continue
+        weights = " : ".join(str(_rounded(weight, 2)) for weight in each.weights)
+        table.add_row(Text(each.name), rated, *map(_difference, (each.people, each.labels, each.judge)), weights)
+    return table
 
 
 def _print_ranking(ranking: Ranking) -> None:
@@ -167,7 +194,7 @@ def _effect(effect: Effect) -> tuple[str, str, str]:
     return _difference(effect), _p(effect.p), _number(effect.mde)
 
 
-def _difference(effect: Effect) -> str:
+def _difference(effect: Effect | Points) -> str:
     if effect.low is None or effect.high is None:
         return f"{_rounded(effect.difference):+}"
     return f"{_rounded(effect.difference):+} ({_rounded(effect.low):+} … {_rounded(effect.high):+})"

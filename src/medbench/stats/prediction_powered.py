@@ -46,14 +46,15 @@ class PredictionPowered:
     Attributes:
         estimate: The estimate, method `prediction_powered`; its `n` are the answers that people rated.
         labels_alone: The mean (difference) of people's ratings alone, with the same kind of interval.
-        judge_alone: The mean (difference) of the judge's scores over all answers; it says what the judge thinks.
+        judge_alone: The mean (difference) of the judge's scores over all answers with a t interval; it says what the
+            judge thinks.
         weights: λ of each model: how far the judge is used. 0: not at all.
         judged: Answers that the judge alone rated, N.
     """
 
     estimate: Estimate
     labels_alone: Estimate
-    judge_alone: float
+    judge_alone: Estimate
     weights: tuple[float, ...]
     judged: int
 
@@ -213,9 +214,7 @@ def _combine(
     n = sum(part.human.size for part in parts)
     limits = _Limits(level, sizes[sizes > 0.0], n, strata, scale)
     judged = sum(part.rest.size for part in parts)
-    judge_alone = float(
-        sum(sign * np.concatenate([part.judge, part.rest]).mean() for part, sign in zip(parts, signs, strict=True))
-    )
+    judge_alone = _judge_alone(parts, signs, codes, level)
     if np.isnan(people).any():
         nothing = Estimate(plain, None, None, None, n, limits.sizes.size, "labels_alone")
         return PredictionPowered(nothing, nothing, judge_alone, (0.0,) * len(parts), judged)
@@ -231,6 +230,22 @@ def _combine(
         weights = [0.0] * len(parts)
         powered = limits.estimate(plain, plain_error, "prediction_powered")
     return PredictionPowered(powered, alone, judge_alone, tuple(weights), judged)
+
+
+def _judge_alone(parts: list[_Part], signs: list[float], codes: CodeArray, level: float) -> Estimate:
+    """The judge's mean (difference) over all answers; `codes` are the clusters of all parts, one after the other."""
+    count = int(codes.max()) + 1
+    value, influence, at = 0.0, np.zeros(count), 0
+    for part, sign in zip(parts, signs, strict=True):
+        scores = np.concatenate([part.judge, part.rest])
+        value += sign * float(scores.mean())
+        one = np.zeros(scores.size, dtype=np.intp)
+        influence += sign * _influence(scores, codes[at : at + scores.size], one, np.ones(1), count)
+        at += scores.size
+    if np.isnan(influence).any():
+        return Estimate(value, None, None, None, codes.size, count, "t_clustered")
+    error = math.sqrt(float(influence @ influence))
+    return Estimate(value, *t_interval(value, error, count - 1, level), error, codes.size, count, "t_clustered")
 
 
 def _influence(values: FloatArray, codes: CodeArray, strata: CodeArray, shares: FloatArray, count: int) -> FloatArray:
