@@ -1,4 +1,4 @@
-"""A judge that gives each answer the level written in it, moved as the test asks; OpenAI-compatible, in this process."""
+"""A judge that gives each answer the level written in it, moved as the test asks; OpenAI-compatible."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from statistics import median_low
+from statistics import fmean, median_low
 from typing import Any
 
 import msgspec
@@ -93,7 +93,7 @@ class Lengths(msgspec.Struct, frozen=True):
 
 
 class Bias(msgspec.Struct, frozen=True):
-    """Where a judge's scores lie apart from people's, on the scale from 0 to 1: judge less people.
+    """Where a judge's scores lie apart from people's, on the scale from 0 to 1: judge less their mean.
 
     Attributes:
         mean: Over all answers.
@@ -215,13 +215,14 @@ def _judge(name: str, ratings: Sequence[Rating], people: Units, family: str) -> 
     first = np.array([rating.score for rating in shared], dtype=np.float64)
     second = np.array([median_low(each.score for each in several) for several in theirs], dtype=np.float64)
     items = [rating.item for rating in shared]
+    means = np.array([fmean(each.score for each in several) for several in theirs], dtype=np.float64)
     low, high = shared[0].scale
-    apart = (first - second) / (high - low)
+    apart = (first - means) / (high - low)
     return JudgeFigures(
         judge=name,
         agreement=_two(name, first, second, items),
         bias=_bias(apart, shared, theirs, items, family),
-        curve=_curve(first, second, items),
+        curve=_curve(first, means, items),
     )
 
 
