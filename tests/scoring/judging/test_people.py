@@ -119,6 +119,8 @@ def test_few_ratings_give_their_reason_and_a_census_needs_no_judge():
     assert (everybody.judged, everybody.weight) == (0, 0.0)
     assert everybody.calibrated.value == pytest.approx(judge.mean() / 2)
     assert fill(human, judge, np.zeros(12, dtype=bool)).estimate("", 0, 0) is None
+    assert RatedDataset().estimate("", 0, 0) is None
+    assert RatedDataset().estimate("", 1, 2).reason == "too_few_rated"
 
 
 def test_parts_are_estimated_apart_within_the_thirds_of_their_dataset():

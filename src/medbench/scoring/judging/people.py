@@ -152,12 +152,12 @@ class RatedDataset:
         fewer than two rated families are in one.
         """
         mine = self._mine(part)
-        people = np.frombuffer(self._people)[mine]
+        people = np.asarray(self._people)[mine]
         has = ~np.isnan(people)
         if has.sum() < FEWEST_RATED or has.all():
             return None
-        judge = np.frombuffer(self._judge)
-        families = np.frombuffer(self._families, dtype=np.int64)[mine]
+        judge = np.asarray(self._judge)
+        families = np.asarray(self._families)[mine]
         strata = _merged(strata_of(judge, self._codes)[mine], has, families)
         return RatedAnswers(
             human=people[has],
@@ -172,18 +172,18 @@ class RatedDataset:
     def estimate(self, part: str, raters: int, left_out: int) -> PeopleEstimate | None:
         """What people would say of a part; None where they rated none of its answers."""
         mine = self._mine(part)
-        people = np.frombuffer(self._people)[mine]
+        people = np.asarray(self._people)[mine]
         n = int((~np.isnan(people)).sum())
         if not n and not left_out:
             return None
         found = PeopleEstimate(n=n, judged=people.size - n, raters=raters, left_out=left_out)
         if n < FEWEST_RATED:
             return msgspec.structs.replace(found, reason="too_few_rated")
-        families = np.frombuffer(self._families, dtype=np.int64)[mine]
-        calibrated = np.frombuffer(self._calibrated)[mine]
+        families = np.asarray(self._families)[mine]
+        calibrated = np.asarray(self._calibrated)[mine]
         found = msgspec.structs.replace(
             found,
-            judge=clustered_mean(np.frombuffer(self._judge)[mine], families),
+            judge=clustered_mean(np.asarray(self._judge)[mine], families),
             calibrated=None if np.isnan(calibrated).any() else clustered_mean(calibrated, families),
         )
         answers = self.rated(part)
@@ -202,7 +202,7 @@ class RatedDataset:
         )
 
     def _mine(self, part: str) -> NDArray[np.bool_]:
-        return np.equal(np.frombuffer(self._part, dtype=np.int32), self._parts.get(part, -1))
+        return np.equal(np.asarray(self._part), self._parts.get(part, -1))
 
 
 class People:
