@@ -202,7 +202,8 @@ class RatedDataset:
         )
 
     def _mine(self, part: str) -> NDArray[np.bool_]:
-        return np.equal(np.asarray(self._part), self._parts.get(part, -1))
+        mine: NDArray[np.bool_] = np.asarray(self._part) == self._parts.get(part, -1)
+        return mine
 
 
 class People:
