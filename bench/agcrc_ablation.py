@@ -3,9 +3,11 @@
     python bench/agcrc_ablation.py --split tune --arms 2b 6 6c --seeds 0
     python bench/agcrc_ablation.py --split test --publish docs/results
 
-Resumable: what is done is not done again; a training that was cut goes on from its last epoch. Training cases are
-phantom seeds 1000-1023, `--split tune` evaluates on 1900-1923, `--split test` on 2000-2047; each prediction of the test
-cases adds a line with its commit to docs/results/agcrc_test_runs.csv.
+Resumable: what is done is not done again; a training that was cut goes on from its last epoch. With `--publish FOLDER`
+each run is added to FOLDER as it ends, and a run that stands there already is taken from there, so that the grid can be
+done in parts on several machines. Training cases are phantom seeds 1000-1023, `--split tune` evaluates on 1900-1923,
+`--split test` on 2000-2047; each prediction of the test cases adds a line with its commit to
+docs/results/agcrc_test_runs.csv.
 
 The ceiling beside each result is the Dice of a perfect network that looks only in the arm's organ of interest.
 """
@@ -14,13 +16,14 @@ from __future__ import annotations
 
 import argparse
 import csv
+import gzip
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -48,6 +51,7 @@ TRAIN_SEED, TRAIN_CASES = 1000, 24
 PATCHES_PER_CASE = 6  # a third of it is whole, as the foreground sampler wants
 SPLITS = {"tune": (1900, 24), "test": (2000, 48)}
 RUNS_FILE = REPOSITORY / "docs" / "results" / "agcrc_test_runs.csv"
+RUNS_NAME = "agcrc_ablation_runs.jsonl.gz"
 BASELINE = "2b"
 
 
@@ -81,6 +85,24 @@ ARMS = {
 }
 
 
+class Run(msgspec.Struct, frozen=True):
+    """A network trained with one seed, and what it found.
+
+    Attributes:
+        arm: Its name.
+        seed: Of the training.
+        commit: The code that it was trained and measured with.
+        minutes: Of training.
+        cases: All that was measured of each case.
+    """
+
+    arm: str
+    seed: int
+    commit: str
+    minutes: float
+    cases: tuple[Measured, ...]
+
+
 def main() -> None:
     options = _parse()
     torch.set_num_threads(options.threads)
@@ -89,18 +111,18 @@ def main() -> None:
     first, count = SPLITS[options.split]
     held = options.out / f"data-{options.split}"
     write_dataset(held, settings, cases=count, seed=first, split="Ts")
-    runs: dict[str, list[Sequence[Measured]]] = {name: [] for name in options.arms}
-    minutes: dict[str, list[float]] = {name: [] for name in options.arms}
+    runs = published(options.publish) if options.publish else {}
     for seed in options.seeds:
         for name in options.arms:
-            plan, spent = train(ARMS[name], seed, options)
-            runs[name].append(measure(name, plan, seed, held, options))
-            minutes[name].append(spent / 60.0)
-            print(f"arm {name}, seed {seed}: {_line(runs[name][-1])}; trained {spent / 60.0:.1f} min", flush=True)
-    rows = [Row(name, runs[name], minutes[name], runs.get(BASELINE)) for name in options.arms]
+            if (name, seed) not in runs:
+                plan, spent = train(ARMS[name], seed, options)
+                cases = tuple(measure(name, plan, seed, held, options))
+                runs[name, seed] = Run(name, seed, _commit(), spent / 60.0, cases)
+                if options.publish:
+                    publish(runs, options)
+            print(f"arm {name}, seed {seed}: {_line(runs[name, seed])}", flush=True)
+    rows = _rows(runs)
     print(markdown_table(Row.head, [row.cells() for row in rows]))
-    if options.publish:
-        publish(rows, options)
 
 
 def train(arm: Arm, seed: int, options: argparse.Namespace) -> tuple[Plan, float]:
@@ -169,22 +191,24 @@ class Row:
     """An arm over its seeds."""
 
     name: str
-    runs: list[Sequence[Measured]]
-    minutes: list[float]
-    baseline: list[Sequence[Measured]] | None
+    runs: list[Run]
+    baseline: list[Run]
 
     head = (
         "arm", "", "ceiling", "Dice (by seed)", "sensitivity at 1 FP/scan", "sensitivity of the mask",
         "FP/scan", "of these outside", "Dice − 2b", "sensitivity at 1 FP − 2b", "min/run",
     )  # fmt: skip
 
-    def mean(self, of: Callable[[Sequence[Measured]], float]) -> float:
+    def mean(self, of: Callable[[Run], float]) -> float:
         return float(np.mean([of(run) for run in self.runs]))
 
     def differences(self) -> dict[str, Difference]:
-        if self.baseline is None or self.name == BASELINE:
+        """Against the baseline, over the seeds that both have."""
+        if self.name == BASELINE:
             return {}
-        return {each.metric: each for each in compare(self.runs, self.baseline)}
+        others = {run.seed: run.cases for run in self.baseline}
+        ours = {run.seed: run.cases for run in self.runs if run.seed in others}
+        return {each.metric: each for each in compare(list(ours.values()), [others[seed] for seed in ours])}
 
     def cells(self) -> list[str]:
         found = self.differences()
@@ -198,31 +222,61 @@ class Row:
             f"{self.mean(_wrong):.1f}",
             f"{self.mean(_outside):.2f}",
             *(_difference(found.get(metric)) for metric in ("dice", "sensitivity_at_1_fp")),
-            f"{np.mean(self.minutes):.1f}",
+            f"{self.mean(lambda run: run.minutes):.1f}",
         ]
 
 
-def publish(rows: list[Row], options: argparse.Namespace) -> None:
-    """Table, differences, cases and figure into a folder."""
+def _rows(runs: Mapping[tuple[str, int], Run]) -> list[Row]:
+    of_arm = {name: [runs[key] for key in sorted(runs) if key[0] == name] for name in ARMS}
+    return [Row(name, found, of_arm[BASELINE]) for name, found in of_arm.items() if found]
+
+
+def published(folder: Path) -> dict[tuple[str, int], Run]:
+    """The runs that stand in a folder of results."""
+    path = folder / RUNS_NAME
+    lines = gzip.decompress(path.read_bytes()).splitlines() if path.exists() else []
+    runs = (msgspec.json.decode(line, type=Run, dec_hook=_range) for line in lines)
+    return {(run.arm, run.seed): run for run in runs}
+
+
+def publish(runs: Mapping[tuple[str, int], Run], options: argparse.Namespace) -> None:
+    """Runs with all that was measured, differences, a table of cases and a figure into a folder."""
+    rows = _rows(runs)
     found = {
         row.name: {
             "what": ARMS[row.name].what,
             "ceiling": row.mean(_ceiling),
+            "seeds": [run.seed for run in row.runs],
+            "commits": [run.commit for run in row.runs],
             "dice_by_seed": [_dice(run) for run in row.runs],
             "sensitivity_at_1_fp_by_seed": [_at_rate(run) for run in row.runs],
             "sensitivity_by_seed": [_sensitivity(run) for run in row.runs],
             "false_positives_per_scan_by_seed": [_wrong(run) for run in row.runs],
             "false_positives_outside_per_scan": row.mean(_outside),
-            "minutes_per_run": row.minutes,
+            "minutes_per_run": [run.minutes for run in row.runs],
             "against_2b": [each.to_dict() for each in row.differences().values()],
         }
         for row in rows
     }
-    held = {"split": options.split, "seeds": options.seeds, "epochs": options.epochs, "tier": options.tier}
+    held = {"split": options.split, "epochs": options.epochs, "tier": options.tier, "threads": options.threads}
+    options.publish.mkdir(parents=True, exist_ok=True)
+    lines = b"".join(msgspec.json.encode(runs[key], enc_hook=_ends) + b"\n" for key in sorted(runs))
+    (options.publish / RUNS_NAME).write_bytes(gzip.compress(lines, mtime=0))
     write_json(options.publish / "agcrc_ablation.json", report("bench/agcrc_ablation.py", held, found))
-    arms = [(f"{row.name} seed {seed}", run) for row in rows for seed, run in zip(options.seeds, row.runs, strict=True)]
+    arms = [(f"{run.arm} seed {run.seed}", run.cases) for row in rows for run in row.runs]
     (options.publish / "agcrc_ablation_cases.csv").write_text(cases_csv(arms), encoding="utf-8")
     draw(rows, options.publish / "agcrc_ablation.svg")
+
+
+def _ends(part: Any) -> list[int]:
+    """A range of voxels, as JSON has none."""
+    assert isinstance(part, slice)
+    return [part.start, part.stop]
+
+
+def _range(kind: type, ends: Any) -> slice:
+    assert kind is slice
+    return slice(*ends)
 
 
 def draw(rows: list[Row], path: Path) -> None:
@@ -238,7 +292,7 @@ def draw(rows: list[Row], path: Path) -> None:
         left.plot([place] * len(row.runs), [_dice(run) for run in row.runs], "o", color=colour, alpha=0.6)
         left.plot([place - 0.25, place + 0.25], [row.mean(_dice)] * 2, color=colour, linewidth=2.5)
         left.plot([place - 0.25, place + 0.25], [row.mean(_ceiling)] * 2, color="grey", linewidth=1)
-        curve = np.mean([froc(run).sensitivity(RATES)[0] for run in row.runs], axis=0)
+        curve = np.mean([froc(run.cases).sensitivity(RATES)[0] for run in row.runs], axis=0)
         right.plot(RATES, curve, "o-", color=colour, markersize=3, label=f"{row.name}: {ARMS[row.name].what}")
     left.set_xticks(range(len(rows)), [row.name for row in rows])
     left.set(ylim=(0, 1), xlabel="arm", title="Dice: seeds, mean; grey: ceiling")
@@ -250,34 +304,35 @@ def draw(rows: list[Row], path: Path) -> None:
     canvas.savefig(path, metadata={"Date": None})
 
 
-def _dice(run: Sequence[Measured]) -> float:
-    return float(np.mean([case.dice for case in run if case.dice is not None]))
+def _dice(run: Run) -> float:
+    return float(np.mean([case.dice for case in run.cases if case.dice is not None]))
 
 
-def _ceiling(run: Sequence[Measured]) -> float:
-    return float(np.mean([case.ceiling for case in run if case.ceiling is not None]))
+def _ceiling(run: Run) -> float:
+    return float(np.mean([case.ceiling for case in run.cases if case.ceiling is not None]))
 
 
-def _at_rate(run: Sequence[Measured]) -> float:
-    return float(froc(run).sensitivity([RATE])[0, 0])
+def _at_rate(run: Run) -> float:
+    return float(froc(run.cases).sensitivity([RATE])[0, 0])
 
 
-def _sensitivity(run: Sequence[Measured]) -> float:
-    return sum(case.found for case in run) / sum(len(case.lesions) for case in run)
+def _sensitivity(run: Run) -> float:
+    return sum(case.found for case in run.cases) / sum(len(case.lesions) for case in run.cases)
 
 
-def _wrong(run: Sequence[Measured]) -> float:
-    return float(np.mean([case.false_positives for case in run]))
+def _wrong(run: Run) -> float:
+    return float(np.mean([case.false_positives for case in run.cases]))
 
 
-def _outside(run: Sequence[Measured]) -> float:
-    return float(np.mean([sum(place.region is Region.OUTSIDE for place in case.places or ()) for case in run]))
+def _outside(run: Run) -> float:
+    return float(np.mean([sum(place.region is Region.OUTSIDE for place in case.places or ()) for case in run.cases]))
 
 
-def _line(run: Sequence[Measured]) -> str:
+def _line(run: Run) -> str:
     return (
         f"Dice {_dice(run):.3f} of {_ceiling(run):.3f}, sensitivity {_sensitivity(run):.3f} "
-        f"({_at_rate(run):.3f} at 1 FP), {_wrong(run):.1f} FP/scan, {_outside(run):.2f} outside"
+        f"({_at_rate(run):.3f} at 1 FP), {_wrong(run):.1f} FP/scan, {_outside(run):.2f} outside; "
+        f"trained {run.minutes:.1f} min"
     )
 
 
@@ -296,14 +351,18 @@ def _organs(case: Case, arm: Arm) -> Path:
 
 
 def _note(name: str, seed: int, plan: Plan, dice: Figure) -> None:
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)
     new = not RUNS_FILE.exists()
     with RUNS_FILE.open("a", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         if new:
             writer.writerow(["date", "commit", "arm", "seed", "epochs", "dice"])
         day = time.strftime("%Y-%m-%d", time.gmtime())
-        writer.writerow([day, commit.stdout.strip(), name, seed, plan.epochs, f"{dice.value:.4f}"])
+        writer.writerow([day, _commit(), name, seed, plan.epochs, f"{dice.value:.4f}"])
+
+
+def _commit() -> str:
+    found = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True)
+    return found.stdout.strip()
 
 
 def _parse() -> argparse.Namespace:
@@ -316,9 +375,9 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--out", type=Path, default=REPOSITORY / "bench" / "out" / "ablation")
-    parser.add_argument("--publish", type=Path, help="folder for the table's JSON, per-case CSV and figure")
+    parser.add_argument("--publish", type=Path, help="folder for the runs, the table's JSON, per-case CSV and figure")
     return parser.parse_args()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

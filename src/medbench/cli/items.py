@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from medbench.cli.keypoints import import_keypoints, propose_keypoints
 from medbench.cli.output import print_json
 from medbench.items.importing import ImportOutcome, ImportRequest, ItemFormat, import_items
 from medbench.text import say
@@ -84,6 +85,10 @@ def validate_command(
         ImportRequest(path=path, format=format_, mapping=mapping, catalog_folder=catalog, skip_invalid=skip_invalid)
     )
     _show(outcome, as_json=as_json, validating=True, skip_invalid=skip_invalid)
+
+
+app.command()(propose_keypoints)
+app.command()(import_keypoints)
 
 
 def _show(outcome: ImportOutcome, *, as_json: bool, validating: bool, skip_invalid: Path | None) -> None:

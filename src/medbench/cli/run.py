@@ -233,7 +233,7 @@ def score(
     if calibration:
         add_calibrations(run_dir, calibration, [each.pins for each in judges])
     if ratings:
-        attach_ratings(run_dir, ratings, judged=bool(judges))
+        attach_ratings(run_dir, ratings, judges_coming=bool(judges))
     with show_progress() as watch:
         outcome = rescore(run_dir, judges=judges, watch=watch if judges else None)
     finish(run_dir, outcome, as_json)

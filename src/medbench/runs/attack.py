@@ -19,7 +19,6 @@ import msgspec
 from medbench.engine.ledger import Ledger
 from medbench.engine.local import Stopped
 from medbench.engine.progress import Watch
-from medbench.errors import InputError, Problem
 from medbench.models.model import Identity, Response
 from medbench.runs.judges import Judge, JudgeHandler
 from medbench.runs.judging import ask_judge
@@ -28,8 +27,7 @@ from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.plan import SLOTS, JudgeCall, answer_of, judge_calls, repeats_of
 from medbench.scoring.judging.verdict import Judgement, Task, mean_of
 from medbench.stats import Estimate, clustered_mean, paired_difference, sign_flip_permutation
-from medbench.store.files import exclusive, write_atomically, write_json
-from medbench.text import say
+from medbench.store.files import exclusive, made, write_atomically, write_json
 
 RESULT_FILE = "attacks.json"
 CALLS_FILE = "calls.csv"
@@ -210,7 +208,7 @@ def attack_judge(
     corpus = load_corpus()
     chosen = list(subjects(corpus, sample=sample, seed=seed))
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory())) if out is None else _made(out)
+        folder = Path(stack.enter_context(TemporaryDirectory())) if out is None else made(out, "--out")
         stack.enter_context(exclusive(folder))
         # Another corpus has other places: it never meets the judgements of this one.
         ledger = stack.enter_context(closing(Ledger(folder / f"attacks-{corpus.version()}.sqlite")))
@@ -345,15 +343,6 @@ def calls_table(rated: Iterable[Rated]) -> bytes:
             words = _cell(said.said)
             table.writerow((*about, repeat, said.status, level, said.reason, *flags, levels, points, words))
     return file.getvalue().encode()
-
-
-def _made(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = say("store.unwritable", path=out, error=error.strerror or error)
-        raise InputError(Problem(message=message, field="--out")) from error
-    return out
 
 
 def _calls(subject: Subject, judge: Judge) -> Iterable[JudgeCall]:

@@ -32,7 +32,7 @@ def write_sample(run_dir: Path, size: int, seed: int, out: Path) -> int:
         InputError: The run has no judged answers.
         WorkError: The sheet can't be written.
     """
-    drawn = draw((answer for answer, _ in _judged(run_dir)), size, seed)
+    drawn = draw((answer for answer, _ in judged(run_dir)), size, seed)
     if not drawn:
         raise InputError(say("runs.nothing_judged", path=run_dir))
     write_sheet(out, drawn)
@@ -49,7 +49,7 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
     ratings: list[Rating] = []
     found: set[str] = set()
     low, high = SCALE
-    for answer, judges in _judged(run_dir):
+    for answer, judges in judged(run_dir):
         if answer.code in scores:
             found.add(answer.code)
             ratings.append(
@@ -70,13 +70,13 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
     return len(found)
 
 
-def attach_ratings(run_dir: Path, files: Sequence[Path], *, judged: bool = False) -> None:
+def attach_ratings(run_dir: Path, files: Sequence[Path], *, judges_coming: bool = False) -> None:
     """Make people's ratings part of a run, in the place of those that it had; judges' ratings are passed over.
 
     Args:
         run_dir: The run.
         files: Ratings files.
-        judged: The run is about to get judges, where it has none yet.
+        judges_coming: The run is about to get judges, where it has none yet.
 
     Raises:
         InputError: With all that is wrong: files that can't be used, ratings by another criterion or scale, of answers
@@ -87,7 +87,7 @@ def attach_ratings(run_dir: Path, files: Sequence[Path], *, judged: bool = False
     people = [placed for placed in found if placed.rating.kind == "human"]
     if not people and not problems:
         problems.append(Problem(message=say("runs.ratings_of_nobody"), file=", ".join(map(str, files))))
-    if not judged and not read_judges(run_dir):
+    if not judges_coming and not read_judges(run_dir):
         problems.append(Problem(message=say("runs.nothing_judged", path=run_dir)))
     problems += [*_foreign(people), *_not_in_run(run_dir, pins, people)]
     if problems:
@@ -113,7 +113,7 @@ def _not_in_run(run_dir: Path, pins: Pins, people: Sequence[Placed]) -> Iterator
     """Ratings of answers that the run does not have, or has with another text."""
     texts: dict[tuple[str, str], str | None] = dict.fromkeys(placed.rating.unit for placed in people)
     with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger:
-        for call, response in _answered(asked(open_pinned(pins), pins.selection), responses(ledger)):
+        for call, response in answered(asked(open_pinned(pins), pins.selection), responses(ledger)):
             unit = call.question.family or call.question.uid, response_name(pins.short, call.seq)
             if unit in texts and CRITERION in call.part.metrics:
                 texts[unit] = answer_of(response)
@@ -126,7 +126,8 @@ def _not_in_run(run_dir: Path, pins: Pins, people: Sequence[Placed]) -> Iterator
             yield Problem(message=message, file=placed.file, line=placed.line)
 
 
-def _judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
+def judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
+    """Every answer of a run that its judges rated by a rubric, with each judge's rating."""
     pins = read_pins(run_dir)
     source = open_pinned(pins)
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
@@ -137,11 +138,12 @@ def _judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
             return
         plan = asked(source, pins.selection)
         yield from judged_answers(
-            Path(pins.items), folder, _answered(plan, responses(ledger)), panel, pins.short, pins.model.name
+            Path(pins.items), folder, answered(plan, responses(ledger)), panel, pins.short, pins.model.name
         )
 
 
-def _answered(plan: Iterator[Asked], answers: Iterator[tuple[int, Response]]) -> Iterator[tuple[Asked, Response]]:
+def answered(plan: Iterator[Asked], answers: Iterator[tuple[int, Response]]) -> Iterator[tuple[Asked, Response]]:
+    """The calls of a plan that have a response."""
     upcoming = next(answers, None)
     for call in plan:
         if upcoming is None:

@@ -334,6 +334,11 @@ class TestPrompt:
         assert prompt.fence.quote("answer", shown(answer)[0]) in prompt.text
         assert prompt.text.count(f"<answer-{prompt.fence.mark}>") == 1
 
+    def test_prompts_of_one_rubric_begin_alike_so_that_servers_read_it_once(self):
+        one, other = (rubric_prompt(Case(text, text, Key("u", text), "zh"), RUBRIC).text for text in ("a", "b"))
+        shared = one[: next(place for place, (a, b) in enumerate(zip(one, other, strict=False)) if a != b)]
+        assert all(level.anchor.zh in shared for criterion in RUBRIC.criteria for level in criterion.levels)
+
     def test_format_fields_stay_text(self):
         text = "{reason} {{x}} %s {0.__class__} {mark} {advice}"
         case = Case(text, text, Key("u", text, (KeyPoint(text),)), "en")

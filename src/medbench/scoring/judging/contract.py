@@ -21,7 +21,7 @@ FOUND: tuple[Found, ...] = get_args(Found)
 Side = Literal["first", "second", "tie"]
 SIDES: tuple[Side, ...] = get_args(Side)
 
-_ONLY_JSON: Mapping[ItemLanguage, str] = {
+ONLY_JSON: Mapping[ItemLanguage, str] = {
     "zh": "只回复一个 JSON 对象，格式如下，不要加任何其他文字：",
     "en": "Reply with exactly one JSON object of this form and nothing else:",
 }
@@ -74,12 +74,12 @@ class RubricContract:
             f'"{criterion.id}": <{whole.format(low=criterion.low, high=criterion.high)}>'
             for criterion in self._rubric.criteria
         ]
-        return f"{_ONLY_JSON[language]}\n{{{', '.join(fields)}}}"
+        return f"{ONLY_JSON[language]}\n{{{', '.join(fields)}}}"
 
     def read(self, reply: str, answer: str) -> Judgement:
         """See `Contract`."""
         names = [criterion.id for criterion in self._rubric.criteria]
-        found = _verdict(reply, answer, names)
+        found = last_verdict(reply, answer, names)
         levels: dict[str, int] = {}
         for criterion in self._rubric.criteria:
             level = _whole(found[criterion.id])
@@ -123,11 +123,11 @@ class KeyPointContract:
             '{"points": [{"point": 1, "found": "hit|miss|contradict", "span": "…"}'
             f"{', …' if len(self._order) > 1 else ''}]}}"
         )
-        return f"{what}\n{_ONLY_JSON[language]}\n{example}"
+        return f"{what}\n{ONLY_JSON[language]}\n{example}"
 
     def read(self, reply: str, answer: str) -> Judgement:
         """See `Contract`."""
-        entries = _verdict(reply, answer, ["points"])["points"]
+        entries = last_verdict(reply, answer, ["points"])["points"]
         count = len(self._order)
         found: dict[int, PointFound] = {}
         folded = fold(answer)
@@ -136,7 +136,7 @@ class KeyPointContract:
             if place is None or not 1 <= place <= count or entry.get("found") not in FOUND:
                 raise Unreadable("out_of_range", f'"point" runs from 1 to {count}; "found" is hit, miss or contradict.')
             span = _text(entry.get("span") or "") if entry["found"] != "miss" else ""
-            if entry["found"] != "miss" and not _shows(fold(span), folded):
+            if entry["found"] != "miss" and not shows(fold(span), folded):
                 raise Unreadable("no_span", f'The "span" of point {place} does not stand in the answer word for word.')
             point = self._order[place - 1]
             if point in found and found[point].found != entry["found"]:
@@ -154,7 +154,7 @@ class PairContract:
     def instruction(self, language: ItemLanguage) -> str:
         """How to reply."""
         why = {"zh": "一两句理由", "en": "one or two sentences why"}[language]
-        return f'{_ONLY_JSON[language]}\n{{"reason": "<{why}>", "better": "first|second|tie"}}'
+        return f'{ONLY_JSON[language]}\n{{"reason": "<{why}>", "better": "first|second|tie"}}'
 
     def read(self, reply: str, answer: str) -> Side:
         """The side that is better.
@@ -166,14 +166,14 @@ class PairContract:
         Raises:
             Unreadable: The reply keeps no contract.
         """
-        better = _verdict(reply, answer, ["better"])["better"]
+        better = last_verdict(reply, answer, ["better"])["better"]
         if better not in SIDES:
             raise Unreadable("out_of_range", '"better" is first, second or tie.')
         side: Side = better
         return side
 
 
-def _verdict(reply: str, answer: str, names: Sequence[str]) -> Mapping[str, Any]:
+def last_verdict(reply: str, answer: str, names: Sequence[str]) -> Mapping[str, Any]:
     """The last JSON object of a reply that has these fields and does not stand in the answer itself.
 
     Raises:
@@ -224,8 +224,8 @@ def _plain(value: object) -> str:
     return str(number) if number is not None else json.dumps(value, sort_keys=True)
 
 
-def _shows(span: str, answer: str) -> bool:
-    """Whether words stand in an answer, both folded; punctuation alone shows nothing."""
+def shows(span: str, answer: str) -> bool:
+    """Whether words stand in a text, both folded; punctuation alone shows nothing."""
     return span in answer and any(sign.isalnum() for sign in span)
 
 

@@ -24,7 +24,7 @@ SLOTS = 1 << 14
 POINTS = 1 << 10
 """Key points that an item may have where they are judged one by one, and the places of one repeat."""
 MOST_REPEATS = SLOTS // POINTS
-CONTRACT = 1
+CONTRACT = 2
 """Raise this where prompts or the reading of replies change what a judge says."""
 
 

@@ -128,9 +128,9 @@ def write_sheet(path: Path, drawn: Sequence[Drawn]) -> None:
     page = book.active
     assert page is not None
     page.title = "ratings"
-    _row(page, HEADER)
+    add_row(page, HEADER)
     for each in drawn:
-        _row(page, (each.code, each.rubric, each.question, each.reference, each.answer, "", ""))
+        add_row(page, (each.code, each.rubric, each.question, each.reference, each.answer, "", ""))
     low, high = SCALE
     whole = DataValidation(type="whole", operator="between", formula1=str(low), formula2=str(high))
     page.add_data_validation(whole)
@@ -139,10 +139,10 @@ def write_sheet(path: Path, drawn: Sequence[Drawn]) -> None:
         page.column_dimensions[column].width = width
     page.freeze_panes = "B2"
     levels = book.create_sheet("levels")
-    _row(levels, ("rubric", "score", "anchor"))
+    add_row(levels, ("rubric", "score", "anchor"))
     for name, language in dict.fromkeys((each.rubric, each.language) for each in drawn):
         for level in load_rubric(name).criteria[0].levels:
-            _row(levels, (name, str(level.score), getattr(level.anchor, language)))
+            add_row(levels, (name, str(level.score), getattr(level.anchor, language)))
     levels.column_dimensions["C"].width = 120
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -157,16 +157,7 @@ def read_sheet(path: Path) -> dict[str, int]:
     Raises:
         InputError: It can't be read, or holds scores off the scale or codes twice: all at once.
     """
-    from zipfile import BadZipFile
-
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        book = load_workbook(path, read_only=True, data_only=True)
-        rows = list(book[book.sheetnames[0]].iter_rows(values_only=True))
-    except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
-        raise InputError(Problem(message=say("scoring.sheet_unreadable", reason=error), file=str(path))) from error
+    rows = read_rows(path)
     head = [str(cell or "").strip().lower() for cell in rows[0]] if rows else []
     if "id" not in head or "score" not in head:
         raise InputError(Problem(message=say("scoring.sheet_columns"), file=str(path), line=1))
@@ -193,7 +184,25 @@ def read_sheet(path: Path) -> dict[str, int]:
     return found
 
 
-def _row(page: Worksheet, values: Sequence[str]) -> None:
+def read_rows(path: Path) -> list[tuple[object, ...]]:
+    """The rows of a workbook's first page, values in place of formulas.
+
+    Raises:
+        InputError: It can't be read.
+    """
+    from zipfile import BadZipFile
+
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = load_workbook(path, read_only=True, data_only=True)
+        return list(book[book.sheetnames[0]].iter_rows(values_only=True))
+    except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+        raise InputError(Problem(message=say("scoring.sheet_unreadable", reason=error), file=str(path))) from error
+
+
+def add_row(page: Worksheet, values: Sequence[str]) -> None:
     """A row of text: what begins like a formula stays text."""
     from openpyxl.styles import Alignment
 
