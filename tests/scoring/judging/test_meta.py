@@ -31,6 +31,7 @@ def test_a_judge_that_says_what_people_say_agrees_fully_and_one_that_says_the_sa
     assert constant.bias.mean.value == pytest.approx((3 - 2) / 4)
     assert [step.judge for step in same.curve] == [0, 1, 2, 3, 4]
     assert [step.people for step in same.curve] == [0, 1, 2, 3, 4]
+    assert all(0 <= step.low <= step.people <= step.high <= 4 for step in same.curve)
     assert found.people.kappa.value is None
     assert "two people" in found.people.kappa.reason
 

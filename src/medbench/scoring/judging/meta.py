@@ -222,7 +222,7 @@ def _judge(name: str, ratings: Sequence[Rating], people: Units, family: str) -> 
         judge=name,
         agreement=_two(name, first, second, items),
         bias=_bias(apart, shared, theirs, items, family),
-        curve=_curve(first, means, items),
+        curve=_curve(first, means, items, shared[0].scale),
     )
 
 
@@ -359,7 +359,7 @@ def _own_family(apart: Floats, families: Sequence[str], items: Sequence[str], fa
     return _mean((ours - theirs + parts)[told], [item for item, chosen in zip(items, told, strict=True) if chosen])
 
 
-def _curve(judge: Floats, people: Floats, items: Sequence[str]) -> tuple[Step, ...]:
+def _curve(judge: Floats, people: Floats, items: Sequence[str], scale: tuple[float, float]) -> tuple[Step, ...]:
     """People's mean at each of the judge's scores, or at each tenth of them where there are many."""
     values = np.unique(judge)
     if values.size > MOST_STEPS:
@@ -371,8 +371,10 @@ def _curve(judge: Floats, people: Floats, items: Sequence[str]) -> tuple[Step, .
     for place in np.unique(places):
         here = places == place
         theirs = [item for item, chosen in zip(items, here, strict=True) if chosen]
-        mean = _mean(people[here], theirs)
-        steps.append(Step(float(judge[here].mean()), float(people[here].mean()), mean.low, mean.high, int(here.sum())))
+        low, width = scale[0], scale[1] - scale[0]
+        mean = clustered_mean((people[here] - low) / width, theirs)
+        lower, upper = (None if limit is None else low + width * limit for limit in (mean.low, mean.high))
+        steps.append(Step(float(judge[here].mean()), low + width * mean.value, lower, upper, int(here.sum())))
     return tuple(steps)
 
 
