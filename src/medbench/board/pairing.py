@@ -152,7 +152,9 @@ def pair_items(dataset: str, ours: Outcomes, theirs: Outcomes) -> Paired | None:
         if scores is None:
             return None
         return Paired(*scores[:2], Difference(scores[2], clusters - 1 or None), None, None, rows_a.size)
-    estimate = paired_difference(a, b, families, level=LEVEL)
+    # Criteria with points may give an item less than 0.
+    bounded = min(float(a.min()), float(b.min())) >= 0.0
+    estimate = paired_difference(a, b, families, level=LEVEL, bounded=bounded)
     names, members = np.unique(families, return_inverse=True)
     sums = np.bincount(members.reshape(-1), weights=a - b) / a.size
     simple = ours.metric in {"accuracy", "accuracy_circular"} and bool(np.isin(np.concatenate((a, b)), (0, 1)).all())

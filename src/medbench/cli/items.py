@@ -49,6 +49,7 @@ def import_command(
     Examples:
       medbench items import medbench_v4_release --format medbench-v4 --into bank
       medbench items import items.jsonl --into bank --disclosure hidden
+      medbench items import conversations.jsonl --format healthbench --into bank
       medbench items import val.jsonl --mapping cmexam.toml --into bank --skip-invalid rejected.jsonl
     """
     outcome = import_items(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medbench.cli.attack import attack
+from medbench.cli.batching import batching
 from medbench.cli.drift import anchors, drift
 from medbench.cli.output import print_json, show_progress
 from medbench.text import say
@@ -21,6 +22,7 @@ SHOWN = ("exact", "kappa", "quadratic_kappa", "alpha", "ac1", "spearman")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command()(attack)
+app.command()(batching)
 app.command()(anchors)
 app.command()(drift)
 

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from medbench.items.model import Media, Question
+from medbench.items.model import Media, Question, Turn
 
 ResponseStatus = Literal["ok", "truncated", "blocked", "failed", "media_missing"]
 ErrorClass = Literal["retryable", "submitter", "ours"]
@@ -27,13 +27,6 @@ class ToolCall(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     arguments: str = ""
     id: str = ""
-
-
-class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One message of a conversation beyond the plain question and answer."""
-
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str
 
 
 class Response(msgspec.Struct, frozen=True, omit_defaults=True):

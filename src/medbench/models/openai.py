@@ -176,7 +176,9 @@ class OpenAIModel:
             self._client.close()
 
     async def answer(self, question: Question, context: Context) -> Response:
-        """Ask the prompt as one user message. Pictures are not sent yet, so questions with media are not asked.
+        """Ask the prompt as the user's message, behind the turns before it.
+
+        Pictures are not sent yet, so questions with media are not asked.
 
         Raises:
             CallError: The call failed for good.
@@ -189,7 +191,7 @@ class OpenAIModel:
         request = _encode(
             {
                 "model": self._identity.name,
-                "messages": [{"role": "user", "content": context.prompt}],
+                "messages": [*question.turns, {"role": "user", "content": context.prompt}],
                 **self._parameters,
             }
         )

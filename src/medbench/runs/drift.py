@@ -20,9 +20,9 @@ from medbench.runs.config import read_pins
 from medbench.runs.execute import LEDGER_FILE, open_pinned
 from medbench.runs.judges import Judge, JudgeHandler
 from medbench.runs.judging import ask_judge
-from medbench.runs.people import answered, judged
+from medbench.runs.people import judged
 from medbench.runs.plan import asked
-from medbench.runs.results import responses
+from medbench.runs.results import answered
 from medbench.scoring.judging.anchors import (
     AnchorSet,
     floor_anchors,
@@ -167,7 +167,7 @@ def draw_anchors(run_dir: Path, ratings: Sequence[Path], size: int, seed: int, o
     }
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
     with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger:
-        plan = answered(asked(open_pinned(pins), pins.selection), responses(ledger))
+        plan = answered(asked(open_pinned(pins), pins.selection), ledger)
         anchors = list(run_anchors(Path(pins.items), folder, plan, chosen))
     floor = list(floor_anchors())
     frozen = write_anchors(out, anchors + floor, run=pins.config_hash(), seed=seed)

@@ -9,13 +9,11 @@ from pathlib import Path
 
 from medbench.engine.ledger import Ledger
 from medbench.errors import InputError, Problem
-from medbench.models.model import Response
 from medbench.runs.config import Pins, read_pins
 from medbench.runs.execute import LEDGER_FILE, open_pinned
 from medbench.runs.judges import ratings_file, read_judges
 from medbench.runs.plan import asked
-from medbench.runs.results import panel_of, responses
-from medbench.scoring.asked import Asked
+from medbench.runs.results import answered, panel_of
 from medbench.scoring.judging.answers import judged_answers
 from medbench.scoring.judging.people import Attached, RatedFile, response_name
 from medbench.scoring.judging.plan import answer_of
@@ -113,7 +111,7 @@ def _not_in_run(run_dir: Path, pins: Pins, people: Sequence[Placed]) -> Iterator
     """Ratings of answers that the run does not have, or has with another text."""
     texts: dict[tuple[str, str], str | None] = dict.fromkeys(placed.rating.unit for placed in people)
     with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger:
-        for call, response in answered(asked(open_pinned(pins), pins.selection), responses(ledger)):
+        for call, response in answered(asked(open_pinned(pins), pins.selection), ledger):
             unit = call.question.family or call.question.uid, response_name(pins.short, call.seq)
             if unit in texts and CRITERION in call.part.metrics:
                 texts[unit] = answer_of(response)
@@ -137,17 +135,4 @@ def judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
         if panel is None:
             return
         plan = asked(source, pins.selection)
-        yield from judged_answers(
-            Path(pins.items), folder, answered(plan, responses(ledger)), panel, pins.short, pins.model.name
-        )
-
-
-def answered(plan: Iterator[Asked], answers: Iterator[tuple[int, Response]]) -> Iterator[tuple[Asked, Response]]:
-    """The calls of a plan that have a response."""
-    upcoming = next(answers, None)
-    for call in plan:
-        if upcoming is None:
-            return
-        if upcoming[0] == call.seq:
-            yield call, upcoming[1]
-            upcoming = next(answers, None)
+        yield from judged_answers(Path(pins.items), folder, answered(plan, ledger), panel, pins.short, pins.model.name)

@@ -15,6 +15,7 @@ from medbench.models.model import Response
 from medbench.runs.config import Pins
 from medbench.runs.judges import judge_ledger, read_attached, read_calibrations, read_judges
 from medbench.runs.plan import KIND, asked
+from medbench.scoring.asked import Asked
 from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.people import People
 from medbench.scoring.judging.verdict import Judgement
@@ -34,6 +35,18 @@ def responses(ledger: Ledger) -> Iterator[tuple[int, Response]]:
     """Stream (seq, response) in the order of the plan."""
     for seq, body in ledger.bodies(KIND):
         yield seq, _decode(body)
+
+
+def answered(plan: Iterator[Asked], ledger: Ledger) -> Iterator[tuple[Asked, Response]]:
+    """The calls of a plan that have a response, with it."""
+    arriving = responses(ledger)
+    upcoming = next(arriving, None)
+    for call in plan:
+        if upcoming is None:
+            return
+        if upcoming[0] == call.seq:
+            yield call, upcoming[1]
+            upcoming = next(arriving, None)
 
 
 def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> int:
@@ -136,6 +149,7 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("key_point_value", pa.float64()),
             ("safe", pa.bool_()),
             ("key_point_lexical", pa.float64()),
+            ("rubric_points_value", pa.float64()),
             ("judge_read", pa.bool_()),
             ("people_value", pa.float64()),
         ]
@@ -209,7 +223,7 @@ def read_figures(run_dir: Path) -> Figures:
 def _columns(row: ScoreRow) -> tuple[object, ...]:
     question = row.asked.question
     judged = {each.metric: each for each in row.judged}
-    judge, points = judged.get("llm_judge"), judged.get("keypoint_macro_recall")
+    judge, points, rubric = (judged.get(name) for name in ("llm_judge", "keypoint_macro_recall", "rubric_points"))
     return (
         row.asked.seq,
         question.uid,
@@ -232,6 +246,7 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         points.value if points else None,
         points.safe if points else None,
         row.lexical,
+        rubric.value if rubric else None,
         judge.read if judge else None,
         row.people,
     )

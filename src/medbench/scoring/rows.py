@@ -10,9 +10,10 @@ from medbench.catalog.model import BoxesForm, ChoiceForm, Metric
 from medbench.items.model import Key
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
+from medbench.scoring.criteria import judged_criteria
 from medbench.scoring.extract import extract
 from medbench.scoring.judging.plan import answer_of, tasks_of
-from medbench.scoring.judging.verdict import Task, mean_of
+from medbench.scoring.judging.verdict import Judgement, Task, mean_of
 from medbench.scoring.keypoints import match_lexically, recall
 from medbench.scoring.metrics import mark
 from medbench.scoring.model import Extraction, Marking, ScoreStatus
@@ -20,20 +21,26 @@ from medbench.scoring.opinions import Panel
 
 NOTHING = Extraction(value=None)
 NO_MARKING = Marking(value=None)
-TASKS: Mapping[Metric, Task] = {"llm_judge": "rubric", "keypoint_macro_recall": "key_points"}
+TASKS: Mapping[Metric, Task] = {
+    "llm_judge": "rubric",
+    "keypoint_macro_recall": "key_points",
+    "rubric_points": "criteria",
+}
 
 
 class JudgedMetric(msgspec.Struct, frozen=True, gc=False):
     """What judges make of one response by one metric.
 
     Attributes:
-        metric: `llm_judge` or `keypoint_macro_recall`.
-        status: `scored`, `awaiting_judge`, `judge_failed`, or `no_key` where key points are wanted and there are none.
-        value: Of the panel, in [0, 1].
+        metric: `llm_judge`, `keypoint_macro_recall` or `rubric_points`.
+        status: `scored`, `awaiting_judge`, `judge_failed`, or `no_key` where key points or criteria are wanted and
+            there are none.
+        value: Of the panel, in [0, 1]; `rubric_points` may lie below.
         by_judge: Each judge's mean over its repeats, in the order of the run's judges; None where it has none.
         spread: Largest less smallest of these.
         safe: Nothing that must not be said was said, and no point was contradicted; None where nobody looked.
         calibrated: What people would give, by the judges' maps; None without them.
+        by_tag: Tag -> value of the panel over the criteria that carry it.
     """
 
     metric: Metric
@@ -43,6 +50,7 @@ class JudgedMetric(msgspec.Struct, frozen=True, gc=False):
     spread: float | None = None
     safe: bool | None = None
     calibrated: float | None = None
+    by_tag: dict[str, float] = {}
 
     @property
     def read(self) -> bool:
@@ -56,7 +64,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         asked: The call.
         status: `scored` or `unparsed` where it counts.
-        value: In [0, 1]; None where it does not count or the item alone has none.
+        value: In [0, 1], with `rubric_points` at most 1; None where it does not count or the item alone has none.
         reason: Why it is not simply scored: extraction's reason or the error code of the response.
         extraction: What the answer says.
         marking: Counts for micro-averaged metrics.
@@ -148,7 +156,8 @@ def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | No
         if task not in tasks:
             found.append(JudgedMetric(metric, "no_key", None))
         elif empty:
-            found.append(JudgedMetric(metric, "scored", 0.0))
+            nothing_met = judged_criteria(key.criteria if key else (), Judgement(task, "judged"))
+            found.append(JudgedMetric(metric, "scored", 0.0, by_tag=nothing_met.by_tag))
         elif panel is None or not any(opinion.repeats.get(task) for opinion in opinions):
             found.append(JudgedMetric(metric, "awaiting_judge", None))
         else:
@@ -156,12 +165,13 @@ def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | No
             by_judge = tuple(mean_of(opinion.repeats.get(task, [])) for opinion in opinions)
             status: ScoreStatus = "judge_failed" if said.value is None else "scored"
             calibrated = panel.calibrated(opinions) if task == "rubric" else None
-            found.append(JudgedMetric(metric, status, said.value, by_judge, said.spread, said.safe, calibrated))
+            by_tag = panel.by_tag(opinions, task)
+            found.append(JudgedMetric(metric, status, said.value, by_judge, said.spread, said.safe, calibrated, by_tag))
     return tuple(found)
 
 
 def _together(closed: ScoreRow, judged: tuple[JudgedMetric, ...]) -> ScoreRow:
-    """One value of all metrics. Key points that an item does not have leave its rubric as the only judged metric."""
+    """One value of all metrics. Key points or criteria that an item does not have leave the other judged metrics."""
     counting = [each for each in judged if each.status != "no_key"] or list(judged)
     missing = next((each.status for each in counting if each.value is None), None)
     if closed.asked.part.closed_metrics and closed.value is None:

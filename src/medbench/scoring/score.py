@@ -143,6 +143,10 @@ class Scorer:
                 figures = _with_people(figures, self._people.estimate(dataset, part))
             if self._hidden and figures.estimate is not None and figures.estimate.n < SMALLEST_CELL:
                 figures = msgspec.structs.replace(figures, estimate=None, circular=None, chance=None, at_chance=None)
+            if self._hidden:
+                # Tags overlap, so that single answers could be told from their differences; and some are of the key.
+                judged = tuple(msgspec.structs.replace(each, by_tag={}) for each in figures.judged)
+                figures = msgspec.structs.replace(figures, judged=judged)
             by_dataset.setdefault(dataset, []).append(figures)
         parts = [figures for several in by_dataset.values() for figures in several]
         return Figures(

@@ -6,6 +6,7 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from math import comb
 
 import msgspec
@@ -62,13 +63,14 @@ class JudgedFigures(msgspec.Struct, frozen=True):
     """One judged metric of one part.
 
     Attributes:
-        metric: `llm_judge` or `keypoint_macro_recall`.
+        metric: `llm_judge`, `keypoint_macro_recall` or `rubric_points`.
         estimate: Of the panel's values, in [0, 1]; None where there are none.
         by_status: Status -> responses.
         by_judge: Each judge's own mean, in the order of the run's judges.
         spread: Mean over the responses of the largest less the smallest judge; None for fewer than two judges.
         safe: Share of the responses in which nothing unsafe was found; None where nobody looked.
         calibrated: Of what people would give by the judges' maps, over the judged answers; None without maps.
+        by_tag: For `rubric_points`: tag of the items or of their criteria -> its estimate, most items first.
         people: What people would give, from those answers that they rated; None where they rated none.
     """
 
@@ -79,6 +81,7 @@ class JudgedFigures(msgspec.Struct, frozen=True):
     spread: float | None = None
     safe: Estimate | None = None
     calibrated: Estimate | None = None
+    by_tag: dict[str, Estimate] = {}
     people: PeopleEstimate | None = None
 
 
@@ -132,6 +135,8 @@ class _JudgedTally:
 
     def __init__(self, metric: str) -> None:
         self.metric = metric
+        self._bounded = metric != "rubric_points"
+        self._tagged: dict[str, tuple[array[float], array[int]]] = {}
         self.by_status: Counter[str] = Counter()
         self._values, self._families = array("d"), array("q")
         self._safe, self._safe_families = array("d"), array("q")
@@ -139,13 +144,15 @@ class _JudgedTally:
         self._judges: list[array[float]] = []
         self._spreads = array("d")
 
-    def add(self, found: Sequence[JudgedMetric], family: int) -> None:
-        """Take the metric in all answered variants of an item."""
+    def add(self, found: Sequence[JudgedMetric], family: int, tags: Sequence[str]) -> None:
+        """Take the metric in all answered variants of an item, and the item's tags."""
         self.by_status.update(each.status for each in found)
         values = [each.value for each in found if each.value is not None]
         if len(values) == len(found):
             self._values.append(sum(values) / len(values))
             self._families.append(family)
+        if self.metric == "rubric_points":
+            self._take_tags(found, family, tags)
         mapped = [each.calibrated for each in found if each.calibrated is not None]
         if mapped:
             self._calibrated.append(sum(mapped) / len(mapped))
@@ -162,21 +169,53 @@ class _JudgedTally:
                 if value is not None:
                     self._judges[index].append(value)
 
+    def _take_tags(self, found: Sequence[JudgedMetric], family: int, tags: Sequence[str]) -> None:
+        """An item's value under its own tags, and that of its tagged criteria under theirs."""
+        by_tag: dict[str, list[float]] = {}
+        for each in found:
+            if each.value is not None:
+                for tag, value in (each.by_tag | dict.fromkeys(tags, each.value)).items():
+                    by_tag.setdefault(tag, []).append(value)
+        for tag, values in by_tag.items():
+            if len(values) == len(found):
+                means, families = self._tagged.setdefault(tag, (array("d"), array("q")))
+                means.append(sum(values) / len(values))
+                families.append(family)
+
     def figures(self) -> JudgedFigures:
         """The figures of everything taken so far."""
+        by_size = sorted(self._tagged.items(), key=lambda each: (-len(each[1][0]), each[0]))
         return JudgedFigures(
             metric=self.metric,
-            estimate=_mean(self._values, self._families),
+            estimate=_mean(self._values, self._families, bounded=self._bounded),
             by_status=dict(sorted(self.by_status.items())),
-            by_judge=tuple(sum(values) / len(values) if values else None for values in self._judges),
+            by_judge=tuple(self._plain_mean(values) for values in self._judges),
             spread=sum(self._spreads) / len(self._spreads) if self._spreads else None,
             safe=_mean(self._safe, self._safe_families),
             calibrated=_mean(self._calibrated, self._calibrated_families),
+            by_tag={tag: found for tag, each in by_size if (found := _mean(*each, bounded=self._bounded)) is not None},
         )
 
+    def _plain_mean(self, values: array[float]) -> float | None:
+        if not values:
+            return None
+        mean = sum(values) / len(values)
+        return mean if self._bounded else _clip(mean)
 
-def _mean(values: array[float], families: array[int]) -> Estimate | None:
-    return clustered_mean(np.frombuffer(values), np.frombuffer(families, dtype=np.int64)) if values else None
+
+def _mean(values: array[float], families: array[int], *, bounded: bool = True) -> Estimate | None:
+    """Clustered mean; of values that may lie below 0 it is clipped to [0, 1], and its limits with it."""
+    if not values:
+        return None
+    found = clustered_mean(np.frombuffer(values), np.frombuffer(families, dtype=np.int64), bounded=bounded)
+    if bounded:
+        return found
+    low, high = (None if limit is None else _clip(limit) for limit in (found.low, found.high))
+    return replace(found, value=_clip(found.value), low=low, high=high)
+
+
+def _clip(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
 
 
 class PartTally:
@@ -248,11 +287,13 @@ class PartTally:
             missed.append(sum([row.marking.false_negatives for row in known]))
 
     def _take_judged(self, known: Sequence[ScoreRow]) -> None:
-        family = _code(known[0].asked.question.family or known[0].asked.question.uid)
+        question = known[0].asked.question
+        family = _code(question.family or question.uid)
+        tags = question.tags
         for index, tally in enumerate(self._judged):
             found = [row.judged[index] for row in known if row.judged]
             if found:
-                tally.add(found, family)
+                tally.add(found, family, tags)
         lexical = [row.lexical for row in known if row.lexical is not None]
         if lexical:
             self._lexical.append(sum(lexical) / len(lexical))
@@ -323,7 +364,7 @@ class PartTally:
             at_chance=at_chance,
             circular=circular,
             judged=tuple(tally.figures() for tally in self._judged),
-            combined=_mean(self._combined, self._combined_families),
+            combined=_mean(self._combined, self._combined_families, bounded="rubric_points" not in self._part.metrics),
             lexical=_mean(self._lexical, self._lexical_families),
         )
 

@@ -45,6 +45,16 @@ class JudgedLine:
     lexical: str
 
 
+@dataclass(frozen=True, slots=True)
+class TagLine:
+    """A tag of a dataset whose items carry criteria with points."""
+
+    name: str
+    tag: str
+    value: str
+    items: str
+
+
 def judge_lines(view: View) -> list[JudgeLine]:
     """The judges, in the order in which they came."""
     return [_judge_line(view, use) for use in view.summary.judges]
@@ -89,6 +99,17 @@ def judged_lines(view: View) -> list[JudgedLine]:
         for part in dataset.parts
         for judged in part.judged
         if judged.estimate is not None or judged.by_status.get("judge_failed")
+    ]
+
+
+def tag_lines(view: View) -> list[TagLine]:
+    """Scores by criteria, by tag."""
+    return [
+        TagLine(f"{dataset.name} {part.name}".strip(), tag, shown(estimate), f"{estimate.n:,}")
+        for dataset in view.summary.datasets
+        for part in dataset.parts
+        for judged in part.judged
+        for tag, estimate in judged.by_tag.items()
     ]
 
 

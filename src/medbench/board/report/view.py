@@ -9,7 +9,15 @@ from typing import Any
 import msgspec
 
 from medbench.board.report.charts import Bar, Positions
-from medbench.board.report.judges import JudgedLine, JudgeLine, judge_lines, judged_lines, uncalibrated
+from medbench.board.report.judges import (
+    JudgedLine,
+    JudgeLine,
+    TagLine,
+    judge_lines,
+    judged_lines,
+    tag_lines,
+    uncalibrated,
+)
 from medbench.board.report.people import PeopleLine, agreement_notes, bias_notes, people_lines, people_notes
 from medbench.board.report.repeat import command_line
 from medbench.board.summary import COVERAGE_GATE, DatasetSummary, DimensionSummary, Figure, Summary
@@ -311,6 +319,10 @@ class View:
     def judged(self) -> list[JudgedLine]:
         """What they gave."""
         return judged_lines(self)
+
+    def tags(self) -> list[TagLine]:
+        """Scores by criteria, by tag."""
+        return tag_lines(self)
 
     def people(self) -> list[PeopleLine]:
         """What people would say."""

@@ -46,7 +46,7 @@ def judged_answers(
         value = panel.value(opinions, "rubric").value
         if value is None:
             continue
-        case = Case(asked.form.prompt or question.text, answer_of(response), key, question.language)
+        case = Case(asked.shown_question, answer_of(response), key, question.language)
         name = response_name(run, asked.seq)
         drawn = Drawn(
             item=question.family or question.uid,

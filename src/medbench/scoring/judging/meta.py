@@ -18,6 +18,7 @@ from medbench.stats import (
     Estimate,
     Undefined,
     adjacent_agreement,
+    balanced_pairwise_f1,
     clustered_mean,
     cohen_kappa,
     exact_agreement,
@@ -120,6 +121,20 @@ class Step(msgspec.Struct, frozen=True):
     n: int
 
 
+class Balanced(msgspec.Struct, frozen=True):
+    """The balanced pairwise F1 of HealthBench, for criteria that are met or not; see `balanced_pairwise_f1`.
+
+    Attributes:
+        judge: The judge against every rating of every person.
+        people: Every person against every other.
+        at_least: Of the people who can be placed, the share whose F1 is at most what the judge's is on the same pairs.
+    """
+
+    judge: Figure
+    people: Figure
+    at_least: float | None
+
+
 class JudgeFigures(msgspec.Struct, frozen=True):
     """One judge on one criterion.
 
@@ -127,12 +142,14 @@ class JudgeFigures(msgspec.Struct, frozen=True):
         agreement: With people: with the (lower) median of their ratings, where several rated an answer.
         bias: Of its scores.
         curve: Reliability: by the judge's score.
+        balanced: None where scores lie between the ends of the scale.
     """
 
     judge: str
     agreement: Agreement
     bias: Bias
     curve: tuple[Step, ...]
+    balanced: Balanced | None = None
 
 
 class CriterionFigures(msgspec.Struct, frozen=True):
@@ -223,7 +240,21 @@ def _judge(name: str, ratings: Sequence[Rating], people: Units, family: str) -> 
         agreement=_two(name, first, second, items),
         bias=_bias(apart, shared, theirs, items, family),
         curve=_curve(first, means, items, shared[0].scale),
+        balanced=_balanced(shared, theirs, items),
     )
+
+
+def _balanced(shared: Sequence[Rating], people: Sequence[list[Rating]], items: Sequence[str]) -> Balanced | None:
+    every = [*shared, *(rating for several in people for rating in several)]
+    if any(rating.share not in (0.0, 1.0) for rating in every):
+        return None
+    column = {name: place for place, name in enumerate(sorted({each.rater for several in people for each in several}))}
+    table = np.full((len(shared), len(column)), np.nan)
+    for row, several in enumerate(people):
+        for rating in several:
+            table[row, column[rating.rater]] = rating.share
+    found = balanced_pairwise_f1([rating.share for rating in shared], table, items)
+    return Balanced(_figure(lambda: found.judge), _figure(lambda: found.people), found.judge_at_least)
 
 
 def _two(raters: str, first: Floats, second: Floats, items: Sequence[str]) -> Agreement:

@@ -64,7 +64,7 @@ async def ask_pair(pairing: Pairing, swapped: bool, ask: Ask) -> tuple[Side | No
         CallError: The judge could not be asked.
     """
     question = pairing.asked.question
-    case = Case(pairing.asked.form.prompt or question.text, pairing.first, pairing.key, question.language)
+    case = Case(pairing.asked.shown_question, pairing.first, pairing.key, question.language)
     prompt, contract, fence, answers = pair_prompt(
         case, pairing.second, load_rubric(pairing.asked.part.rubric), swapped=swapped
     )
