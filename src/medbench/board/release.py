@@ -50,6 +50,7 @@ class Release(msgspec.Struct, frozen=True):
         datasets: Datasets that count.
         left_out: Datasets that do not.
         judges: Of the first run; all have the same.
+        epochs: How often every run asked each item; 1 where they differ.
         entries: Best first.
         format: Version of this file.
     """
@@ -66,6 +67,7 @@ class Release(msgspec.Struct, frozen=True):
     judges: tuple[JudgeUse, ...]
     entries: tuple[Entry, ...]
     format: int = FORMAT
+    epochs: int = 1
 
 
 def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
@@ -112,6 +114,7 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
         left_out=ranking.left_out if ranking else (),
         judges=first.judges,
         entries=tuple(entries),
+        epochs=first.pins.selection.epochs if ranking is None else ranking.epochs,
     )
     digest = hashlib.sha256(msgspec.json.encode(release, order="deterministic")).hexdigest()[:16]
     release = msgspec.structs.replace(release, id=digest)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from medbench.board.compare import Comparison, DatasetComparison, Effect
     from medbench.board.people import PeopleComparison, Points
-    from medbench.board.ranking import Ranking
+    from medbench.board.ranking import PassFigure, Ranking
 
 NOTHING = "–"
 WIDE = 120
@@ -90,12 +90,37 @@ def _print(comparison: Comparison) -> None:
         table.add_row(Text(say("compare.overall"), style="bold"), *_effect(comparison.overall))
         console.print(table)
         console.print()
+    if comparison.epochs > 1:
+        console.print(_pass_table(comparison))
+        console.print()
     if comparison.people:
         console.print(_people(comparison.people))
         console.print(Text(say("compare.people_legend")))
         console.print()
     for line in _lines(comparison):
         console.print(Text(line))
+
+
+def _pass_table(comparison: Comparison) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("compare.dataset"), overflow="fold")
+    for name in (f"pass@{comparison.epochs}", f"pass^{comparison.epochs}"):
+        table.add_column(f"{name} {say('compare.a')}", justify="right")
+        table.add_column(say("compare.b"), justify="right")
+        table.add_column(say("compare.difference"), justify="right", no_wrap=True)
+    for dataset in comparison.datasets:
+        cells: list[str] = []
+        for each in (dataset.pass_at_k, dataset.pass_all_k):
+            cells += [NOTHING] * 3 if each is None else [_number(each.a), _number(each.b), _difference(each)]
+        table.add_row(Text(dataset.name), *cells)
+    cells = []
+    for overall in (comparison.pass_at_k, comparison.pass_all_k):
+        cells += ["", "", NOTHING if overall is None else _difference(overall)]
+    table.add_row(Text(say("compare.overall"), style="bold"), *cells)
+    return table
 
 
 def _people(people: Sequence[PeopleComparison]) -> Table:
@@ -127,6 +152,8 @@ def _print_ranking(ranking: Ranking) -> None:
     table.add_column(say("compare.model"), overflow="fold")
     table.add_column(say("compare.score"), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
+    for name in ("pass@", "pass^") if ranking.epochs > 1 else ():
+        table.add_column(f"{name}{ranking.epochs}", justify="right", no_wrap=True)
     table.add_column(say("compare.coverage"), justify="right")
     low = min(each.low for each in ranking.standings)
     high = max(each.high for each in ranking.standings)
@@ -139,15 +166,24 @@ def _print_ranking(ranking: Ranking) -> None:
             Text(_named(each.model, each.run_dir)),
             f"{_rounded(each.score)} ({_rounded(each.low)}–{_rounded(each.high)})",
             Text(_bar(each.low, each.score, each.high, low, high)),
+            *((_pass(each.pass_at_k), _pass(each.pass_all_k)) if ranking.epochs > 1 else ()),
             f"{_rounded(100 * each.coverage)} %",
         )
     console.print(table)
     console.print()
     console.print(Text(say("compare.ranking_legend", items=f"{ranking.items:,}", datasets=len(ranking.datasets))))
+    if ranking.epochs > 1:
+        console.print(Text(say("compare.pass_legend", k=ranking.epochs)))
     if not all(each.ranked for each in ranking.standings):
         console.print(Text(say("compare.not_ranked")))
     if ranking.left_out:
         console.print(Text(say("compare.ranking_left_out", names=", ".join(ranking.left_out))))
+
+
+def _pass(figure: PassFigure | None) -> str:
+    if figure is None:
+        return NOTHING
+    return f"{_rounded(figure.value)} ({_rounded(figure.low)}–{_rounded(figure.high)})"
 
 
 def _bar(low: float, value: float, high: float, least: float, most: float) -> str:
@@ -165,6 +201,8 @@ def _lines(comparison: Comparison) -> list[str]:
     """The verdict in words, and what to bear in mind."""
     overall = comparison.overall
     lines = [say("compare.no_overall") if overall is None else _verdict(comparison, overall), say("compare.legend")]
+    if comparison.epochs > 1:
+        lines.append(say("compare.pass_legend", k=comparison.epochs))
     if not all(dataset.whole for dataset in comparison.datasets):
         lines.append(say("compare.closed_only"))
     for why in dict.fromkeys(comparison.not_compared.values()):

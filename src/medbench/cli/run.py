@@ -65,6 +65,9 @@ def run(
         Literal["rotate", "first", "all"],
         typer.Option(help="Option orders in circular evaluation, for items that bring none."),
     ] = "rotate",
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Ask every item this many times, for pass@k and pass^k; all option orders each.")
+    ] = 1,
     disclosure: Annotated[
         Literal["local", "hidden"], typer.Option(help="hidden: right and wrong per item stay with the scorer.")
     ] = "local",
@@ -92,6 +95,7 @@ def run(
       medbench run --items items.jsonl --model local:smollm2 --out run
       medbench run --items bank --model openai:qwen3-8b --base-url https://host/v1 --api-key-env KEY --out run
       medbench run --items release.zip --model answers:answers.zip --track llm --out run
+      medbench run --items bank --model openai:qwen3-8b --base-url URL --epochs 5 --parameter temperature=0.7 --out run
     """
     from medbench.items.source import open_source
     from medbench.models.registry import ModelOptions, create_model
@@ -118,7 +122,13 @@ def run(
     if unknown:
         raise InputError(Problem(message=say("cli.unknown_datasets", names=", ".join(unknown)), field="--dataset"))
     selection = Selection(
-        track=track, datasets=tuple(dataset or ()), limit=limit, sample=sample, seed=seed, orders=orders
+        track=track,
+        datasets=tuple(dataset or ()),
+        limit=limit,
+        sample=sample,
+        seed=seed,
+        orders=orders,
+        epochs=epochs,
     )
     prepare_the_end()
     with show_progress() as watch:
@@ -299,6 +309,11 @@ def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 
                 report=report or say("cli.no_report", path=run_dir),
             )
         )
+        if repeats := summary.repeats:
+            at_k, all_k = (
+                "–" if each is None else half_up(each.value) for each in (repeats.pass_at_k, repeats.pass_all_k)
+            )
+            print(say("cli.run_epochs", k=repeats.epochs, at_k=at_k, all_k=all_k))
     if outcome.stopped:
         print(f"{say('cli.error')} {harmless(outcome.reason)}", file=sys.stderr)
         raise typer.Exit(1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -30,6 +30,7 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         sample: Only N items, drawn with the seed.
         seed: Of the sample.
         orders: Option orders of items in datasets with circular evaluation, where the item brings none.
+        epochs: How often each item is asked, in all its orders each time.
     """
 
     track: str | None = None
@@ -38,6 +39,7 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample: int | None = None
     seed: int = 0
     orders: Orders = "rotate"
+    epochs: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
 class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +57,7 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         selection: Which items are asked.
         disclosure: `local`, or `hidden` where right and wrong per item stay with the scorer.
         n_items: Items asked.
-        n_calls: Calls planned: items in all their variants.
+        n_calls: Calls planned: items in all their option orders and epochs.
         created: UTC, ISO 8601.
     """
 

@@ -81,7 +81,7 @@ def start_run(
     items = calls = 0
     for question, part in selected(source, selection):
         items += 1
-        calls += len(variants(question, part, selection))
+        calls += len(variants(question, part, selection)) * selection.epochs
     if not items:
         raise InputError(Problem(message=say("runs.nothing_selected"), field="--items"))
     # Also where no judge is asked yet: a name that is mended later makes another catalog, by which no run can go on.
@@ -315,9 +315,9 @@ async def _ask(
         await model.open()
         ledger.set_state("running")
         calls = _unanswered(source, pins, ledger)
-        first = list(islice(calls, SMOKE_ITEMS))
+        first, others = _first_items(calls)
         again = await smoke(first, handler, recorder, progress)
-        await dispatch(chain(again, calls), handler, recorder, progress, meter, stop)
+        await dispatch(chain(again, others, calls), handler, recorder, progress, meter, stop)
     except Stopped as error:
         return error.code, str(error)
     finally:
@@ -325,6 +325,18 @@ async def _ask(
         if cache:
             cache.close()
     return "", ""
+
+
+def _first_items(calls: Iterator[Asked]) -> tuple[list[Asked], list[Asked]]:
+    """A call of each of the first items, and what was read beside them: one bad item must not stop a run at once."""
+    first: dict[str, Asked] = {}
+    others = []
+    for call in calls:
+        if first.setdefault(call.item, call) is not call:
+            others.append(call)
+        elif len(first) == SMOKE_ITEMS:
+            break
+    return list(first.values()), others
 
 
 def _unanswered(source: ItemSource, pins: Pins, ledger: Ledger) -> Iterator[Asked]:

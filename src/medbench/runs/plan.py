@@ -33,9 +33,11 @@ def asked(source: ItemSource, selection: Selection) -> Iterator[Asked]:
     """Yield every call of the plan."""
     seq = 0
     for question, part in selected(source, selection):
-        for index, variant in enumerate(variants(question, part, selection)):
-            yield Asked(seq=seq, question=question, part=part, variant=index, form=variant)
-            seq += 1
+        orders = variants(question, part, selection)
+        for epoch in range(selection.epochs):
+            for index, form in enumerate(orders, start=epoch * len(orders)):
+                yield Asked(seq=seq, question=question, part=part, variant=index, form=form, epoch=epoch)
+                seq += 1
 
 
 def call_key(call: Asked) -> bytes:
@@ -46,7 +48,7 @@ def call_key(call: Asked) -> bytes:
 
 
 def variants(question: Question, part: Part, selection: Selection) -> tuple[Variant, ...]:
-    """The ways in which a question is asked: those it brings, or option orders where the dataset is circular."""
+    """The option orders of an epoch: those that a question brings, or made where the dataset is circular."""
     return make_variants(question, selection.orders) if question.variants or part.circular else (Variant(),)
 
 

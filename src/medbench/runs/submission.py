@@ -29,12 +29,14 @@ class Package(msgspec.Struct, frozen=True):
         files: File -> rows.
         rows: All rows.
         empty: Rows without an answer text (failed, blocked or empty responses): they count as wrong.
+        epochs: Of the run. The package holds the answers of the first one, whatever came later: a row has one answer.
     """
 
     path: str
     files: dict[str, int]
     rows: int
     empty: int
+    epochs: int
 
 
 def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Package:
@@ -66,6 +68,8 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
             if upcoming is not None and upcoming[0] == call.seq:
                 response = upcoming[1]
                 upcoming = next(arriving, None)
+            if call.epoch:
+                continue
             if track and source.catalog.datasets[question.dataset].track != track:
                 continue
             if not call.form.row:
@@ -88,6 +92,7 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
         files={name: len(rows) for name, rows in sorted(files.items())},
         rows=sum(map(len, files.values())),
         empty=empty,
+        epochs=pins.selection.epochs,
     )
 
 

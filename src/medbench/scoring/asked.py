@@ -20,8 +20,9 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
         seq: Place in the plan.
         question: The question.
         part: Its part of the dataset.
-        variant: Index of the variant.
+        variant: Index of the variant among all of the item's: its option orders, epoch after epoch.
         form: Option order and prompt of the variant.
+        epoch: Which time the item is asked, from 0; each time in all its orders.
     """
 
     seq: int
@@ -29,6 +30,12 @@ class Asked(msgspec.Struct, frozen=True, gc=False):
     part: Part
     variant: int
     form: Variant
+    epoch: int = 0
+
+    @property
+    def item(self) -> str:
+        """The item that it is about."""
+        return self.question.uid
 
     @property
     def shown_question(self) -> str:

@@ -125,8 +125,8 @@ class Scorer:
                     self._totals.add(response)
             tally = self._tallies.get((question.dataset, part.name))
             if tally is None:
-                tally = self._tallies[question.dataset, part.name] = PartTally(part)
-            tally.add_item(rows, item.key)
+                tally = self._tallies[question.dataset, part.name] = PartTally(part, item.calls[-1].epoch + 1)
+            tally.add_item(rows, item.key, item.answers if item.calls[-1].epoch else None)
             self._illustrative += question.meta.get("illustrative") is True
             for response, row in zip(item.responses, rows, strict=True):
                 if row is not None:
@@ -141,12 +141,8 @@ class Scorer:
             figures = tally.figures()
             if self._people is not None:
                 figures = _with_people(figures, self._people.estimate(dataset, part))
-            if self._hidden and figures.estimate is not None and figures.estimate.n < SMALLEST_CELL:
-                figures = msgspec.structs.replace(figures, estimate=None, circular=None, chance=None, at_chance=None)
             if self._hidden:
-                # Tags overlap, so that single answers could be told from their differences; and some are of the key.
-                judged = tuple(msgspec.structs.replace(each, by_tag={}) for each in figures.judged)
-                figures = msgspec.structs.replace(figures, judged=judged)
+                figures = _concealed_figures(figures)
             by_dataset.setdefault(dataset, []).append(figures)
         parts = [figures for several in by_dataset.values() for figures in several]
         return Figures(
@@ -174,6 +170,12 @@ class _Item(NamedTuple):
     @property
     def question(self) -> Question:
         return self.calls[0].question
+
+    @property
+    def answers(self) -> list[str] | None:
+        """The answers in all its variants; None where one has no response."""
+        texts = [response.text for response in self.responses if response is not None]
+        return texts if len(texts) == len(self.calls) else None
 
     def score(self, panel: Panel | None) -> list[ScoreRow | None]:
         return [
@@ -203,6 +205,19 @@ def _with_people(figures: PartFigures, found: PeopleEstimate | None) -> PartFigu
         msgspec.structs.replace(each, people=found) if each.metric == CRITERION else each for each in figures.judged
     )
     return msgspec.structs.replace(figures, judged=tuple(judged))
+
+
+def _concealed_figures(figures: PartFigures) -> PartFigures:
+    """The figures without those of few items, and without tags.
+
+    Tags overlap, so that single answers could be told from their differences; and some are of the key.
+    """
+    judged = tuple(msgspec.structs.replace(each, by_tag={}) for each in figures.judged)
+    estimates = [each for each in (figures.estimate, figures.combined) if each is not None]
+    if all(each.n >= SMALLEST_CELL for each in estimates):
+        return msgspec.structs.replace(figures, judged=judged)
+    nothing = dict.fromkeys(("estimate", "circular", "chance", "at_chance", "combined", "lexical", "repeats"))
+    return msgspec.structs.replace(figures, **nothing, judged=())
 
 
 def _concealed(row: ScoreRow) -> ScoreRow:

@@ -28,6 +28,8 @@ def command_line(pins: Pins) -> str:
         options += [("--sample", selection.sample), ("--seed", selection.seed)]
     if selection.orders != "rotate":
         options.append(("--orders", selection.orders))
+    if selection.epochs > 1:
+        options.append(("--epochs", selection.epochs))
     if pins.disclosure != "local":
         options.append(("--disclosure", pins.disclosure))
     if pins.catalog_folder:

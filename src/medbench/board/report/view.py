@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from medbench.board.report.charts import Bar, Positions
+from medbench.board.report.epochs import EpochLine, epoch_lines, shown
 from medbench.board.report.judges import (
     JudgedLine,
     JudgeLine,
@@ -20,7 +21,7 @@ from medbench.board.report.judges import (
 )
 from medbench.board.report.people import PeopleLine, agreement_notes, bias_notes, people_lines, people_notes
 from medbench.board.report.repeat import command_line
-from medbench.board.summary import COVERAGE_GATE, DatasetSummary, DimensionSummary, Figure, Summary
+from medbench.board.summary import COVERAGE_GATE, SAFETY_DIMENSIONS, DatasetSummary, DimensionSummary, Figure, Summary
 from medbench.catalog.model import TRACKS, Bilingual
 from medbench.engine.budget import Price
 from medbench.scoring.score import SMALLEST_CELL
@@ -28,7 +29,6 @@ from medbench.scoring.tally import CircularFigures, PartFigures
 from medbench.stats import Estimate, half_up
 from medbench.text import Language, say
 
-SAFETY_DIMENSIONS = frozenset({"safety_ethics", "safety_compliance"})
 NOTHING = "–"
 POSITION_LEVEL = 0.05
 """p value below which a preferred position is named."""
@@ -48,6 +48,7 @@ class DatasetRow:
     unparsed: str
     status: str
     refusals: str
+    pass_all_k: str = NOTHING
     part: bool = False
 
 
@@ -131,6 +132,9 @@ class View:
             lines.append(self.t("incomplete", **counts))
         if not summary.rankable:
             lines.append(self.t("not_ranked", coverage=percent(summary.coverage), gate=percent(COVERAGE_GATE)))
+        repeats = summary.repeats
+        if repeats is not None and repeats.identical == 1.0:
+            lines.append(self.t("identical", epochs=repeats.epochs))
         guessed = [self._at_chance(dataset) for dataset in summary.datasets if dataset.at_chance]
         if guessed:
             lines.append(self.t("at_chance", names=self.names(guessed)))
@@ -219,6 +223,7 @@ class View:
             unparsed=NOTHING if concealed else _unparsed(dataset.parts),
             status=self._status(dataset),
             refusals=self._refusals(dataset.parts),
+            pass_all_k=shown(dataset.repeats.pass_all_k if dataset.repeats else None),
         )
 
     def _part_row(self, part: PartFigures) -> DatasetRow:
@@ -252,6 +257,17 @@ class View:
             score, limits = number(dataset.closed.value), interval(dataset.closed)
             words = self.t("closed_alone", status=words, score=score, interval=limits)
         return words
+
+    # ---- epochs
+
+    @property
+    def epochs(self) -> int:
+        """How often each item was asked."""
+        return self.summary.pins.selection.epochs
+
+    def epoch_lines(self) -> list[EpochLine]:
+        """Lines of the table of epochs."""
+        return epoch_lines(self)
 
     # ---- option orders
 
@@ -393,6 +409,7 @@ class View:
             ("pin_selection", self._selection()),
             ("pin_seed", str(selection.seed) if selection.sample is not None else ""),
             ("pin_orders", self.t(f"orders_{selection.orders}")),
+            ("pin_epochs", str(selection.epochs) if selection.epochs > 1 else ""),
             ("pin_disclosure", self.t(f"disclosure_{pins.disclosure}")),
             (
                 "pin_judge",

@@ -78,6 +78,11 @@ class JudgeCall(msgspec.Struct, frozen=True, gc=False):
     repeat: int
     points: tuple[int, ...] = ()
 
+    @property
+    def item(self) -> str:
+        """The item that it is about."""
+        return self.asked.item
+
     def prompt(self) -> Prompt:
         """What the judge is asked."""
         question = self.asked.question
