@@ -12,6 +12,7 @@ from medbench.board.aggregate import official_members
 from medbench.catalog import Catalog
 from medbench.catalog.model import Bilingual, Dataset, Track
 from medbench.runs.config import Pins
+from medbench.scoring.judging.people import PeopleUse
 from medbench.scoring.repeats import RepeatFigures
 from medbench.scoring.score import Figures, JudgeUse
 from medbench.scoring.tally import PartFigures
@@ -129,6 +130,7 @@ class Summary(msgspec.Struct, frozen=True):
         illustrative: Items asked that are marked as illustrative: made to try the bench out, not to judge a model.
         judges: Judges of open answers.
         repeats: Where items were asked in several epochs: means over the dimensions that this run scored.
+        people: People's ratings of its answers; None where there are none.
     """
 
     pins: Pins
@@ -164,6 +166,7 @@ class Summary(msgspec.Struct, frozen=True):
     illustrative: int = 0
     judges: tuple[JudgeUse, ...] = ()
     repeats: Repeats | None = None
+    people: PeopleUse | None = None
 
 
 def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
@@ -221,6 +224,7 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         requests=totals.requests,
         illustrative=figures.illustrative,
         judges=figures.judges,
+        people=figures.people,
         cached=totals.cached,
         latency_s=_quantiles(totals.latencies),
         served_models=tuple(sorted(totals.served_models)),

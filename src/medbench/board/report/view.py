@@ -19,6 +19,7 @@ from medbench.board.report.judges import (
     tag_lines,
     uncalibrated,
 )
+from medbench.board.report.people import PeopleLine, agreement_notes, bias_notes, people_lines, people_notes
 from medbench.board.report.repeat import command_line
 from medbench.board.summary import COVERAGE_GATE, SAFETY_DIMENSIONS, DatasetSummary, DimensionSummary, Figure, Summary
 from medbench.catalog.model import TRACKS, Bilingual
@@ -339,6 +340,22 @@ class View:
         """Scores by criteria, by tag."""
         return tag_lines(self)
 
+    def people(self) -> list[PeopleLine]:
+        """What people would say."""
+        return people_lines(self)
+
+    def people_notes(self) -> list[str]:
+        """Whose ratings these are."""
+        return people_notes(self)
+
+    def agreement_notes(self) -> list[str]:
+        """Which agreement is not known."""
+        return agreement_notes(self)
+
+    def bias_notes(self) -> list[str]:
+        """Which bias is not known."""
+        return bias_notes(self)
+
     # ---- errors, usage, pins
 
     def counts(self, counts: Mapping[str, int], prefix: str = "") -> list[tuple[str, str, str]]:
@@ -398,6 +415,12 @@ class View:
                 "pin_judge",
                 self.names(f"{use.judge.model.spec} [{use.judge.id}]" for use in self.summary.judges)
                 or self.t("no_judge"),
+            ),
+            (
+                "pin_ratings",
+                self.names(f"{file.name} [{file.sha256[:12]}]" for file in summary_people.files)
+                if (summary_people := self.summary.people)
+                else "",
             ),
             ("pin_code", f"{pins.code_version} / {pins.python}"),
             ("pin_config", pins.config_hash()),
