@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import cycle, islice
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -16,10 +17,10 @@ ALL_MET = json.dumps(
 )
 
 
-def write_rows(path: Path) -> Path:
-    """Two items that gain 1 where all is met, and one that loses 2."""
+def write_rows(path: Path, items: int = 3) -> Path:
+    """Two items that gain 1 where all is met, and one that loses 2; then these again."""
     with path.open("w", encoding="utf-8") as file:
-        for number, points in enumerate(((4, 6), (2, 3), (1, -3))):
+        for number, points in enumerate(islice(cycle(((4, 6), (2, 3), (1, -3))), items)):
             row = {
                 "prompt_id": f"p{number}",
                 "prompt": [
@@ -97,7 +98,7 @@ def test_a_judge_that_breaks_the_contract_is_a_status_and_an_empty_answer_needs_
 
 
 def test_hidden_disclosure_gives_no_figures_by_tag(tmp_path):
-    rows = write_rows(tmp_path / "hb.jsonl")
+    rows = write_rows(tmp_path / "hb.jsonl", items=6)  # fewer have no figures at all
     medbench_json(
         *("items", "import", rows, "--format", "healthbench", "--into", tmp_path / "bank", "--disclosure", "hidden")
     )

@@ -95,7 +95,7 @@ def test_sixty_labels_and_the_judge_beat_the_judge_and_the_sixty_labels(human_ra
         answers = RatedAnswers(human[rated], judge[rated], rated, judge[others], others)
         result = prediction_powered_mean(answers, scale=scale)
         estimate, alone = result.estimate, result.labels_alone
-        errors.append([abs(value - truth) for value in (estimate.value, alone.value, result.judge_alone)])
+        errors.append([abs(value - truth) for value in (estimate.value, alone.value, result.judge_alone.value)])
         widths.append([estimate.high - estimate.low, alone.high - alone.low])
         inside.append(estimate.low <= truth <= estimate.high)
     powered, labels, judged = np.mean(errors, axis=0)

@@ -11,6 +11,7 @@ import msgspec
 import numpy as np
 
 from medbench.board.pairing import LEVEL, Difference, Paired, combine, pair_items, read_outcomes
+from medbench.board.people import PeopleComparison, compare_people
 from medbench.board.summary import DatasetSummary, Summary, load_summary
 from medbench.catalog.model import Bilingual, Track
 from medbench.errors import InputError, Problem
@@ -122,6 +123,7 @@ class Comparison(msgspec.Struct, frozen=True):
         epochs: k, how often both runs asked each item; 1 where they differ.
         pass_at_k: As `overall`, of pass@k; None also where a dataset that counts has none.
         pass_all_k: Likewise, of pass^k.
+        people: What people would say, by part; empty where neither run carries their ratings.
     """
 
     a: Side
@@ -133,6 +135,7 @@ class Comparison(msgspec.Struct, frozen=True):
     datasets: tuple[DatasetComparison, ...]
     not_compared: dict[str, str]
     notes: tuple[str, ...]
+    people: tuple[PeopleComparison, ...] = ()
     epochs: int = 1
     pass_at_k: Effect | None = None
     pass_all_k: Effect | None = None
@@ -199,6 +202,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         epochs=common_epochs((first, second)),
         pass_at_k=_overall_pass(first, found, attrgetter("best")),
         pass_all_k=_overall_pass(first, found, attrgetter("worst")),
+        people=compare_people((run_a, run_b), (first, second)),
     )
 
 

@@ -12,6 +12,7 @@ from medbench.board.aggregate import official_members
 from medbench.catalog import Catalog
 from medbench.catalog.model import Bilingual, Dataset, Track
 from medbench.runs.config import Pins
+from medbench.scoring.judging.people import PeopleUse
 from medbench.scoring.repeats import RepeatFigures
 from medbench.scoring.score import Figures, JudgeUse
 from medbench.scoring.tally import PartFigures
@@ -130,6 +131,7 @@ class Summary(msgspec.Struct, frozen=True):
         judges: Judges of open answers.
         probes: Items marked as probes of perception or reasoning.
         repeats: Where items were asked in several epochs: means over the dimensions that this run scored.
+        people: People's ratings of its answers; None where there are none.
     """
 
     pins: Pins
@@ -166,6 +168,7 @@ class Summary(msgspec.Struct, frozen=True):
     judges: tuple[JudgeUse, ...] = ()
     probes: int = 0
     repeats: Repeats | None = None
+    people: PeopleUse | None = None
 
 
 def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
@@ -224,6 +227,7 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         illustrative=figures.illustrative,
         judges=figures.judges,
         probes=figures.probes,
+        people=figures.people,
         cached=totals.cached,
         latency_s=_quantiles(totals.latencies),
         served_models=tuple(sorted(totals.served_models)),

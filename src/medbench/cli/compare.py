@@ -13,10 +13,13 @@ from medbench.cli.output import print_json
 from medbench.text import current_language, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
     from medbench.board.compare import Comparison, DatasetComparison, Effect
     from medbench.board.controls import Gap, PictureEffects
+    from medbench.board.people import PeopleComparison, Points
     from medbench.board.ranking import PassFigure, Ranking
     from medbench.catalog.model import Bilingual
 
@@ -101,6 +104,10 @@ def _print(comparison: Comparison) -> None:
     if comparison.epochs > 1:
         console.print(_pass_table(comparison))
         console.print()
+    if comparison.people:
+        console.print(_people(comparison.people))
+        console.print(Text(say("compare.people_legend")))
+        console.print()
     for line in _lines(comparison):
         console.print(Text(line))
 
@@ -124,6 +131,24 @@ def _pass_table(comparison: Comparison) -> Table:
     for overall in (comparison.pass_at_k, comparison.pass_all_k):
         cells += ["", "", NOTHING if overall is None else _gap(overall)]
     table.add_row(Text(say("compare.overall"), style="bold"), *cells)
+    return table
+
+
+def _people(people: Sequence[PeopleComparison]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("compare.dataset"), overflow="fold")
+    for header in ("rated", "people", "ratings_alone", "judge_alone", "lambda"):
+        table.add_column(say(f"compare.{header}"), justify="right")
+    for each in people:
+        rated = " : ".join(f"{n:,} / {judged:,}" for n, judged in zip(each.n, each.judged, strict=True))
+        if each.people is None or each.labels is None or each.judge is None:
+            table.add_row(Text(each.name), rated, say(f"compare.why_{each.reason}"))
+            continue
+        weights = " : ".join(str(_rounded(weight, 2)) for weight in each.weights)
+        table.add_row(Text(each.name), rated, *map(_gap, (each.people, each.labels, each.judge)), weights)
     return table
 
 
@@ -207,7 +232,7 @@ def _titled(title: Bilingual) -> str:
     return str(getattr(title, current_language()))
 
 
-def _gap(gap: Gap | Effect | None) -> str:
+def _gap(gap: Gap | Effect | Points | None) -> str:
     if gap is None:
         return NOTHING
     if gap.low is None or gap.high is None:

@@ -221,12 +221,17 @@ def score(
         list[Path] | None,
         typer.Option(help="What `medbench judge calibrate` wrote of a judge of this run, repeatable."),
     ] = None,
+    ratings: Annotated[
+        list[Path] | None,
+        typer.Option(help="People's ratings of this run's answers (JSONL), repeatable; in the place of earlier ones."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score a run again, for example after the keys were mended; the model is not asked again.
 
     With --judge, judges first judge every open answer that they have not judged yet; what failed is judged again.
     Safe to interrupt: the same command goes on. The judges of a run form a panel, whose median counts.
+    With --ratings, the report shows what people would say of all answers, and what that makes of the judges.
 
     
     Examples:
@@ -234,13 +239,17 @@ def score(
       medbench score run --judge openai:qwen3-32b --judge-base-url https://host/v1
       medbench score run --judge one.toml --judge two.toml --judge three.toml
       medbench score run --calibration calibration.json
+      medbench score run --ratings physician-1.jsonl --ratings physician-2.jsonl
     """
     from medbench.runs.execute import rescore
     from medbench.runs.judges import add_calibrations
+    from medbench.runs.people import attach_ratings
 
     judges = _judges(judge, judge_base_url, judge_api_key_env)
     if calibration:
         add_calibrations(run_dir, calibration, [each.pins for each in judges])
+    if ratings:
+        attach_ratings(run_dir, ratings, judges_coming=bool(judges))
     with show_progress() as watch:
         outcome = rescore(run_dir, judges=judges, watch=watch if judges else None)
     finish(run_dir, outcome, as_json)

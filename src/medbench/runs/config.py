@@ -79,6 +79,11 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     code_version: str = __version__
     python: str = platform.python_version()
 
+    @property
+    def short(self) -> str:
+        """The first digits of its identity: what ratings name its answers by."""
+        return self.config_hash()[:8]
+
     def config_hash(self) -> str:
         """SHA-256 (hex) over everything but the time and place of the run."""
         pinned = msgspec.structs.replace(self, created="", items="", catalog_folder="", python="")

@@ -30,7 +30,6 @@ from medbench.scoring.judging.anchors import (
     run_anchors,
     write_anchors,
 )
-from medbench.scoring.judging.answers import CRITERION
 from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.drift import (
     TASKS,
@@ -48,7 +47,7 @@ from medbench.scoring.judging.drift import (
 )
 from medbench.scoring.judging.plan import SLOTS, JudgeCall, repeats_of
 from medbench.scoring.judging.rubric import load_rubric
-from medbench.scoring.judging.sheet import draw
+from medbench.scoring.judging.sheet import CRITERION, draw
 from medbench.scoring.judging.verdict import Task
 from medbench.scoring.ratings import read_all
 from medbench.store.files import exclusive, made, write_atomically, write_json

@@ -70,6 +70,11 @@ class ProposeCall(msgspec.Struct, frozen=True, gc=False):
         """Place of the item in the source."""
         return self.candidate.seq
 
+    @property
+    def item(self) -> str:
+        """The item."""
+        return self.candidate.question.uid
+
     def hash(self, model: Identity) -> bytes:
         """What the proposal depends on."""
         whole = msgspec.json.encode((VERSION, model, self.candidate.code), order="deterministic")

@@ -13,10 +13,11 @@ from medbench.errors import InputError
 from medbench.items.source import ItemSource
 from medbench.models.model import Response
 from medbench.runs.config import Pins
-from medbench.runs.judges import judge_ledger, read_calibrations, read_judges
+from medbench.runs.judges import judge_ledger, read_attached, read_calibrations, read_judges
 from medbench.runs.plan import KIND, asked
 from medbench.scoring.asked import Asked
 from medbench.scoring.judging.contract import decode_judgement
+from medbench.scoring.judging.people import People
 from medbench.scoring.judging.verdict import Judgement
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow
@@ -155,12 +156,16 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("evidence", text),
             ("probe", text),
             ("rubric_points_value", pa.float64()),
+            ("judge_read", pa.bool_()),
+            ("people_value", pa.float64()),
         ]
     )
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
     with ExitStack() as files:
         panel = panel_of(run_dir, pins, ledger, files)
-        scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden", panel=panel)
+        attached = read_attached(run_dir, pins)
+        people = People(attached, panel, pins.short, pins.model.name) if attached and panel else None
+        scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden", panel=panel, people=people)
         rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
         write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
         figures = msgspec.structs.replace(scorer.figures(), judges=_judge_use(run_dir, pins, ledger))
@@ -252,6 +257,8 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         msgspec.json.encode(row.marking.evidence).decode() if row.marking.evidence else "",
         question.probe,
         rubric.value if rubric else None,
+        judge.read if judge else None,
+        row.people,
     )
 
 

@@ -54,6 +54,11 @@ class JudgedMetric(msgspec.Struct, frozen=True, gc=False):
     calibrated: float | None = None
     by_tag: dict[str, float] = {}
 
+    @property
+    def read(self) -> bool:
+        """Whether a judge read the answer; else its value is a rule's: an answer without text is 0."""
+        return bool(self.by_judge)
+
 
 class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     """The score of one response.
@@ -68,6 +73,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
         closed_status: Of the closed-set metric alone, whose value is the marking's; None where there is none.
         judged: By the judged metrics of the part, in their order.
         lexical: Key points that the words alone seem to make, in [0, 1]: the baseline without a judge, never a score.
+        people: Mean of people's ratings, in [0, 1]; never the score.
     """
 
     asked: Asked
@@ -79,6 +85,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     closed_status: ScoreStatus | None = None
     judged: tuple[JudgedMetric, ...] = ()
     lexical: float | None = None
+    people: float | None = None
 
     @property
     def extracted(self) -> str:

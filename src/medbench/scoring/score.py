@@ -14,7 +14,9 @@ from medbench.items.model import Key, Question
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.judging.calibrate import Measured
+from medbench.scoring.judging.people import People, PeopleEstimate, PeopleUse
 from medbench.scoring.judging.plan import JudgePins
+from medbench.scoring.judging.sheet import CRITERION
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow, score_response
 from medbench.scoring.tally import PartFigures, PartTally, RunTotals
@@ -64,6 +66,7 @@ class Figures(msgspec.Struct, frozen=True):
         illustrative: Items marked as illustrative: made to try the bench out, not to judge a model.
         judges: In the order in which they came.
         probes: Items marked as probes.
+        people: People's ratings of its answers; None where the run was given none.
     """
 
     datasets: tuple[DatasetFigures, ...]
@@ -77,12 +80,21 @@ class Figures(msgspec.Struct, frozen=True):
     illustrative: int
     judges: tuple[JudgeUse, ...] = ()
     probes: int = 0
+    people: PeopleUse | None = None
 
 
 class Scorer:
     """Scores the responses of a run. The only place where a question meets its key."""
 
-    def __init__(self, items: Path, catalog_folder: Path | None, *, hidden: bool, panel: Panel | None = None) -> None:
+    def __init__(
+        self,
+        items: Path,
+        catalog_folder: Path | None,
+        *,
+        hidden: bool,
+        panel: Panel | None = None,
+        people: People | None = None,
+    ) -> None:
         """Open the keys.
 
         Args:
@@ -90,10 +102,12 @@ class Scorer:
             catalog_folder: Folder of own dataset definitions.
             hidden: Right and wrong per item must not leave the scorer.
             panel: The judges of the run; None: there are none.
+            people: People's ratings of its answers; None: there are none.
         """
         self._keys = open_keys(items, catalog_folder=catalog_folder)
         self._hidden = hidden
         self._panel = panel
+        self._people = people
         self._tallies: dict[tuple[str, str], PartTally] = {}
         self._totals = RunTotals()
         self._illustrative = self._probes = 0
@@ -117,17 +131,23 @@ class Scorer:
             tally.add_item(rows, item.key, item.answers if item.calls[-1].epoch else None)
             self._illustrative += question.meta.get("illustrative") is True
             self._probes += question.probe is not None
-            for row in rows:
+            for response, row in zip(item.responses, rows, strict=True):
                 if row is not None:
+                    if self._people is not None and response is not None:
+                        row = msgspec.structs.replace(row, people=self._people.take(row.asked, response, row))
                     yield _concealed(row) if self._hidden else row
 
     def figures(self) -> Figures:
         """The figures of what was scored."""
         by_dataset: dict[str, list[PartFigures]] = {}
-        for (dataset, _), tally in self._tallies.items():
-            figures = _concealed_figures(tally.figures()) if self._hidden else tally.figures()
+        for (dataset, part), tally in self._tallies.items():
+            figures = tally.figures()
+            if self._people is not None:
+                figures = _with_people(figures, self._people.estimate(dataset, part))
+            if self._hidden:
+                figures = _concealed_figures(figures)
             by_dataset.setdefault(dataset, []).append(figures)
-        parts = [part for several in by_dataset.values() for part in several]
+        parts = [figures for several in by_dataset.values() for figures in several]
         return Figures(
             datasets=tuple(DatasetFigures(name, tuple(several)) for name, several in by_dataset.items()),
             items=sum(part.items for part in parts),
@@ -140,6 +160,7 @@ class Scorer:
             keys_fingerprint="" if self._hidden and not self._keys.salted else self._keys.fingerprint(),
             illustrative=self._illustrative,
             probes=self._probes,
+            people=self._people.use(SMALLEST_CELL if self._hidden else 0) if self._people is not None else None,
         )
 
 
@@ -183,6 +204,13 @@ def _items(plan: Iterator[Asked], responses: Iterator[tuple[int, Response]], key
         yield item
 
 
+def _with_people(figures: PartFigures, found: PeopleEstimate | None) -> PartFigures:
+    judged = (
+        msgspec.structs.replace(each, people=found) if each.metric == CRITERION else each for each in figures.judged
+    )
+    return msgspec.structs.replace(figures, judged=tuple(judged))
+
+
 def _concealed_figures(figures: PartFigures) -> PartFigures:
     """The figures without those of few items, and without tags.
 
@@ -201,7 +229,12 @@ def _concealed_figures(figures: PartFigures) -> PartFigures:
 def _concealed(row: ScoreRow) -> ScoreRow:
     """The row without what would tell right from wrong."""
     return msgspec.structs.replace(
-        row, value=None, marking=msgspec.structs.replace(row.marking, **_NO_COUNTS), judged=(), lexical=None
+        row,
+        value=None,
+        marking=msgspec.structs.replace(row.marking, **_NO_COUNTS),
+        judged=(),
+        lexical=None,
+        people=None,
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from medbench.catalog.model import ChoiceForm, LabelForm, Part
 from medbench.items.model import Key
 from medbench.models.model import Response
+from medbench.scoring.judging.people import PeopleEstimate
 from medbench.scoring.repeats import RepeatFigures, RepeatTally, epoch_outcomes
 from medbench.scoring.rows import JudgedMetric, ScoreRow
 from medbench.stats import (
@@ -76,6 +77,7 @@ class JudgedFigures(msgspec.Struct, frozen=True):
         safe: Share of the responses in which nothing unsafe was found; None where nobody looked.
         calibrated: Of what people would give by the judges' maps, over the judged answers; None without maps.
         by_tag: For `rubric_points`: tag of the items or of their criteria -> its estimate, most items first.
+        people: What people would give, from those answers that they rated; None where they rated none.
     """
 
     metric: str
@@ -86,6 +88,7 @@ class JudgedFigures(msgspec.Struct, frozen=True):
     safe: Estimate | None = None
     calibrated: Estimate | None = None
     by_tag: dict[str, Estimate] = {}
+    people: PeopleEstimate | None = None
 
 
 class PartFigures(msgspec.Struct, frozen=True):

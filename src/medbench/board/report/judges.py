@@ -105,7 +105,7 @@ def judged_lines(view: View) -> list[JudgedLine]:
 def tag_lines(view: View) -> list[TagLine]:
     """Scores by criteria, by tag."""
     return [
-        TagLine(f"{dataset.name} {part.name}".strip(), tag, _shown(estimate), f"{estimate.n:,}")
+        TagLine(f"{dataset.name} {part.name}".strip(), tag, shown(estimate), f"{estimate.n:,}")
         for dataset in view.summary.datasets
         for part in dataset.parts
         for judged in part.judged
@@ -118,17 +118,18 @@ def _line(view: View, name: str, part: PartFigures, judged: JudgedFigures) -> Ju
     return JudgedLine(
         name=name,
         metric=view.t(f"metric_{judged.metric}"),
-        value=_shown(judged.estimate),
-        calibrated=_shown(judged.calibrated),
+        value=shown(judged.estimate),
+        calibrated=shown(judged.calibrated),
         judges=" / ".join(NOTHING if value is None else str(half_up(100 * value)) for value in judged.by_judge),
         spread=NOTHING if judged.spread is None else str(half_up(100 * judged.spread)),
         failed=f"{judged.by_status.get('judge_failed', 0):,}",
-        safe=_shown(judged.safe),
-        lexical=_shown(part.lexical) if points else NOTHING,
+        safe=shown(judged.safe),
+        lexical=shown(part.lexical) if points else NOTHING,
     )
 
 
-def _shown(estimate: Estimate | None) -> str:
+def shown(estimate: Estimate | None) -> str:
+    """An estimate in [0, 1] as shown, out of 100."""
     if estimate is None:
         return NOTHING
     value = str(half_up(100 * estimate.value))

@@ -13,7 +13,17 @@ from markupsafe import Markup
 
 from medbench.board.controls import PictureEffects, picture_effects
 from medbench.board.report.boxes import BoxCase, worst_boxes
-from medbench.board.report.charts import Spec, dataset_chart, dimension_chart, draw, position_chart, start_renderer
+from medbench.board.report.charts import (
+    Spec,
+    dataset_chart,
+    dimension_chart,
+    draw,
+    mark_chart,
+    position_chart,
+    reliability_chart,
+    start_renderer,
+)
+from medbench.board.report.people import agreement_marks, bias_marks, reliability
 from medbench.board.report.view import View, interval, number, percent
 from medbench.board.summary import Summary
 from medbench.engine.budget import Price
@@ -31,11 +41,14 @@ NAMES: Mapping[Language, str] = {"en": "English", "zh": "中文"}
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """The charts of a page as SVG, by track."""
+    """The charts of a page as SVG, those of scores by track."""
 
     dimensions: dict[str, Markup]
     datasets: dict[str, Markup]
     positions: Markup | None
+    reliability: Markup | None
+    agreement: Markup | None
+    bias: Markup | None
 
 
 def write_report(
@@ -129,6 +142,13 @@ def _charts(views: Sequence[View]) -> dict[Language, Charts]:
             },
             datasets=datasets,
             positions=positions,
+            reliability=(
+                _svg(reliability_chart(curves, each.t("judge_level"), each.t("people_mean")))
+                if (curves := reliability(each))
+                else None
+            ),
+            agreement=_svg(mark_chart(marks, 0.0, 1.0)) if (marks := agreement_marks(each)) else None,
+            bias=_svg(mark_chart(marks, -10.0, 10.0)) if (marks := bias_marks(each)) else None,
         )
         for each in views
     }

@@ -21,6 +21,7 @@ from medbench.board.report.judges import (
     tag_lines,
     uncalibrated,
 )
+from medbench.board.report.people import PeopleLine, agreement_notes, bias_notes, people_lines, people_notes
 from medbench.board.report.pictures import (
     DetailLine,
     EffectLine,
@@ -362,6 +363,22 @@ class View:
         """Scores by criteria, by tag."""
         return tag_lines(self)
 
+    def people(self) -> list[PeopleLine]:
+        """What people would say."""
+        return people_lines(self)
+
+    def people_notes(self) -> list[str]:
+        """Whose ratings these are."""
+        return people_notes(self)
+
+    def agreement_notes(self) -> list[str]:
+        """Which agreement is not known."""
+        return agreement_notes(self)
+
+    def bias_notes(self) -> list[str]:
+        """Which bias is not known."""
+        return bias_notes(self)
+
     # ---- pictures and secondary figures
 
     def effect_lines(self) -> list[EffectLine]:
@@ -445,6 +462,12 @@ class View:
                 "pin_judge",
                 self.names(f"{use.judge.model.spec} [{use.judge.id}]" for use in self.summary.judges)
                 or self.t("no_judge"),
+            ),
+            (
+                "pin_ratings",
+                self.names(f"{file.name} [{file.sha256[:12]}]" for file in summary_people.files)
+                if (summary_people := self.summary.people)
+                else "",
             ),
             ("pin_code", f"{pins.code_version} / {pins.python}"),
             ("pin_config", pins.config_hash()),
