@@ -145,6 +145,7 @@ def _slice_items(case: Case, dataset: Dataset, root: Path, shown: dict[str, Any]
         picture = root / SLICE_FOLDER / f"{name}.png"
         _draw(picture, ct, index)
         boxes = slice_boxes(axial(truth.array, index).astype(np.bool_))
+        meta = {**shown, "volume": volume, "organs": organs, "axis": "axial", "slice": index}
         rows.append(
             {
                 "id": name,
@@ -155,7 +156,7 @@ def _slice_items(case: Case, dataset: Dataset, root: Path, shown: dict[str, Any]
                 "media": [_named(picture, root), volume, organs],
                 "source": dataset.name,
                 "family": case.name,
-                "meta": {**shown, "volume": volume, "organs": organs, "axis": "axial", "slice": index},
+                "meta": meta,
             }
         )
     return rows

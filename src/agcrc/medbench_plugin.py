@@ -122,12 +122,12 @@ class SegmenterModel:
         asked = _asked(question)
         if isinstance(asked, Response):
             return asked
-        files = [context.file(medium) for medium in asked.media]
-        if not all(files):
+        volume, organs = (context.file(medium) for medium in asked.media)
+        if volume is None or organs is None:
             reasons = "; ".join(f"{medium.path}: {medium.missing or 'absent'}" for medium in asked.media)
             return _declined("volume_missing", reasons)
-        paths = [path for path in files if path is not None]
-        found = await asyncio.get_running_loop().run_in_executor(self._worker, self._predicted, asked, paths, context)
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._worker, self._predicted, asked, (volume, organs), context)
         if found.refusal is not None:
             return found.refusal
         text = "" if asked.slice is None else _boxes(found.mask, asked.slice)
@@ -135,24 +135,24 @@ class SegmenterModel:
             return _declined("no_such_slice", f"slice {asked.slice}")
         return Response(status="ok", text=text, artifacts=found.artifacts, latency_s=time.perf_counter() - started)
 
-    def _predicted(self, asked: _Asked, paths: Sequence[Path], context: Context) -> _Found:
+    def _predicted(self, asked: _Asked, paths: tuple[Path, Path], context: Context) -> _Found:
         volume, organs = asked.media
         key = volume.sha256, organs.sha256
         if key not in self._found:
-            self._found[key] = self._predict(*paths, asked.class_map or self._plan.class_map, context)
+            self._found[key] = self._predict(paths, asked.class_map or self._plan.class_map, context)
             while len(self._found) > KEPT:
                 self._found.popitem(last=False)
         self._found.move_to_end(key)
         return self._found[key]
 
-    def _predict(self, volume: Path, organs: Path, class_map: str, context: Context) -> _Found:
+    def _predict(self, paths: tuple[Path, Path], class_map: str, context: Context) -> _Found:
         from agcrc.anatomy import Organs, load_class_map
         from agcrc.cli.output import device_named
         from agcrc.predict import predict_case
         from agcrc.volumes import read_ct, read_labels, require_same_grid
 
         try:
-            with _nifti(volume) as image, _nifti(organs) as labels:
+            with _nifti(paths[0]) as image, _nifti(paths[1]) as labels:
                 ct, masks = read_ct(image), read_labels(labels)
             require_same_grid(ct, masks, ("the volume", "the organ masks"))
             known = Organs(masks, load_class_map(class_map))
