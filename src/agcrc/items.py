@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agcrc.anatomy import Organs, load_class_map
+from agcrc.anatomy.organs import BUNDLED
 from agcrc.errors import InputError, Problem
 from agcrc.evaluate.folders import read_mask, write_whole
 from agcrc.evaluate.run import dataset_note
@@ -101,7 +102,7 @@ def write_items(
     if problems:
         raise InputError(*problems)
     note = dataset_note(data)
-    shown: dict[str, Any] = {"class_map": dataset.class_map}
+    shown: dict[str, Any] = {"class_map": dataset.class_map} if dataset.class_map in BUNDLED else {}
     if note is not None and note.simulation:
         shown["illustrative"] = True
     rows: list[dict[str, Any]] = []

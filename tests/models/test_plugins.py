@@ -34,7 +34,7 @@ def test_a_kind_is_made_by_what_registered_it(package, monkeypatch):
 
 def test_what_it_needs_and_does_not_find_is_told_with_its_package(package):
     package("echo-models", "echo", "nowhere_installed.models:make")
-    with pytest.raises(InputError, match="echo-models.*nowhere_installed"):
+    with pytest.raises(InputError, match=r"echo-models.*nowhere_installed"):
         create_model("echo:a", ModelOptions())
 
 

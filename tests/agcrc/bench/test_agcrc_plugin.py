@@ -213,7 +213,7 @@ def test_a_mask_is_marked_by_dice_and_what_is_no_mask_is_at_fault(tmp_path):
     assert (figures["lesion_sensitivity"].value, figures["lesion_sensitivity"].n) == (0.5, 2)
     assert (figures["healthy_clean"].value, figures["healthy_clean"].n) == (0.0, 1)
     # A bank keeps files by their hash alone.
-    assert metric.mark([paths["truth"]], paths["truth"].rename(tmp_path / "0123")).value == 1.0
+    assert metric.mark([paths["half"]], paths["truth"].rename(tmp_path / "0123")).value == marking.value
 
 
 def test_a_question_holds_nothing_of_the_truth(data):
@@ -225,7 +225,6 @@ def test_a_question_holds_nothing_of_the_truth(data):
         assert "labels" not in json.dumps(row)
         assert answer == f"labelsTs/{row['id']}.nii.gz" or row["dataset"] == "MedDetect"
     assert rows[1]["meta"] == {
-        "class_map": str(data / "class_map.json"),
         "illustrative": True,
         "volume": "imagesTs/ill.nii.gz",
         "organs": "organsTs/ill.nii.gz",
