@@ -212,8 +212,13 @@ def common_epochs(summaries: Sequence[Summary]) -> int:
     return several.pop() if len(several) == 1 else 1
 
 
-def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -> None:
+def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary], *, controls: bool = False) -> None:
     """Refuse runs that can't be held against each other item by item.
+
+    Args:
+        run_dirs: Folders of the runs.
+        summaries: Of the same.
+        controls: Some of them may be media controls.
 
     Raises:
         InputError: One is not scored or under hidden disclosure, or not all were asked the same items.
@@ -225,6 +230,8 @@ def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -
             raise InputError(say("runs.not_scored", path=path))
     for path, summary in zip(run_dirs[1:], summaries[1:], strict=True):
         _require_same_items(run_dirs[0], path, summaries[0], summary)
+        if not controls and summary.pins.selection.media_control != summaries[0].pins.selection.media_control:
+            raise InputError(Problem(message=say("compare.other_media"), file=str(path)))
 
 
 def _require_same_items(run_a: Path, run_b: Path, first: Summary, second: Summary) -> None:

@@ -69,9 +69,9 @@ class Outcomes:
         values = [value for _, value, *_ in rows if value is not None]
         if self.metric != "micro_f1" and len(values) < len(rows):
             return  # the item alone has no value: no field is asked for and none is given
-        code, family = _code(uid), rows[0][0]
+        code, family = item_code(uid), rows[0][0]
         self.codes.append(code)
-        self.families.append(code if family == uid else _code(family))
+        self.families.append(code if family == uid else item_code(family))
         self.variants.append(len(rows))
         if self.metric == "micro_f1":
             # An item without labels on either side has no value of its own; its counts are 0.
@@ -246,7 +246,7 @@ def combine(differences: Sequence[Difference]) -> Difference:
     return Difference(estimate, sum(variances) ** 2 / total if total > 0 else None)
 
 
-def _code(name: str) -> int:
+def item_code(name: str) -> int:
     """A 64-bit code of a name: items are paired without keeping their names."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 

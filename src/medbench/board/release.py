@@ -81,7 +81,7 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
         The release and its file.
 
     Raises:
-        InputError: Runs can't be ranked, or were judged by different judges.
+        InputError: Runs can't be ranked, are media controls, or were judged by different judges.
     """
     from medbench.runs.results import FIGURES_FILE
 
@@ -90,6 +90,8 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
     judged = {tuple(sorted(use.judge.id for use in summary.judges)) for summary in summaries.values()}
     if len(judged) > 1:
         raise InputError(say("board.different_judges"))
+    if any(summary.pins.selection.media_control != "none" for summary in summaries.values()):
+        raise InputError(say("board.media_control"))
     ranking: Ranking | None = rank(list(runs.values())) if len(runs) > 1 else None
     standings = {each.run_dir: each for each in ranking.standings} if ranking else {}
     entries = [

@@ -129,6 +129,7 @@ class Summary(msgspec.Struct, frozen=True):
         complete: Every planned call has a response.
         illustrative: Items asked that are marked as illustrative: made to try the bench out, not to judge a model.
         judges: Judges of open answers.
+        probes: Items marked as probes of perception or reasoning.
         repeats: Where items were asked in several epochs: means over the dimensions that this run scored.
         people: People's ratings of its answers; None where there are none.
     """
@@ -165,6 +166,7 @@ class Summary(msgspec.Struct, frozen=True):
     keys_fingerprint: str
     illustrative: int = 0
     judges: tuple[JudgeUse, ...] = ()
+    probes: int = 0
     repeats: Repeats | None = None
     people: PeopleUse | None = None
 
@@ -224,6 +226,7 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         requests=totals.requests,
         illustrative=figures.illustrative,
         judges=figures.judges,
+        probes=figures.probes,
         people=figures.people,
         cached=totals.cached,
         latency_s=_quantiles(totals.latencies),

@@ -60,11 +60,15 @@ def run(
     dataset: Annotated[list[str] | None, typer.Option(help="Only this dataset, repeatable.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N items.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Only N items, drawn at random with --seed.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of --sample.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of --sample and --media-control.")] = 0,
     orders: Annotated[
         Literal["rotate", "first", "all"],
         typer.Option(help="Option orders in circular evaluation, for items that bring none."),
     ] = "rotate",
+    media_control: Annotated[
+        Literal["none", "removed", "swapped"],
+        typer.Option(help="Ask without pictures, or with those of another item of the dataset drawn with --seed."),
+    ] = "none",
     epochs: Annotated[
         int, typer.Option(min=1, help="Ask every item this many times, for pass@k and pass^k; all option orders each.")
     ] = 1,
@@ -95,6 +99,7 @@ def run(
       medbench run --items items.jsonl --model local:smollm2 --out run
       medbench run --items bank --model openai:qwen3-8b --base-url https://host/v1 --api-key-env KEY --out run
       medbench run --items release.zip --model answers:answers.zip --track llm --out run
+      medbench run --items bank --model openai:vl --base-url https://host/v1 --media-control removed --out removed
       medbench run --items bank --model openai:qwen3-8b --base-url URL --epochs 5 --parameter temperature=0.7 --out run
     """
     from medbench.items.source import open_source
@@ -128,6 +133,7 @@ def run(
         sample=sample,
         seed=seed,
         orders=orders,
+        media_control=media_control,
         epochs=epochs,
     )
     prepare_the_end()

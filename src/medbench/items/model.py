@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 ItemLanguage = Literal["zh", "en"]
+Probe = Literal["perception", "reasoning"]
 
 
 class Basis(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -71,7 +72,8 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         basis: Guideline clauses that the item rests on.
         media: Pictures and documents, in order.
         source: Where the item comes from, verbatim.
-        family: Items of one family share a cluster in every interval; empty: the item is its own family.
+        family: Items of one family share a cluster in every interval; empty: see `cluster`.
+        probe: What is seen on the pictures, or what follows from it; None: no probe.
         variants: Ways of asking that came with the item (the official release's shuffled rows); empty: made by the run.
         fields: Required keys of a JSON answer.
         turns: What was said before `text`, which is the user's last message: roles `system`, `user` and `assistant`.
@@ -89,6 +91,7 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     media: tuple[Media, ...] = ()
     source: str = ""
     family: str = ""
+    probe: Probe | None = None
     variants: tuple[Variant, ...] = ()
     fields: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
@@ -98,6 +101,16 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     def uid(self) -> str:
         """`dataset/id`, or `dataset/part/id`: unique in a bank."""
         return f"{self.dataset}/{self.part}/{self.id}" if self.part else f"{self.dataset}/{self.id}"
+
+    @property
+    def cluster(self) -> str:
+        """What its outcome may share with those of others: the family; else the pictures, as a hash; else nothing."""
+        if self.family:
+            return self.family
+        if self.media:
+            names = "\0".join(medium.sha256 or medium.path for medium in self.media)
+            return f"media:{hashlib.sha256(names.encode()).hexdigest()[:32]}"
+        return self.uid
 
     @property
     def tags(self) -> tuple[str, ...]:

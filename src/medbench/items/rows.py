@@ -15,7 +15,7 @@ from medbench.catalog.model import ChoiceForm, Dataset, LabelForm, Part
 from medbench.errors import Problem, Severity
 from medbench.items.answers import AnswerError, read_answer
 from medbench.items.media import MediaFiles
-from medbench.items.model import Basis, ItemLanguage, Key, KeyPoint, Question, RubricCriterion, Turn
+from medbench.items.model import Basis, ItemLanguage, Key, KeyPoint, Probe, Question, RubricCriterion, Turn
 from medbench.items.report import Report, problem
 
 LONGEST_ROW = 4 * 1024 * 1024
@@ -48,6 +48,7 @@ class ItemRow(msgspec.Struct, forbid_unknown_fields=True):
     media: list[str] | None = None
     source: str | None = None
     family: str | None = None
+    probe: Probe | None = None
     meta: dict[str, object] | None = None
 
 
@@ -216,6 +217,7 @@ class RowReader:
             media=media,
             source=row.source or "",
             family=row.family or "",
+            probe=row.probe,
             turns=tuple(row.turns or ()),
             meta=row.meta or {},
         )

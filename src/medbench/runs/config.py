@@ -18,6 +18,7 @@ from medbench.text import say
 RUN_FILE = "run.json"
 Orders = Literal["rotate", "first", "all"]
 Disclosure = Literal["local", "hidden"]
+MediaControl = Literal["none", "removed", "swapped"]
 
 
 class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,8 +29,10 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         datasets: Only these datasets; empty: all.
         limit: Only the first N items.
         sample: Only N items, drawn with the seed.
-        seed: Of the sample.
+        seed: Of the sample, and of `swapped`.
         orders: Option orders of items in datasets with circular evaluation, where the item brings none.
+        media_control: `removed` asks the same without pictures, `swapped` with those of another item of the dataset;
+            both leave out what has none. What was selected before stays the same.
         epochs: How often each item is asked, in all its orders each time.
     """
 
@@ -39,6 +42,7 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample: int | None = None
     seed: int = 0
     orders: Orders = "rotate"
+    media_control: MediaControl = "none"
     epochs: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 

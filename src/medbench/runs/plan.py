@@ -11,14 +11,23 @@ from medbench.items.model import Question, Variant
 from medbench.items.render import make_variants
 from medbench.items.source import ItemSource
 from medbench.runs.config import Selection
+from medbench.runs.controls import media_control
 from medbench.scoring.asked import Asked
 
 KIND = "ask"
 
 
 def selected(source: ItemSource, selection: Selection) -> Iterator[tuple[Question, Part]]:
-    """Yield the questions that the selection asks for, with their parts, in the order of the source."""
+    """Yield the questions that the selection asks for, with their parts, in the order of the source.
+
+    Under a media control they have the pictures that the control gives them.
+
+    Raises:
+        InputError: A control can't be made.
+    """
     chosen = _sample(source, selection) if selection.sample is not None else None
+    questions = (question for question, _ in _filtered(source, selection))
+    controlled = None if selection.media_control == "none" else media_control(questions, selection)
     taken = 0
     for question, part in _filtered(source, selection):
         if chosen is not None and question.uid not in chosen:
@@ -26,7 +35,10 @@ def selected(source: ItemSource, selection: Selection) -> Iterator[tuple[Questio
         if selection.limit is not None and taken >= selection.limit:
             return
         taken += 1
-        yield question, part
+        if controlled is None:
+            yield question, part
+        elif (question_asked := controlled(question)) is not None:
+            yield question_asked, part
 
 
 def asked(source: ItemSource, selection: Selection) -> Iterator[Asked]:

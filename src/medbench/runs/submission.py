@@ -48,12 +48,14 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
         track: Only the datasets of this track.
 
     Raises:
-        InputError: The run is over other items, is not complete, or the zip exists.
+        InputError: The run is over other items, is a media control or not complete, or the zip exists.
         WorkError: The zip can't be written.
     """
     pins = read_pins(run_dir)
     if out.exists():
         raise InputError(Problem(message=say("runs.zip_exists", path=out), field="--out"))
+    if pins.selection.media_control != "none":
+        raise InputError(Problem(message=say("runs.submission_of_control"), file=str(run_dir)))
     source = open_pinned(pins)
     ledger = Ledger(run_dir / LEDGER_FILE, read_only=True)
     files: dict[str, dict[int, bytes]] = {}

@@ -7,16 +7,18 @@ from collections.abc import Mapping
 import msgspec
 
 from medbench.catalog.model import BoxesForm, ChoiceForm, Metric
+from medbench.items.answers import BOX_KEYS
 from medbench.items.model import Key
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.criteria import judged_criteria
 from medbench.scoring.extract import extract
+from medbench.scoring.extract.boxes import extract_boxes
 from medbench.scoring.judging.plan import answer_of, tasks_of
 from medbench.scoring.judging.verdict import Judgement, Task, mean_of
 from medbench.scoring.keypoints import match_lexically, recall
 from medbench.scoring.metrics import mark
-from medbench.scoring.model import Extraction, Marking, ScoreStatus
+from medbench.scoring.model import Box, Extraction, Marking, ScoreStatus
 from medbench.scoring.opinions import Panel
 
 NOTHING = Extraction(value=None)
@@ -65,9 +67,9 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
         asked: The call.
         status: `scored` or `unparsed` where it counts.
         value: In [0, 1], with `rubric_points` at most 1; None where it does not count or the item alone has none.
-        reason: Why it is not simply scored: extraction's reason or the error code of the response.
+        reason: Why it is not simply scored: extraction's reason, its first fault, or the error code of the response.
         extraction: What the answer says.
-        marking: Counts for micro-averaged metrics.
+        marking: Counts for micro-averaged metrics, details and evidence.
         closed_status: Of the closed-set metric alone, whose value is the marking's; None where there is none.
         judged: By the judged metrics of the part, in their order.
         lexical: Key points that the words alone seem to make, in [0, 1]: the baseline without a judge, never a score.
@@ -95,7 +97,12 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
             if isinstance(self.asked.part.answer, ChoiceForm):
                 return "".join(chr(ord("A") + int(position)) for position in sorted(value, key=int))
             return "、".join(sorted(map(str, value)))
-        return msgspec.json.encode(value).decode() if isinstance(value, dict) else value[:200]
+        if isinstance(value, str):
+            return value[:200]
+        if isinstance(value, tuple):
+            boxes = [dict(zip(BOX_KEYS, ([box.label], box.edges), strict=True)) for box in value]
+            return msgspec.json.encode(boxes).decode()
+        return msgspec.json.encode(value).decode()
 
 
 def score_response(asked: Asked, response: Response, key: Key | None, panel: Panel | None = None) -> ScoreRow:
@@ -116,8 +123,6 @@ def score_response(asked: Asked, response: Response, key: Key | None, panel: Pan
     part = asked.part
     if response.status == "media_missing":
         return ScoreRow(asked, "excluded", None, response.error_code, NOTHING, NO_MARKING)
-    if isinstance(part.answer, BoxesForm):
-        return ScoreRow(asked, "excluded", None, "boxes_not_scored_yet", NOTHING, NO_MARKING)
     closed = _closed(asked, response, key) if part.closed_metrics else None
     if not part.judged_metrics:
         assert closed is not None
@@ -142,7 +147,8 @@ def _closed(asked: Asked, response: Response, key: Key | None) -> ScoreRow:
         # Where the key holds no label, nothing could be missed: the unreadable answer itself is the false one.
         marking = msgspec.structs.replace(marking, value=0.0, false_positives=int(not marking.false_negatives))
         return ScoreRow(asked, "unparsed", 0.0, extraction.reason, extraction, marking, "unparsed")
-    return ScoreRow(asked, "scored", marking.value, "", extraction, marking, "scored")
+    reason = extraction.faults[0].code if extraction.faults else ""
+    return ScoreRow(asked, "scored", marking.value, reason, extraction, marking, "scored")
 
 
 def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | None) -> tuple[JudgedMetric, ...]:
@@ -195,9 +201,13 @@ def _read(asked: Asked, response: Response) -> Extraction:
     return extraction
 
 
-def _answer(asked: Asked, key: Key) -> frozenset[int] | list[str] | dict[str, str]:
+def _answer(asked: Asked, key: Key) -> frozenset[int] | list[str] | dict[str, str] | tuple[Box, ...]:
     """The key in the order displayed: letters become positions of this variant."""
     answer = key.answer
+    if isinstance(asked.part.answer, BoxesForm):
+        true = extract_boxes(asked.part.answer, str(answer)).value
+        assert isinstance(true, tuple)  # checked when the item was read
+        return true
     if isinstance(asked.part.answer, ChoiceForm):
         letters = answer if isinstance(answer, list) else [str(answer)]
         indexes = {ord(letter) - ord("A") for letter in letters}

@@ -65,6 +65,7 @@ class Figures(msgspec.Struct, frozen=True):
         keys_fingerprint: Hash over the keys; empty under hidden disclosure where they have no salt.
         illustrative: Items marked as illustrative: made to try the bench out, not to judge a model.
         judges: In the order in which they came.
+        probes: Items marked as probes.
         people: People's ratings of its answers; None where the run was given none.
     """
 
@@ -78,6 +79,7 @@ class Figures(msgspec.Struct, frozen=True):
     keys_fingerprint: str
     illustrative: int
     judges: tuple[JudgeUse, ...] = ()
+    probes: int = 0
     people: PeopleUse | None = None
 
 
@@ -108,7 +110,7 @@ class Scorer:
         self._people = people
         self._tallies: dict[tuple[str, str], PartTally] = {}
         self._totals = RunTotals()
-        self._illustrative = 0
+        self._illustrative = self._probes = 0
 
     def rows(self, plan: Iterable[Asked], responses: Iterable[tuple[int, Response]]) -> Iterator[ScoreRow]:
         """Score everything, yielding a row per response; under hidden disclosure rows carry no value.
@@ -128,6 +130,7 @@ class Scorer:
                 tally = self._tallies[question.dataset, part.name] = PartTally(part, item.calls[-1].epoch + 1)
             tally.add_item(rows, item.key, item.answers if item.calls[-1].epoch else None)
             self._illustrative += question.meta.get("illustrative") is True
+            self._probes += question.probe is not None
             for response, row in zip(item.responses, rows, strict=True):
                 if row is not None:
                     if self._people is not None and response is not None:
@@ -156,6 +159,7 @@ class Scorer:
             # A hash without a salt would let the few possible keys of a few items be tried one by one.
             keys_fingerprint="" if self._hidden and not self._keys.salted else self._keys.fingerprint(),
             illustrative=self._illustrative,
+            probes=self._probes,
             people=self._people.use(SMALLEST_CELL if self._hidden else 0) if self._people is not None else None,
         )
 
@@ -213,6 +217,8 @@ def _concealed_figures(figures: PartFigures) -> PartFigures:
     Tags overlap, so that single answers could be told from their differences; and some are of the key.
     """
     judged = tuple(msgspec.structs.replace(each, by_tag={}) for each in figures.judged)
+    details = {name: each for name, each in figures.details.items() if each.n >= SMALLEST_CELL}
+    figures = msgspec.structs.replace(figures, details=details)
     estimates = [each for each in (figures.estimate, figures.combined) if each is not None]
     if all(each.n >= SMALLEST_CELL for each in estimates):
         return msgspec.structs.replace(figures, judged=judged)
@@ -232,4 +238,11 @@ def _concealed(row: ScoreRow) -> ScoreRow:
     )
 
 
-_NO_COUNTS = {"value": None, "true_positives": 0, "false_positives": 0, "false_negatives": 0}
+_NO_COUNTS = {
+    "value": None,
+    "true_positives": 0,
+    "false_positives": 0,
+    "false_negatives": 0,
+    "details": (),
+    "evidence": None,
+}

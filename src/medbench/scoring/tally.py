@@ -114,6 +114,7 @@ class PartFigures(msgspec.Struct, frozen=True):
         judged: Figures of the judged metrics.
         combined: Where there are judged metrics: of the mean of all metrics of each item, which is the part's score.
         lexical: Key points by words alone: the baseline that a judge must beat, no score.
+        details: Secondary figures of the metric by name, in [0, 1], each over the items that have one; no score.
         repeats: Where every item was asked in several epochs.
     """
 
@@ -135,6 +136,7 @@ class PartFigures(msgspec.Struct, frozen=True):
     judged: tuple[JudgedFigures, ...] = ()
     combined: Estimate | None = None
     lexical: Estimate | None = None
+    details: dict[str, Estimate] = {}
     repeats: RepeatFigures | None = None
 
 
@@ -252,6 +254,7 @@ class PartTally:
         self._judged = [_JudgedTally(metric) for metric in part.judged_metrics]
         self._combined, self._combined_families = array("d"), array("q")
         self._lexical, self._lexical_families = array("d"), array("q")
+        self._details: dict[str, tuple[array[float], array[int]]] = {}
 
     def add_item(self, rows: Sequence[ScoreRow | None], key: Key | None, answers: Sequence[str] | None = None) -> None:
         """Take an item.
@@ -305,15 +308,26 @@ class PartTally:
             if self._part.circular:
                 values = epoch_outcomes(values, self._epochs, every_order=True)
             self._values.append(sum(values) / len(values))
-            self._families.append(_code(known[0].asked.question.family or known[0].asked.question.uid))
+            self._families.append(_code(known[0].asked.question.cluster))
             positives, false, missed = self._counts
             positives.append(sum([row.marking.true_positives for row in known]))
             false.append(sum([row.marking.false_positives for row in known]))
             missed.append(sum([row.marking.false_negatives for row in known]))
+            self._take_details(known)
+
+    def _take_details(self, known: Sequence[ScoreRow]) -> None:
+        found: dict[str, list[float]] = {}
+        for row in known:
+            for name, value in row.marking.details:
+                found.setdefault(name, []).append(value)
+        for name, several in found.items():
+            values, families = self._details.setdefault(name, (array("d"), array("q")))
+            values.append(sum(several) / len(several))
+            families.append(self._families[-1])
 
     def _take_judged(self, known: Sequence[ScoreRow]) -> None:
         question = known[0].asked.question
-        family = _code(question.family or question.uid)
+        family = _code(question.cluster)
         tags = question.tags
         for index, tally in enumerate(self._judged):
             found = [row.judged[index] for row in known if row.judged]
@@ -334,7 +348,7 @@ class PartTally:
         alone = bool(self._judged) or "micro_f1" not in self._part.closed_metrics
         if alone and len(values) == len(known):
             every_order = self._part.circular and not self._judged
-            family = _code(known[0].asked.question.family or known[0].asked.question.uid)
+            family = _code(known[0].asked.question.cluster)
             repeats.add_outcomes(epoch_outcomes(values, self._epochs, every_order=every_order), family)
 
     def _take_choices(self, rows: Sequence[ScoreRow | None]) -> None:
@@ -400,6 +414,7 @@ class PartTally:
             judged=tuple(tally.figures() for tally in self._judged),
             combined=_mean(self._combined, self._combined_families, bounded="rubric_points" not in self._part.metrics),
             lexical=_mean(self._lexical, self._lexical_families),
+            details={name: mean for name, found in self._details.items() if (mean := _mean(*found)) is not None},
             repeats=self._repeats.figures() if self._repeats else None,
         )
 

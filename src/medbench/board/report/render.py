@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from medbench.board.controls import PictureEffects, picture_effects
+from medbench.board.report.boxes import BoxCase, worst_boxes
 from medbench.board.report.charts import (
     Spec,
     dataset_chart,
@@ -55,6 +57,7 @@ def write_report(
     language: Language,
     *,
     price: Price = NO_PRICE,
+    controls: Sequence[Path] = (),
 ) -> Path:
     """Write `report.html` into the folder of a run. The same summary gives the same bytes.
 
@@ -63,16 +66,22 @@ def write_report(
         summary: What is shown.
         language: Shown first; the reader can switch to the other.
         price: Per million tokens; the cost is shown where it is given.
+        controls: Folders of media controls of the run, which it is held against.
 
     Returns:
         Path of the file.
 
     Raises:
-        InputError: vl-convert is not installed.
+        InputError: vl-convert is not installed, or a control is none of this run.
         WorkError: The file can't be written; an older one is untouched.
     """
     path = run_dir / REPORT_FILE
-    write_atomically(path, render_report(summary, language, price=price).encode())
+    effects = None
+    pins = summary.pins
+    if controls or (summary.probes and pins.disclosure == "local" and pins.selection.media_control == "none"):
+        effects = picture_effects(run_dir, controls)
+    page = render_report(summary, language, price=price, effects=effects, boxes=worst_boxes(run_dir, summary))
+    write_atomically(path, page.encode())
     return path
 
 
@@ -81,6 +90,8 @@ def render_report(
     language: Language,
     *,
     price: Price = NO_PRICE,
+    effects: PictureEffects | None = None,
+    boxes: Sequence[BoxCase] = (),
 ) -> str:
     """The report as HTML that loads nothing and runs nothing.
 
@@ -88,7 +99,7 @@ def render_report(
         InputError: vl-convert is not installed.
     """
     ordered = [language, *(other for other in LANGUAGES if other != language)]
-    views = [View(summary, each, price) for each in ordered]
+    views = [View(summary, each, price, effects, boxes) for each in ordered]
     return _template().render(views=views, charts=_charts(views), tags=TAGS, names=NAMES)
 
 

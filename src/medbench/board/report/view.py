@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from medbench.board.controls import PictureEffects
+from medbench.board.report.boxes import BoxCase
 from medbench.board.report.charts import Bar, Positions
 from medbench.board.report.epochs import EpochLine, epoch_lines, shown
 from medbench.board.report.judges import (
@@ -20,6 +22,16 @@ from medbench.board.report.judges import (
     uncalibrated,
 )
 from medbench.board.report.people import PeopleLine, agreement_notes, bias_notes, people_lines, people_notes
+from medbench.board.report.pictures import (
+    DetailLine,
+    EffectLine,
+    ProbeLine,
+    box_caption,
+    detail_lines,
+    effect_lines,
+    effect_notes,
+    probe_lines,
+)
 from medbench.board.report.repeat import command_line
 from medbench.board.summary import COVERAGE_GATE, SAFETY_DIMENSIONS, DatasetSummary, DimensionSummary, Figure, Summary
 from medbench.catalog.model import TRACKS, Bilingual
@@ -69,9 +81,18 @@ class CircularRow:
 class View:
     """A summary in one language."""
 
-    def __init__(self, summary: Summary, language: Language, price: Price) -> None:
+    def __init__(
+        self,
+        summary: Summary,
+        language: Language,
+        price: Price,
+        effects: PictureEffects | None = None,
+        boxes: Sequence[BoxCase] = (),
+    ) -> None:
         self.summary = summary
         self.language = language
+        self.effects = effects
+        self.boxes = boxes
         self.hidden = summary.pins.disclosure == "hidden"
         self._price = price
 
@@ -127,6 +148,8 @@ class View:
         if summary.illustrative:
             counts = {"count": f"{summary.illustrative:,}", "items": f"{summary.items:,}"}
             lines.append(self.t("illustrative", **counts))
+        if (control := summary.pins.selection.media_control) != "none":
+            lines.append(self.t(f"media_{control}"))
         if not summary.complete:
             counts = {"answered": f"{summary.answered:,}", "planned": f"{summary.planned:,}"}
             lines.append(self.t("incomplete", **counts))
@@ -356,6 +379,28 @@ class View:
         """Which bias is not known."""
         return bias_notes(self)
 
+    # ---- pictures and secondary figures
+
+    def effect_lines(self) -> list[EffectLine]:
+        """What the pictures add."""
+        return effect_lines(self)
+
+    def probe_lines(self) -> list[ProbeLine]:
+        """Perception against reasoning."""
+        return probe_lines(self)
+
+    def effect_notes(self) -> list[str]:
+        """What to bear in mind with both."""
+        return effect_notes(self)
+
+    def detail_lines(self) -> list[DetailLine]:
+        """Secondary figures."""
+        return detail_lines(self)
+
+    def box_caption(self, case: BoxCase) -> str:
+        """What stands below a picture of boxes."""
+        return box_caption(self, case)
+
     # ---- errors, usage, pins
 
     def counts(self, counts: Mapping[str, int], prefix: str = "") -> list[tuple[str, str, str]]:
@@ -396,6 +441,7 @@ class View:
         """(what, value) of everything that decides what was measured."""
         pins = self.summary.pins
         model, selection = pins.model, pins.selection
+        control = selection.media_control
         rows = [
             ("pin_model", model.spec),
             ("pin_revision", model.revision or self.t("unknown")),
@@ -407,8 +453,9 @@ class View:
             ("pin_keys_fingerprint", self.summary.keys_fingerprint),
             ("pin_catalog", pins.catalog_version),
             ("pin_selection", self._selection()),
-            ("pin_seed", str(selection.seed) if selection.sample is not None else ""),
+            ("pin_seed", str(selection.seed) if selection.sample is not None or control == "swapped" else ""),
             ("pin_orders", self.t(f"orders_{selection.orders}")),
+            ("pin_media_control", "" if control == "none" else self.t(f"control_{control}")),
             ("pin_epochs", str(selection.epochs) if selection.epochs > 1 else ""),
             ("pin_disclosure", self.t(f"disclosure_{pins.disclosure}")),
             (

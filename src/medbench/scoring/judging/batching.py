@@ -145,7 +145,7 @@ def _found(said: Mapping[int, Judgement]) -> dict[int, Found]:
 
 
 def _family(call: JudgeCall) -> str:
-    return call.asked.question.family or call.asked.question.uid
+    return call.asked.question.cluster
 
 
 def _score(call: JudgeCall, pins: JudgePins, said: Mapping[int, Judgement]) -> float | None:

@@ -126,7 +126,7 @@ class PairOutcome(msgspec.Struct, frozen=True):
             winner: Winner = "tie" if straight != back or straight == "tie" else "a" if straight == "first" else "b"
             winners.append(winner)
             values.append({"a": 1.0, "tie": 0.5, "b": 0.0}[winner])
-            families.append(pairing.asked.question.family or pairing.asked.question.uid)
+            families.append(pairing.asked.question.cluster)
         return PairOutcome(
             judge=judge,
             pairs=len(verdicts),
