@@ -16,6 +16,7 @@ from medbench.catalog import (
     Dataset,
     FieldsForm,
     LabelForm,
+    MaskForm,
     Metric,
     OfficialFile,
     Part,
@@ -230,6 +231,7 @@ FITTING: dict[Metric, list] = {
     "accuracy_field": [FieldsForm()],
     "micro_f1": [LabelForm(multiple=True), FieldsForm(compare="characters")],
     "detection_iou": [BoxesForm()],
+    "lesion_dice": [MaskForm()],
 }
 FORMS = [
     ChoiceForm(),
@@ -239,6 +241,7 @@ FORMS = [
     FieldsForm(),
     FieldsForm(compare="characters"),
     BoxesForm(),
+    MaskForm(),
     TextForm(),
     TextForm(what="sql"),
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from agcrc.cli import anatomy, demo, evaluate, phantom, predict, prepare, sampling, train
+from agcrc.cli import anatomy, demo, evaluate, items, phantom, predict, prepare, sampling, train
 from agcrc.cli.output import say
 from agcrc.errors import InputError, WorkError
 
@@ -61,6 +61,7 @@ app.add_typer(sampling.app, name="sampling", help="Where patches are drawn.")
 app.command()(train.train)
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
+app.command()(items.items)
 app.command()(demo.demo)
 
 

@@ -157,7 +157,7 @@ def evaluate_folders(
         path: _gathered(problems, list_folder, path) for path in dict.fromkeys((pred, truth, against, organs)) if path
     }
     classes = _gathered(problems, load_class_map, class_map) if organs else None
-    note = _gathered(problems, _dataset_note, truth)
+    note = _gathered(problems, dataset_note, truth)
     true = folders[truth]
     arms = [folder for path in (pred, against) if path and (folder := folders[path])]
     names: list[str] = []
@@ -326,8 +326,12 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:SHOWN]) + more
 
 
-def _dataset_note(truth: Path) -> DatasetNote | None:
-    """From dataset.json in the folder of the truth or above it; None where there is none."""
+def dataset_note(truth: Path) -> DatasetNote | None:
+    """From dataset.json in the folder of the truth or above it; None where there is none.
+
+    Raises:
+        InputError: It can't be read.
+    """
     path = next((each for each in (truth / DATASET_FILE, truth.parent / DATASET_FILE) if each.is_file()), None)
     if path is None:
         return None

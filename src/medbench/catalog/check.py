@@ -18,6 +18,7 @@ from medbench.catalog.model import (
     Dimension,
     FieldsForm,
     LabelForm,
+    MaskForm,
     Metric,
     Part,
 )
@@ -48,6 +49,8 @@ def metric_fits(metric: Metric, form: AnswerForm) -> bool:
             return metric == "accuracy_field"
         case BoxesForm():
             return metric == "detection_iou"
+        case MaskForm():
+            return metric == "lesion_dice"
         case _:
             return False
 

@@ -9,7 +9,7 @@ from string import Template
 
 import msgspec
 
-from medbench.catalog.model import Bilingual, BoxesForm, ChoiceForm, FieldsForm, LabelForm, Part
+from medbench.catalog.model import Bilingual, BoxesForm, ChoiceForm, FieldsForm, LabelForm, Part, TextForm
 from medbench.text import Language
 
 _SEPARATORS: dict[Language, str] = {"zh": "、", "en": ", "}
@@ -54,8 +54,10 @@ def _sentences(part: Part) -> list[_Sentence]:
             return [("fields_named", {"fields": form.fields}) if form.fields else ("fields", {}), *unknown]
         case BoxesForm():
             return [("boxes", {}), *_closed_list(form.labels, form.none_label, "boxes_none")]
+        case TextForm(what="sql"):
+            return [("sql", {})]
         case _:
-            return [("sql", {})] if form.what == "sql" else []
+            return []
 
 
 def _label_sentence(form: LabelForm) -> _Sentence:

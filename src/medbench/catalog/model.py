@@ -16,10 +16,13 @@ Metric = Literal[
     "accuracy_field",
     "micro_f1",
     "detection_iou",
+    "lesion_dice",
     "keypoint_macro_recall",
     "llm_judge",
     "rubric_points",
 ]
+FILE_METRICS: frozenset[Metric] = frozenset({"lesion_dice"})
+"""Metrics of answers that are files; a package that reads such files brings them (entry points `medbench.metrics`)."""
 JUDGED_METRICS: frozenset[Metric] = frozenset({"keypoint_macro_recall", "llm_judge", "rubric_points"})
 
 
@@ -86,6 +89,10 @@ class BoxesForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="bo
     none_label: str | None = None
 
 
+class MaskForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mask", tag_field="form"):
+    """A file that the system makes: a label volume on the grid of the item's volume, 1 for lesion and 0 elsewhere."""
+
+
 class TextForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text", tag_field="form"):
     """Free text; scored by key points or a judge.
 
@@ -96,7 +103,7 @@ class TextForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tex
     what: Literal["prose", "sql"] = "prose"
 
 
-AnswerForm = ChoiceForm | LabelForm | FieldsForm | BoxesForm | TextForm
+AnswerForm = ChoiceForm | LabelForm | FieldsForm | BoxesForm | MaskForm | TextForm
 
 
 class OfficialFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -9,7 +9,7 @@ import json
 import re
 import unicodedata
 
-from medbench.catalog.model import AnswerForm, BoxesForm, ChoiceForm, FieldsForm, LabelForm
+from medbench.catalog.model import AnswerForm, BoxesForm, ChoiceForm, FieldsForm, LabelForm, MaskForm
 
 Answer = list[str] | dict[str, str] | str | None
 BOX_LIMIT = 1000
@@ -61,7 +61,7 @@ def read_answer(value: object, form: AnswerForm, options: tuple[str, ...]) -> tu
         return _boxes(value, form), ""
     if isinstance(value, str):
         return value, ""
-    raise AnswerError("answer_not_text")
+    raise AnswerError("answer_not_path" if isinstance(form, MaskForm) else "answer_not_text")
 
 
 def _letters(value: object, form: ChoiceForm, count: int) -> list[str]:

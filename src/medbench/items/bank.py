@@ -4,6 +4,7 @@
     questions.sqlite    questions by ordinal and uid
     keys.sqlite         keys by the same ordinals; only `medbench.items.keys` reads them
     media/ab/abcd…      media by SHA-256
+    key_media/ab/abcd…  answers that are files; as secret as the keys
     datasets/*.toml     definitions of the datasets that the built-in catalog does not have
 
 An import is all or nothing, also under `kill -9`: a new bank is made beside its place and renamed; an addition is one
@@ -44,6 +45,8 @@ SALT_BYTES = 32
 _MARK = "bank.json"
 _QUESTIONS = "questions.sqlite"
 KEYS_FILE = "keys.sqlite"
+_MEDIA = "media"
+KEY_MEDIA = "key_media"
 _SCHEMA = """
 CREATE TABLE main.question (
     ordinal INTEGER PRIMARY KEY, uid TEXT NOT NULL UNIQUE, rows INTEGER NOT NULL, json BLOB NOT NULL
@@ -109,7 +112,7 @@ class Bank:
 
     def media_path(self, media: Media) -> Path | None:
         """The file of a medium in the store."""
-        path = _media_place(self.path, media.sha256) if media.sha256 else None
+        path = media_place(self.path / _MEDIA, media.sha256) if media.sha256 else None
         return path if path is not None and path.is_file() else None
 
 
@@ -201,7 +204,9 @@ def _insert(
         if question.dataset not in built_in:
             own[question.dataset] = catalog.datasets[question.dataset]
         for medium in question.media:
-            _keep_medium(bank, medium, selection)
+            _keep_medium(bank / _MEDIA, medium, selection)
+        for medium in key.media:
+            _keep_medium(bank / KEY_MEDIA, medium, selection)
     if changed:
         raise InputError(*changed)
     if fingerprint.hex() != selection.fingerprint:
@@ -209,8 +214,8 @@ def _insert(
     return int(ordinal) - before
 
 
-def _keep_medium(bank: Path, medium: Media, selection: Selection) -> None:
-    place = _media_place(bank, medium.sha256) if medium.sha256 else None
+def _keep_medium(folder: Path, medium: Media, selection: Selection) -> None:
+    place = media_place(folder, medium.sha256) if medium.sha256 else None
     if place is None or place.exists():
         return
     origin = selection.reader.media.path(medium)
@@ -245,8 +250,9 @@ def _keep_datasets(bank: Path, datasets: Iterable[Dataset], connection: sqlite3.
         write_atomically(path, content)
 
 
-def _media_place(bank: Path, sha256: str) -> Path:
-    return bank / "media" / sha256[:2] / sha256
+def media_place(folder: Path, sha256: str) -> Path:
+    """Where a folder of media keeps a file."""
+    return folder / sha256[:2] / sha256
 
 
 def bank_catalog(bank: Path | None) -> Catalog:

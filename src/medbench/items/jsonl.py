@@ -26,10 +26,20 @@ class JsonlReader:
         catalog: The datasets there are.
         media: Where its media are.
         checked: A survey has read the file before; JSON need not be parsed twice to find keys that stand twice.
+        key_media: Where the answers are that are files; None: with the media.
     """
 
-    def __init__(self, path: Path, catalog: Catalog, media: MediaFiles, *, checked: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        catalog: Catalog,
+        media: MediaFiles,
+        *,
+        checked: bool = False,
+        key_media: MediaFiles | None = None,
+    ) -> None:
         self._path = path
+        self._key_media = key_media
         self._checked = checked
         self._catalog = catalog
         self.media = media
@@ -40,7 +50,7 @@ class JsonlReader:
         Raises:
             InputError: The file can't be opened.
         """
-        rows = RowReader(self._catalog, self.media, report.add, checked=self._checked)
+        rows = RowReader(self._catalog, self.media, report.add, checked=self._checked, key_media=self._key_media)
         file = str(self._path)
         for number, line in in_blocks(read_lines(self._path)):
             place = Place(file, number)

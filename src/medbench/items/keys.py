@@ -11,10 +11,10 @@ from typing import Protocol
 import msgspec
 
 from medbench.errors import InputError
-from medbench.items.bank import KEYS_FILE, connect_existing
+from medbench.items.bank import KEY_MEDIA, KEYS_FILE, connect_existing, media_place
 from medbench.items.jsonl import JsonlReader
-from medbench.items.media import NoMedia
-from medbench.items.model import Key
+from medbench.items.media import FolderMedia, NoMedia
+from medbench.items.model import Key, Media
 from medbench.items.report import Report, problem
 from medbench.items.rows import ItemReader
 from medbench.items.source import catalog_with, open_reader, source_kind
@@ -37,6 +37,9 @@ class KeySource(Protocol):
         Reads the rest of the keys where `keys` has not been read to its end.
         """
 
+    def file(self, medium: Media) -> Path | None:
+        """The file of a key's medium; None where it is missing."""
+
 
 def open_keys(path: Path, *, catalog_folder: Path | None = None) -> KeySource:
     """Open the keys of what `open_source` opens.
@@ -47,14 +50,23 @@ def open_keys(path: Path, *, catalog_folder: Path | None = None) -> KeySource:
     kind = source_kind(path)
     if kind == "bank":
         salt, keys = _bank_keys(path / KEYS_FILE)
+
+        def find(medium: Media) -> Path | None:
+            place = media_place(path / KEY_MEDIA, medium.sha256)
+            return place if place.is_file() else None
+
         digest = hashlib.blake2b(key=salt, digest_size=32)
-        return _Keys(keys, digest, lambda key: key.salted_hash(salt).encode(), salted=True)
+        return _Keys(keys, digest, lambda key: key.salted_hash(salt).encode(), find, salted=True)
     catalog = catalog_with(catalog_folder)
-    # Media are no part of a key, and hashing them again would cost more than everything else.
+    # A question's media are no part of its key, and hashing them again would cost more than everything else.
+    files = FolderMedia(path.parent)
     reader = (
-        JsonlReader(path, catalog, NoMedia(), checked=True) if kind == "jsonl" else open_reader(path, kind, catalog)
+        JsonlReader(path, catalog, NoMedia(), checked=True, key_media=files)
+        if kind == "jsonl"
+        else open_reader(path, kind, catalog)
     )
-    return _Keys(_file_keys(reader), hashlib.sha256(), msgspec.json.Encoder(order="deterministic").encode, salted=False)
+    encode = msgspec.json.Encoder(order="deterministic").encode
+    return _Keys(_file_keys(reader), hashlib.sha256(), encode, files.path, salted=False)
 
 
 class _Digest(Protocol):
@@ -66,8 +78,17 @@ class _Digest(Protocol):
 class _Keys:
     """Keys read once, hashed as they pass."""
 
-    def __init__(self, keys: Iterator[Key], digest: _Digest, line: Callable[[Key], bytes], *, salted: bool) -> None:
+    def __init__(
+        self,
+        keys: Iterator[Key],
+        digest: _Digest,
+        line: Callable[[Key], bytes],
+        find: Callable[[Media], Path | None],
+        *,
+        salted: bool,
+    ) -> None:
         self.salted = salted
+        self._find = find
         self._digest = digest
         self._line = line
         self._keys = self._read(keys)
@@ -79,6 +100,9 @@ class _Keys:
         for _ in self._keys:
             pass
         return self._digest.hexdigest()
+
+    def file(self, medium: Media) -> Path | None:
+        return self._find(medium)
 
     def _read(self, keys: Iterator[Key]) -> Iterator[Key]:
         for key in keys:

@@ -151,10 +151,12 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     Attributes:
         uid: Of the question.
         answer: Choice: list of letters in the item's own order of options. Label: list of labels. Fields: object.
-            Text: reference answer. None: the item has no key (the official release publishes none).
+            Mask: path of the file. Text: reference answer. None: the item has no key (the official release publishes
+            none).
         key_points: For open answers.
         rubric: For open answers.
         criteria: For open answers: a rubric with points.
+        media: Where the answer is a file: that file.
     """
 
     uid: str
@@ -162,6 +164,7 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
     key_points: tuple[KeyPoint, ...] = ()
     rubric: str = ""
     criteria: tuple[RubricCriterion, ...] = ()
+    media: tuple[Media, ...] = ()
 
     def salted_hash(self, salt: bytes) -> str:
         """Keyed SHA-256 (hex); the salt keeps a letter from being guessed in five tries."""

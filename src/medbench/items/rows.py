@@ -11,11 +11,11 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from medbench.catalog.catalog import Catalog
-from medbench.catalog.model import ChoiceForm, Dataset, LabelForm, Part
+from medbench.catalog.model import ChoiceForm, Dataset, LabelForm, MaskForm, Part
 from medbench.errors import Problem, Severity
 from medbench.items.answers import AnswerError, read_answer
 from medbench.items.media import MediaFiles
-from medbench.items.model import Basis, ItemLanguage, Key, KeyPoint, Probe, Question, RubricCriterion, Turn
+from medbench.items.model import Basis, ItemLanguage, Key, KeyPoint, Media, Probe, Question, RubricCriterion, Turn
 from medbench.items.report import Report, problem
 
 LONGEST_ROW = 4 * 1024 * 1024
@@ -116,14 +116,22 @@ class RowReader:
         media: Where the media are.
         warn: Called with warnings; a row with warnings alone is used.
         checked: The rows were read before, so that their JSON is known to be strict.
+        key_media: Where the answers are that are files; None: with the media.
     """
 
     def __init__(
-        self, catalog: Catalog, media: MediaFiles, warn: Callable[[Problem], None], *, checked: bool = False
+        self,
+        catalog: Catalog,
+        media: MediaFiles,
+        warn: Callable[[Problem], None],
+        *,
+        checked: bool = False,
+        key_media: MediaFiles | None = None,
     ) -> None:
         self._checked = checked
         self._catalog = catalog
         self._media = media
+        self._key_media = key_media or media
         self._warn = warn
         self._decode = msgspec.json.Decoder(ItemRow).decode
         self._parts: dict[tuple[str, str], Part] = {}
@@ -182,6 +190,11 @@ class RowReader:
                     answer, rest = read_answer(row.answer, part.answer, options)
                 except AnswerError as fault:
                     complain(fault.code, "answer", **fault.values)
+        truth: tuple[Media, ...] = ()
+        if part is not None and isinstance(part.answer, MaskForm) and isinstance(answer, str):
+            truth = (self._key_media.find(answer),)
+            if truth[0].missing:
+                complain("answer_file_missing", "answer", reason=truth[0].missing)
         for point in row.key_points or ():
             if not point.text.strip() or not point.weight > 0:
                 complain("bad_key_point", "key_points")
@@ -228,6 +241,7 @@ class RowReader:
             key_points=tuple(row.key_points or ()),
             rubric=rubric,
             criteria=tuple(row.criteria or ()),
+            media=truth,
         )
 
     def _part(self, row: ItemRow, complain: Callable[..., None]) -> Part | None:

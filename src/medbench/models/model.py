@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
 from typing import Literal, Protocol
 
 import msgspec
@@ -38,7 +39,8 @@ class Response(msgspec.Struct, frozen=True, omit_defaults=True):
         reasoning: What the endpoint keeps apart as reasoning; never scored.
         turns: Conversation of an agent, beyond the plain question and answer.
         tool_calls: Tool calls asked for in the last turn.
-        trace: Reference of a stored trace; artifacts: references of files that the system made.
+        trace: Reference of a stored trace.
+        artifacts: References of files that the system made, by `Context.keep`; an answer that is a file comes first.
         usage: Tokens.
         latency_s: Seconds from the first send to the answer, waiting for a retry included.
         attempts: Leaf calls sent, retries included.
@@ -145,6 +147,20 @@ class Context(Protocol):
     @property
     def media(self) -> tuple[Media, ...]:
         """Media of the question, in order."""
+
+    def file(self, medium: Media) -> Path | None:
+        """The file of one of these media; None where it is missing. May be called from a worker."""
+
+    def keep(self, content: bytes, suffix: str) -> str:
+        """Keep a file with the run, durably, by its content. May be called from a worker.
+
+        Args:
+            content: Of the file.
+            suffix: End of its name, for example `.nii.gz`.
+
+        Returns:
+            Its reference, for `Response.artifacts`.
+        """
 
     async def call(
         self, request: bytes, send: Callable[[bytes], Awaitable[Completion]], *, output_limit: int = 0

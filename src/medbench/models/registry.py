@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from importlib import metadata
 from pathlib import Path
 
 import msgspec
 
 from medbench.errors import InputError, Problem
 from medbench.models.model import Model
+from medbench.plugins import MODELS, load_plugin, plugin_names
 from medbench.text import say
-
-ENTRY_POINTS = "medbench.model"
 
 
 class ModelOptions(msgspec.Struct, frozen=True):
@@ -23,12 +21,14 @@ class ModelOptions(msgspec.Struct, frozen=True):
         api_key_env: Name of the environment variable that holds the key.
         parameters: Sampling parameters sent with each request.
         timeout_s: Whole time of one send.
+        folder: Where a relative path in the spec begins.
     """
 
     base_url: str | None = None
     api_key_env: str | None = None
     parameters: Mapping[str, object] = {}
     timeout_s: float = 600.0
+    folder: Path = Path()
 
 
 def _openai(name: str, options: ModelOptions) -> Model:
@@ -48,7 +48,7 @@ def _openai(name: str, options: ModelOptions) -> Model:
 def _answers(path: str, options: ModelOptions) -> Model:
     from medbench.models.answers import AnswersModel
 
-    return AnswersModel(Path(path))
+    return AnswersModel(options.folder / path)
 
 
 def _local(name: str, options: ModelOptions) -> Model:
@@ -65,7 +65,7 @@ BUILT_IN: Mapping[str, Callable[[str, ModelOptions], Model]] = {
 
 
 def create_model(spec: str, options: ModelOptions) -> Model:
-    """Make the model that a spec string names; third parties add kinds by entry points `medbench.model`.
+    """Make the model that a spec string names; third parties add kinds by entry points `medbench.models`.
 
     Raises:
         InputError: The spec or the options can't be used.
@@ -73,12 +73,9 @@ def create_model(spec: str, options: ModelOptions) -> Model:
     kind, _, name = spec.partition(":")
     if not name:
         raise InputError(Problem(message=say("models.bad_spec", spec=spec), field="--model"))
-    if kind in BUILT_IN:
-        return BUILT_IN[kind](name, options)
-    for entry_point in metadata.entry_points(group=ENTRY_POINTS):
-        if entry_point.name == kind:
-            model: Model = entry_point.load()(name, options)
-            return model
-    raise InputError(
-        Problem(message=say("models.unknown_kind", kind=kind, known=", ".join(sorted(BUILT_IN))), field="--model")
-    )
+    make: Callable[[str, ModelOptions], Model] | None = load_plugin(MODELS, kind, taken=BUILT_IN, field="--model")
+    make = make or BUILT_IN.get(kind)
+    if make is None:
+        known = ", ".join(sorted({*BUILT_IN, *plugin_names(MODELS)}))
+        raise InputError(Problem(message=say("models.unknown_kind", kind=kind, known=known), field="--model"))
+    return make(name, options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import msgspec
 
@@ -14,6 +15,7 @@ from medbench.items.render import render
 from medbench.models.model import CallError, Completion, Model, Response
 from medbench.runs.plan import KIND, call_key
 from medbench.scoring.asked import Asked
+from medbench.store.artifacts import Artifacts
 
 _encode = msgspec.json.Encoder().encode
 
@@ -21,10 +23,14 @@ _encode = msgspec.json.Encoder().encode
 class AskContext:
     """The context of one call; see `medbench.models.model.Context`."""
 
-    __slots__ = ("_asked", "_meter", "prompt")
+    __slots__ = ("_artifacts", "_asked", "_media_path", "_meter", "prompt")
 
-    def __init__(self, asked: Asked, prompt: str, meter: Meter) -> None:
+    def __init__(
+        self, asked: Asked, prompt: str, meter: Meter, media_path: Callable[[Media], Path | None], artifacts: Artifacts
+    ) -> None:
         self._asked = asked
+        self._media_path = media_path
+        self._artifacts = artifacts
         self._meter = meter
         self.prompt = prompt
 
@@ -43,6 +49,14 @@ class AskContext:
         """Media of the question."""
         return self._asked.question.media
 
+    def file(self, medium: Media) -> Path | None:
+        """The file of one of the question's media, and of nothing else."""
+        return self._media_path(medium) if medium in self._asked.question.media else None
+
+    def keep(self, content: bytes, suffix: str) -> str:
+        """Keep a file in the run's folder."""
+        return self._artifacts.keep(content, suffix)
+
     async def call(
         self, request: bytes, send: Callable[[bytes], Awaitable[Completion]], *, output_limit: int = 0
     ) -> tuple[Completion, int, bool]:
@@ -57,13 +71,24 @@ class AskContext:
 
 
 class AskHandler:
-    """Asks the model; failures of its side become responses with the status `failed`."""
+    """Asks the model; failures of its side become responses with the status `failed`.
+
+    Args:
+        model: The system under test.
+        meter: Meters its leaf calls.
+        media_path: Where the file of a medium is.
+        artifacts: Keeps the files that it makes.
+    """
 
     kind = KIND
 
-    def __init__(self, model: Model, meter: Meter) -> None:
+    def __init__(
+        self, model: Model, meter: Meter, media_path: Callable[[Media], Path | None], artifacts: Artifacts
+    ) -> None:
         self._model = model
         self._meter = meter
+        self._media_path = media_path
+        self._artifacts = artifacts
 
     async def perform(self, call: Asked) -> Result:
         """Ask one question in one variant."""
@@ -83,7 +108,8 @@ class AskHandler:
 
     async def _respond(self, call: Asked) -> Response:
         try:
-            return await self._model.answer(call.question, AskContext(call, prompt_of(call), self._meter))
+            context = AskContext(call, prompt_of(call), self._meter, self._media_path, self._artifacts)
+            return await self._model.answer(call.question, context)
         except CallError as error:
             return Response(
                 status="failed",

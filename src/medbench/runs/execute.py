@@ -31,7 +31,9 @@ from medbench.runs.judging import judge_answers
 from medbench.runs.plan import KIND, asked, call_key, selected, variants
 from medbench.runs.settings import NO_CHANGES, Settings, read_settings, write_settings
 from medbench.scoring.asked import Asked
+from medbench.scoring.file_metrics import require_metrics
 from medbench.scoring.judging.rubric import check_rubrics
+from medbench.store.artifacts import ARTIFACTS_FOLDER, Artifacts
 from medbench.store.files import exclusive
 from medbench.text import say
 
@@ -79,13 +81,16 @@ def start_run(
     started = time.perf_counter()
     _refuse_existing(run_dir)
     items = calls = 0
+    metrics: set[str] = set()
     for question, part in selected(source, selection):
         items += 1
+        metrics.update(part.metrics)
         calls += len(variants(question, part, selection)) * selection.epochs
     if not items:
         raise InputError(Problem(message=say("runs.nothing_selected"), field="--items"))
     # Also where no judge is asked yet: a name that is mended later makes another catalog, by which no run can go on.
     check_rubrics(source.catalog.datasets.values())
+    require_metrics(metrics)
     model.check((call.question, call.variant, call.form.row) for call in asked(source, selection))
     pins = Pins(
         items=str(source.path.resolve()),
@@ -265,7 +270,7 @@ async def _work(
         try:
             outcome = "", ""
             if asking and model is not None:
-                outcome = await _ask(source, model, pins, settings, budget, ledger, progress, stop)
+                outcome = await _ask(run_dir, source, model, pins, settings, budget, ledger, progress, stop)
             answered.set()
             verdict = await judging
             return outcome if outcome[0] else verdict
@@ -294,6 +299,7 @@ def _budget(settings: Settings, answers: Ledger, judgements: Ledger, judges: Seq
 
 
 async def _ask(
+    run_dir: Path,
     source: ItemSource,
     model: Model,
     pins: Pins,
@@ -309,7 +315,7 @@ async def _ask(
         wanted = limits.concurrency or model.most_in_flight
         limits = msgspec.structs.replace(limits, concurrency=min(wanted, model.most_in_flight))
     meter = Meter(limits, progress, budget=budget, cache=cache)
-    handler = AskHandler(model, meter)
+    handler = AskHandler(model, meter, source.media_path, Artifacts(run_dir / ARTIFACTS_FOLDER))
     recorder = Recorder(ledger, KIND, lambda: meter.concurrency.limit)
     try:
         await model.open()

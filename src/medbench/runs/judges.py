@@ -237,6 +237,14 @@ class JudgeContext:
         self.media: tuple[Media, ...] = ()
         self._meter = meter
 
+    def file(self, medium: Media) -> Path | None:
+        """None: a judge is shown text."""
+        return None
+
+    def keep(self, content: bytes, suffix: str) -> str:
+        """A judge makes no files."""
+        raise NotImplementedError
+
     async def call(
         self, request: bytes, send: Callable[[bytes], Awaitable[Completion]], *, output_limit: int = 0
     ) -> tuple[Completion, int, bool]:

@@ -22,6 +22,7 @@ from medbench.scoring.judging.verdict import Judgement
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow
 from medbench.scoring.score import Figures, JudgeUse, Scorer
+from medbench.store.artifacts import ARTIFACTS_FOLDER, Artifacts
 from medbench.store.files import write_json
 from medbench.store.parquet import write_rows
 from medbench.streams import in_blocks
@@ -165,7 +166,14 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
         panel = panel_of(run_dir, pins, ledger, files)
         attached = read_attached(run_dir, pins)
         people = People(attached, panel, pins.short, pins.model.name) if attached and panel else None
-        scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden", panel=panel, people=people)
+        scorer = Scorer(
+            Path(pins.items),
+            folder,
+            hidden=pins.disclosure == "hidden",
+            panel=panel,
+            people=people,
+            artifacts=Artifacts(run_dir / ARTIFACTS_FOLDER),
+        )
         rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
         write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
         figures = msgspec.structs.replace(scorer.figures(), judges=_judge_use(run_dir, pins, ledger))

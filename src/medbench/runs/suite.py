@@ -172,11 +172,10 @@ def _made(suite: Suite, here: Path) -> tuple[Sequence[Judge], dict[str, Any], li
             api_key_env=contender.api_key_env,
             parameters=contender.parameters,
             timeout_s=suite.timeout_s,
+            folder=here,
         )
-        kind, _, rest = contender.model.partition(":")
-        spec = f"answers:{_at(here, rest)}" if kind == "answers" else contender.model
         try:
-            models[contender.name] = create_model(spec, options)
+            models[contender.name] = create_model(contender.model, options)
         except InputError as error:
             problems += [msgspec.structs.replace(each, field=f"models.{contender.name}") for each in error.problems]
     return judges, models, problems

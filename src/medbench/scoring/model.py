@@ -56,7 +56,8 @@ class Extraction(msgspec.Struct, frozen=True, gc=False):
 
     Attributes:
         value: Choice: positions (0-based, as displayed in the variant asked). Label: labels. Fields: key -> value as
-            text. Boxes: those that can be used. Text: the answer without reasoning. None: missing or ambiguous.
+            text. Boxes: those that can be used. Mask: its reference. Text: the answer without
+            reasoning. None: missing or ambiguous.
         reason: Why there is no value, as a short code: `empty`, `no_verdict`, `ambiguous`, `out_of_range`, `not_json`,
             `unknown_label`, `duplicate_key`, `too_long`, or that of a `BoxFault`.
         refusal: The answer declines. A label: each dataset's scorer decides what it means.
@@ -80,6 +81,7 @@ class Marking(msgspec.Struct, frozen=True, gc=False):
         false_negatives: As above.
         details: Secondary figures by name, each in [0, 1]; never part of a score.
         evidence: What the value was made of, keys included.
+        measured: For metrics of files: what their figures over all items are made of.
     """
 
     value: float | None
@@ -88,3 +90,4 @@ class Marking(msgspec.Struct, frozen=True, gc=False):
     false_negatives: int = 0
     details: tuple[tuple[str, float], ...] = ()
     evidence: BoxEvidence | None = None
+    measured: object = None

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from medbench.catalog.model import BoxesForm, ChoiceForm, Metric
+from medbench.catalog.model import BoxesForm, ChoiceForm, MaskForm, Metric
 from medbench.items.answers import BOX_KEYS
 from medbench.items.model import Key
 from medbench.models.model import Response
@@ -14,6 +14,7 @@ from medbench.scoring.asked import Asked
 from medbench.scoring.criteria import judged_criteria
 from medbench.scoring.extract import extract
 from medbench.scoring.extract.boxes import extract_boxes
+from medbench.scoring.file_metrics import AnswerFiles, FileFault, file_metric
 from medbench.scoring.judging.plan import answer_of, tasks_of
 from medbench.scoring.judging.verdict import Judgement, Task, mean_of
 from medbench.scoring.keypoints import match_lexically, recall
@@ -105,7 +106,9 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
         return msgspec.json.encode(value).decode()
 
 
-def score_response(asked: Asked, response: Response, key: Key | None, panel: Panel | None = None) -> ScoreRow:
+def score_response(
+    asked: Asked, response: Response, key: Key | None, panel: Panel | None = None, files: AnswerFiles | None = None
+) -> ScoreRow:
     """Score one response against its key.
 
     A response that failed on the endpoint's side, was blocked or does not parse counts as wrong, so errors on hard
@@ -119,11 +122,12 @@ def score_response(asked: Asked, response: Response, key: Key | None, panel: Pan
         response: What came back.
         key: Of the item.
         panel: The judges of the run; None: there are none.
+        files: Where answers and keys are that are files; None: there are none.
     """
     part = asked.part
     if response.status == "media_missing":
         return ScoreRow(asked, "excluded", None, response.error_code, NOTHING, NO_MARKING)
-    closed = _closed(asked, response, key) if part.closed_metrics else None
+    closed = _closed(asked, response, key, files) if part.closed_metrics else None
     if not part.judged_metrics:
         assert closed is not None
         return closed
@@ -137,8 +141,10 @@ def score_response(asked: Asked, response: Response, key: Key | None, panel: Pan
     return row
 
 
-def _closed(asked: Asked, response: Response, key: Key | None) -> ScoreRow:
+def _closed(asked: Asked, response: Response, key: Key | None, files: AnswerFiles | None) -> ScoreRow:
     part = asked.part
+    if isinstance(part.answer, MaskForm):
+        return _mask(asked, response, key, files)
     extraction = _read(asked, response)
     if key is None or key.answer is None:
         return ScoreRow(asked, "no_key", None, extraction.reason, extraction, NO_MARKING, "no_key")
@@ -149,6 +155,28 @@ def _closed(asked: Asked, response: Response, key: Key | None) -> ScoreRow:
         return ScoreRow(asked, "unparsed", 0.0, extraction.reason, extraction, marking, "unparsed")
     reason = extraction.faults[0].code if extraction.faults else ""
     return ScoreRow(asked, "scored", marking.value, reason, extraction, marking, "scored")
+
+
+def _mask(asked: Asked, response: Response, key: Key | None, files: AnswerFiles | None) -> ScoreRow:
+    """An answer that can't be used is wrong; figures over all items take it for one in which nothing was found."""
+    truth = files.truth(key) if key is not None and files is not None else None
+    if truth is None:
+        return ScoreRow(asked, "no_key", None, "", NOTHING, NO_MARKING, "no_key")
+    assert files is not None
+    metric = file_metric(asked.part.closed_metrics[0])
+    if response.status in {"failed", "blocked"}:
+        reason = response.error_code or response.status
+    elif answer := files.answer(response):
+        try:
+            marking = metric.mark(answer, truth)
+        except FileFault as fault:
+            reason = fault.code
+        else:
+            return ScoreRow(asked, "scored", marking.value, "", Extraction(answer[0].name), marking, "scored")
+    else:
+        reason = "no_file"
+    marking = msgspec.structs.replace(metric.mark((), truth), value=0.0)
+    return ScoreRow(asked, "unparsed", 0.0, reason, Extraction(None, reason), marking, "unparsed")
 
 
 def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | None) -> tuple[JudgedMetric, ...]:

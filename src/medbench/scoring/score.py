@@ -13,6 +13,7 @@ from medbench.items.keys import open_keys
 from medbench.items.model import Key, Question
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
+from medbench.scoring.file_metrics import AnswerFiles
 from medbench.scoring.judging.calibrate import Measured
 from medbench.scoring.judging.people import People, PeopleEstimate, PeopleUse
 from medbench.scoring.judging.plan import JudgePins
@@ -20,6 +21,7 @@ from medbench.scoring.judging.sheet import CRITERION
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow, score_response
 from medbench.scoring.tally import PartFigures, PartTally, RunTotals
+from medbench.store.artifacts import Artifacts
 from medbench.streams import in_blocks
 
 SMALLEST_CELL = 5
@@ -94,6 +96,7 @@ class Scorer:
         hidden: bool,
         panel: Panel | None = None,
         people: People | None = None,
+        artifacts: Artifacts | None = None,
     ) -> None:
         """Open the keys.
 
@@ -103,8 +106,10 @@ class Scorer:
             hidden: Right and wrong per item must not leave the scorer.
             panel: The judges of the run; None: there are none.
             people: People's ratings of its answers; None: there are none.
+            artifacts: Files of its answers; None: there are none.
         """
         self._keys = open_keys(items, catalog_folder=catalog_folder)
+        self._files = AnswerFiles(artifacts, self._keys) if artifacts is not None else None
         self._hidden = hidden
         self._panel = panel
         self._people = people
@@ -120,7 +125,7 @@ class Scorer:
             responses: (seq, response), in order; calls without a response are missing.
         """
         items = in_blocks(_items(in_blocks(plan), in_blocks(responses), in_blocks(self._keys.keys())))
-        for item, rows in in_blocks((item, item.score(self._panel)) for item in items):
+        for item, rows in in_blocks((item, item.score(self._panel, self._files)) for item in items):
             question, part = item.question, item.calls[0].part
             for response in item.responses:
                 if response is not None:
@@ -181,9 +186,9 @@ class _Item(NamedTuple):
         texts = [response.text for response in self.responses if response is not None]
         return texts if len(texts) == len(self.calls) else None
 
-    def score(self, panel: Panel | None) -> list[ScoreRow | None]:
+    def score(self, panel: Panel | None, files: AnswerFiles | None) -> list[ScoreRow | None]:
         return [
-            None if response is None else score_response(call, response, self.key, panel)
+            None if response is None else score_response(call, response, self.key, panel, files)
             for call, response in zip(self.calls, self.responses, strict=True)
         ]
 
@@ -245,4 +250,5 @@ _NO_COUNTS = {
     "false_negatives": 0,
     "details": (),
     "evidence": None,
+    "measured": None,
 }

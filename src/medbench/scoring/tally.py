@@ -15,6 +15,7 @@ import numpy as np
 from medbench.catalog.model import ChoiceForm, LabelForm, Part
 from medbench.items.model import Key
 from medbench.models.model import Response
+from medbench.scoring.file_metrics import file_metric
 from medbench.scoring.judging.people import PeopleEstimate
 from medbench.scoring.repeats import RepeatFigures, RepeatTally, epoch_outcomes
 from medbench.scoring.rows import JudgedMetric, ScoreRow
@@ -255,6 +256,7 @@ class PartTally:
         self._combined, self._combined_families = array("d"), array("q")
         self._lexical, self._lexical_families = array("d"), array("q")
         self._details: dict[str, tuple[array[float], array[int]]] = {}
+        self._measured: list[object] = []
 
     def add_item(self, rows: Sequence[ScoreRow | None], key: Key | None, answers: Sequence[str] | None = None) -> None:
         """Take an item.
@@ -279,6 +281,8 @@ class PartTally:
                 self._by_reason[row.reason] += 1
         if not known:
             return
+        if rows[0] is not None and rows[0].marking.measured is not None:
+            self._measured.append(rows[0].marking.measured)  # of several epochs the first: they are no further items
         self._take_value(rows, known)
         if self._judged and len(known) == len(rows):
             self._take_judged(known)
@@ -414,9 +418,15 @@ class PartTally:
             judged=tuple(tally.figures() for tally in self._judged),
             combined=_mean(self._combined, self._combined_families, bounded="rubric_points" not in self._part.metrics),
             lexical=_mean(self._lexical, self._lexical_families),
-            details={name: mean for name, found in self._details.items() if (mean := _mean(*found)) is not None},
+            details=self._detail_figures(),
             repeats=self._repeats.figures() if self._repeats else None,
         )
+
+    def _detail_figures(self) -> dict[str, Estimate]:
+        means = {name: mean for name, found in self._details.items() if (mean := _mean(*found)) is not None}
+        if not self._measured:
+            return means
+        return means | dict(file_metric(self._part.closed_metrics[0]).figures(self._measured))
 
     def _estimate(self, metric: str | None) -> Estimate | None:
         if not self._values:

@@ -117,7 +117,7 @@ def test_prepared_cases_show_where_patches_fall(folder, tmp_path):
 def test_every_command_says_how_it_is_used():
     for command in ((), ("prepare", "msd10"), ("sampling", "plot")):
         assert agcrc(*command, "--help").returncode == 0
-    for command in ("phantom", "mos", "ooi", "train", "predict", "evaluate", "demo"):
+    for command in ("phantom", "mos", "ooi", "train", "predict", "evaluate", "items", "demo"):
         shown = agcrc(command, "--help")
         assert shown.returncode == 0
         assert "Example" in shown.stdout
