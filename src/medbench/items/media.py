@@ -54,6 +54,14 @@ def bad_name(name: str) -> Reason | Literal[""]:
     return ""
 
 
+def kind_of(head: bytes) -> str:
+    """What a file is by its first 256 bytes, whatever its name says: `png`, `jpg`, …, `dcm`; empty: nothing known."""
+    for kind, signatures in _SIGNATURES.items():
+        if any(head[start : start + len(bytes_)] == bytes_ for start, bytes_ in signatures):
+            return kind
+    return ""
+
+
 def examine(name: str, stream: BinaryIO) -> Media:
     """Hash a file and look at its first bytes.
 
@@ -69,9 +77,7 @@ def examine(name: str, stream: BinaryIO) -> Media:
         digest.update(chunk)
     if not size:
         return Media(path=name, missing="empty")
-    if PurePosixPath(name).suffix.lower() in _CHECKED_SUFFIXES and not any(
-        head[start : start + len(bytes_)] == bytes_ for kinds in _SIGNATURES.values() for start, bytes_ in kinds
-    ):
+    if PurePosixPath(name).suffix.lower() in _CHECKED_SUFFIXES and not kind_of(head):
         return Media(path=name, missing="other_kind")
     return Media(path=name, sha256=digest.hexdigest(), size=size)
 

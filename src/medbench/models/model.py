@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from medbench.items.model import Media, Question
+from medbench.models.images import ImageLimits, PreparedImage, SentImage
 
 ResponseStatus = Literal["ok", "truncated", "blocked", "failed", "media_missing"]
 ErrorClass = Literal["retryable", "submitter", "ours"]
@@ -54,6 +55,7 @@ class Response(msgspec.Struct, frozen=True, omit_defaults=True):
         error_code: Short stable code such as `http_500` or `timeout`.
         error_detail: What the endpoint said, shortened; secrets removed.
         served_model: Model name that the endpoint reported.
+        images: What was sent of the question's media, in order.
     """
 
     status: ResponseStatus
@@ -71,6 +73,7 @@ class Response(msgspec.Struct, frozen=True, omit_defaults=True):
     error_code: str = ""
     error_detail: str = ""
     served_model: str = ""
+    images: tuple[SentImage, ...] = ()
 
 
 class Completion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -124,6 +127,7 @@ class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
         endpoint: Base URL without credentials.
         api_key_env: Name of the environment variable that holds the key; never the key.
         parameters: Sampling parameters sent with each request.
+        images: Limits of the images that it takes; None: it takes none.
     """
 
     spec: str
@@ -132,6 +136,7 @@ class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
     endpoint: str = ""
     api_key_env: str = ""
     parameters: dict[str, object] = {}
+    images: ImageLimits | None = None
 
 
 class Context(Protocol):
@@ -153,15 +158,28 @@ class Context(Protocol):
     def media(self) -> tuple[Media, ...]:
         """Media of the question, in order."""
 
+    async def images(self) -> tuple[PreparedImage, ...]:
+        """The media as images within the model's limits, in order; pages of a document follow one another.
+
+        Raises:
+            MediaMissing: They can't be shown. A model leaves this error to whoever asked it.
+        """
+
     async def call(
-        self, request: bytes, send: Callable[[bytes], Awaitable[Completion]], *, output_limit: int = 0
+        self,
+        request: bytes,
+        send: Callable[[bytes], Awaitable[Completion]],
+        *,
+        output_limit: int = 0,
+        image_tokens: int = 0,
     ) -> tuple[Completion, int, bool]:
         """Send a leaf call within limits, cache and budget, with retries.
 
         Args:
-            request: Canonical request; the cache's key covers it.
+            request: Canonical request, in which images stand by their hash; the cache's key covers it.
             send: Sends it once; raises `CallError`.
             output_limit: Most tokens that the answer may take, for the budget.
+            image_tokens: Most tokens that the images may take, for the budget.
 
         Returns:
             The completion, the number of sends (0 when cached), whether it came from the cache.

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from medbench.errors import InputError, Problem
+from medbench.models.images import ImageLimits
 from medbench.models.model import Model
 from medbench.text import say
 
@@ -23,12 +24,14 @@ class ModelOptions(msgspec.Struct, frozen=True):
         api_key_env: Name of the environment variable that holds the key.
         parameters: Sampling parameters sent with each request.
         timeout_s: Whole time of one send.
+        images: Limits of the images that its endpoint takes; None: none are to be sent.
     """
 
     base_url: str | None = None
     api_key_env: str | None = None
     parameters: Mapping[str, object] = {}
     timeout_s: float = 600.0
+    images: ImageLimits | None = ImageLimits()
 
 
 def _openai(name: str, options: ModelOptions) -> Model:
@@ -42,6 +45,7 @@ def _openai(name: str, options: ModelOptions) -> Model:
         parameters=options.parameters,
         api_key_env=options.api_key_env,
         timeout_s=options.timeout_s,
+        images=options.images,
     )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 import msgspec
 
@@ -11,21 +12,27 @@ from medbench.engine.ledger import Result
 from medbench.engine.meter import Meter
 from medbench.items.model import Media
 from medbench.items.render import render
+from medbench.models.images import MediaMissing, PreparedImage
 from medbench.models.model import CallError, Completion, Model, Response
+from medbench.models.preparation import MediaPreparer
 from medbench.runs.plan import KIND, call_key
 from medbench.scoring.asked import Asked
 
+LOOK_AHEAD = 64
+"""Calls of the plan whose media are made ready before it is their turn: so many more than processes that decode that
+these never wait, and few enough to be no memory."""
 _encode = msgspec.json.Encoder().encode
 
 
 class AskContext:
     """The context of one call; see `medbench.models.model.Context`."""
 
-    __slots__ = ("_asked", "_meter", "prompt")
+    __slots__ = ("_asked", "_meter", "_preparer", "prompt")
 
-    def __init__(self, asked: Asked, prompt: str, meter: Meter) -> None:
+    def __init__(self, asked: Asked, prompt: str, meter: Meter, preparer: MediaPreparer) -> None:
         self._asked = asked
         self._meter = meter
+        self._preparer = preparer
         self.prompt = prompt
 
     @property
@@ -43,8 +50,17 @@ class AskContext:
         """Media of the question."""
         return self._asked.question.media
 
+    async def images(self) -> tuple[PreparedImage, ...]:
+        """Media of the question, ready to send."""
+        return await self._preparer.images(self._asked.question.media)
+
     async def call(
-        self, request: bytes, send: Callable[[bytes], Awaitable[Completion]], *, output_limit: int = 0
+        self,
+        request: bytes,
+        send: Callable[[bytes], Awaitable[Completion]],
+        *,
+        output_limit: int = 0,
+        image_tokens: int = 0,
     ) -> tuple[Completion, int, bool]:
         """Send a leaf call through the meter."""
         return await self._meter.call(
@@ -53,17 +69,39 @@ class AskContext:
             output_limit=output_limit,
             variant=self._asked.variant,
             attachments=[media.sha256 for media in self._asked.question.media],
+            image_tokens=image_tokens,
         )
 
 
 class AskHandler:
-    """Asks the model; failures of its side become responses with the status `failed`."""
+    """Asks the model; failures of its side become responses with the status `failed`.
+
+    Args:
+        model: The system under test.
+        meter: Meters its leaf calls.
+        preparer: Makes media ready for models that take images.
+    """
 
     kind = KIND
 
-    def __init__(self, model: Model, meter: Meter) -> None:
+    def __init__(self, model: Model, meter: Meter, preparer: MediaPreparer) -> None:
         self._model = model
         self._meter = meter
+        self._preparer = preparer
+
+    def ahead(self, calls: Iterable[Asked]) -> Iterator[Asked]:
+        """The same calls; the media of those that follow are made ready meanwhile."""
+        if self._model.identity.images is None:
+            yield from calls
+            return
+        waiting: deque[Asked] = deque()
+        for call in calls:
+            if call.question.media:
+                self._preparer.begin(call.question.media)
+            waiting.append(call)
+            if len(waiting) > LOOK_AHEAD:
+                yield waiting.popleft()
+        yield from waiting
 
     async def perform(self, call: Asked) -> Result:
         """Ask one question in one variant."""
@@ -83,7 +121,12 @@ class AskHandler:
 
     async def _respond(self, call: Asked) -> Response:
         try:
-            return await self._model.answer(call.question, AskContext(call, prompt_of(call), self._meter))
+            context = AskContext(call, prompt_of(call), self._meter, self._preparer)
+            return await self._model.answer(call.question, context)
+        except MediaMissing as error:
+            return Response(
+                status="media_missing", error_class="ours", error_code=error.code, error_detail=error.detail
+            )
         except CallError as error:
             return Response(
                 status="failed",

@@ -22,7 +22,9 @@ from medbench.engine.meter import Meter
 from medbench.engine.progress import Progress, Watch, show
 from medbench.errors import InputError, Problem, WorkError
 from medbench.items.source import ItemSource, open_source
+from medbench.models.images import ImageLimits
 from medbench.models.model import Identity, Model
+from medbench.models.preparation import MediaPreparer, require_libraries
 from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.ask import AskHandler
 from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pins, write_pins
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from medbench.scoring.score import Figures
 
 LEDGER_FILE = "ledger.sqlite"
+MEDIA_FOLDER = "media"
 PLAN_SLICE = 128
 
 
@@ -79,11 +82,15 @@ def start_run(
     started = time.perf_counter()
     _refuse_existing(run_dir)
     items = calls = 0
+    pictured = False
     for question, part in selected(source, selection):
         items += 1
+        pictured = pictured or any(medium.sha256 for medium in question.media)
         calls += len(variants(question, part, selection))
     if not items:
         raise InputError(Problem(message=say("runs.nothing_selected"), field="--items"))
+    if pictured and model.identity.images is not None:
+        require_libraries()
     # Also where no judge is asked yet: a name that is mended later makes another catalog, by which no run can go on.
     check_rubrics(source.catalog.datasets.values())
     model.check((call.question, call.variant, call.form.row) for call in asked(source, selection))
@@ -185,6 +192,7 @@ def options_of(identity: Identity, settings: Settings) -> ModelOptions:
         api_key_env=identity.api_key_env or None,
         parameters=identity.parameters,
         timeout_s=settings.timeout_s,
+        images=identity.images,
     )
 
 
@@ -265,7 +273,7 @@ async def _work(
         try:
             outcome = "", ""
             if asking and model is not None:
-                outcome = await _ask(source, model, pins, settings, budget, ledger, progress, stop)
+                outcome = await _ask(run_dir, source, model, pins, settings, budget, ledger, progress, stop)
             answered.set()
             verdict = await judging
             return outcome if outcome[0] else verdict
@@ -294,6 +302,7 @@ def _budget(settings: Settings, answers: Ledger, judgements: Ledger, judges: Seq
 
 
 async def _ask(
+    run_dir: Path,
     source: ItemSource,
     model: Model,
     pins: Pins,
@@ -309,12 +318,15 @@ async def _ask(
         wanted = limits.concurrency or model.most_in_flight
         limits = msgspec.structs.replace(limits, concurrency=min(wanted, model.most_in_flight))
     meter = Meter(limits, progress, budget=budget, cache=cache)
-    handler = AskHandler(model, meter)
+    preparer = MediaPreparer(
+        _media_folder(run_dir, settings), source.media_path, model.identity.images or ImageLimits()
+    )
+    handler = AskHandler(model, meter, preparer)
     recorder = Recorder(ledger, KIND, lambda: meter.concurrency.limit)
     try:
         await model.open()
         ledger.set_state("running")
-        calls = _unanswered(source, pins, ledger)
+        calls = handler.ahead(_unanswered(source, pins, ledger))
         first = list(islice(calls, SMOKE_ITEMS))
         again = await smoke(first, handler, recorder, progress)
         await dispatch(chain(again, calls), handler, recorder, progress, meter, stop)
@@ -322,9 +334,15 @@ async def _ask(
         return error.code, str(error)
     finally:
         await model.close()
+        await preparer.close()
         if cache:
             cache.close()
     return "", ""
+
+
+def _media_folder(run_dir: Path, settings: Settings) -> Path:
+    """Where prepared media are kept: beside the cache file, where there is one, so that runs share them."""
+    return Path(f"{settings.cache}.media") if settings.cache else run_dir / MEDIA_FOLDER
 
 
 def _unanswered(source: ItemSource, pins: Pins, ledger: Ledger) -> Iterator[Asked]:
