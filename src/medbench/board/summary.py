@@ -12,6 +12,7 @@ from medbench.board.aggregate import official_members
 from medbench.catalog import Catalog
 from medbench.catalog.model import Bilingual, Dataset, Track
 from medbench.runs.config import Pins
+from medbench.scoring.media_use import MediaUse
 from medbench.scoring.score import Figures, JudgeUse
 from medbench.scoring.tally import PartFigures
 from medbench.stats import Estimate, combine_mover
@@ -105,6 +106,7 @@ class Summary(msgspec.Struct, frozen=True):
         complete: Every planned call has a response.
         illustrative: Items asked that are marked as illustrative: made to try the bench out, not to judge a model.
         judges: Judges of open answers.
+        media: What was sent of the questions' media.
     """
 
     pins: Pins
@@ -139,6 +141,7 @@ class Summary(msgspec.Struct, frozen=True):
     keys_fingerprint: str
     illustrative: int = 0
     judges: tuple[JudgeUse, ...] = ()
+    media: MediaUse | None = None
 
 
 def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
@@ -193,6 +196,7 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         requests=totals.requests,
         illustrative=figures.illustrative,
         judges=figures.judges,
+        media=figures.media,
         cached=totals.cached,
         latency_s=_quantiles(totals.latencies),
         served_models=tuple(sorted(totals.served_models)),

@@ -304,6 +304,8 @@ class _Worker:
                 made.append((msgspec.structs.replace(image, size=len(content) or len(data)), content))
         except (OSError, EOFError, msgspec.DecodeError):
             return "too_slow" if self.end() == -signal.SIGALRM else "crashed"
+        if reply.fault == "too_much_memory":
+            self.end()  # what a library left half done when it ran out is not worth finding out
         return reply.fault or made
 
     def close(self) -> None:
@@ -317,27 +319,24 @@ class _Worker:
         process, self._process = self._process, None
         if process is None:
             return 0
-        status = process.poll()
-        if status is None:
-            # It may be on its way out: the pipe's end is seen before the process is gone.
-            try:
-                status = process.wait(1.0)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                status = process.wait()
+        assert process.stdin
+        assert process.stdout
         with contextlib.suppress(OSError):  # what it did not take in is lost with it
-            process.communicate()
+            process.stdin.close()
+        try:
+            status = process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
+        process.stdout.close()
         return status
 
 
 def _started() -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [
-            sys.executable,
-            "-P",
-            "-m",
-            "medbench.models.media_worker",
-        ],  # -P: the current folder is no place to import from
+    # -P: the current folder is no place to import from.
+    command = [sys.executable, "-P", "-m", "medbench.models.media_worker"]
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        command,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # decoders quote what they decode

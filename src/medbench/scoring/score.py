@@ -15,6 +15,7 @@ from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.judging.calibrate import Measured
 from medbench.scoring.judging.plan import JudgePins
+from medbench.scoring.media_use import MediaUse
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow, score_response
 from medbench.scoring.tally import PartFigures, PartTally, RunTotals
@@ -63,6 +64,7 @@ class Figures(msgspec.Struct, frozen=True):
         keys_fingerprint: Hash over the keys; empty under hidden disclosure where they have no salt.
         illustrative: Items marked as illustrative: made to try the bench out, not to judge a model.
         judges: In the order in which they came.
+        media: What was sent of the questions' media.
     """
 
     datasets: tuple[DatasetFigures, ...]
@@ -75,6 +77,7 @@ class Figures(msgspec.Struct, frozen=True):
     keys_fingerprint: str
     illustrative: int
     judges: tuple[JudgeUse, ...] = ()
+    media: MediaUse | None = None
 
 
 class Scorer:
@@ -94,6 +97,7 @@ class Scorer:
         self._panel = panel
         self._tallies: dict[tuple[str, str], PartTally] = {}
         self._totals = RunTotals()
+        self._media = MediaUse()
         self._illustrative = 0
 
     def rows(self, plan: Iterable[Asked], responses: Iterable[tuple[int, Response]]) -> Iterator[ScoreRow]:
@@ -109,6 +113,7 @@ class Scorer:
             for response in item.responses:
                 if response is not None:
                     self._totals.add(response)
+                    self._media.add(question.uid, response)
             tally = self._tallies.get((question.dataset, part.name))
             if tally is None:
                 tally = self._tallies[question.dataset, part.name] = PartTally(part)
@@ -138,6 +143,7 @@ class Scorer:
             # A hash without a salt would let the few possible keys of a few items be tried one by one.
             keys_fingerprint="" if self._hidden and not self._keys.salted else self._keys.fingerprint(),
             illustrative=self._illustrative,
+            media=msgspec.structs.replace(self._media, changed=[], not_shown=[]) if self._hidden else self._media,
         )
 
 
