@@ -11,6 +11,7 @@ import os
 import signal
 
 import numpy as np
+import pydicom
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -181,6 +182,27 @@ def test_a_ct_slice_without_a_window_shows_soft_tissue(tmp_path):
     assert np.asarray(picture).tolist() == [[255, 127, 0]]
 
 
+@pytest.mark.parametrize("syntax", ["1.2.840.10008.1.2.5", "1.2.840.10008.1.2.4.50", "1.2.840.10008.1.2.4.90"])
+def test_compressed_slices_are_shown(tmp_path, syntax):
+    """Run lengths, JPEG, JPEG 2000."""
+    grey = np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1))
+    dataset = pydicom.dcmread(io.BytesIO(dicom(grey, BitsAllocated=8, BitsStored=8, HighBit=7, Modality="XA")))
+    del dataset.RescaleSlope, dataset.RescaleIntercept
+    dataset.PixelData = grey.tobytes()
+    if syntax.endswith("1.2.5"):
+        dataset.compress(syntax)
+    else:
+        kind, options = ("JPEG", {}) if syntax.endswith("50") else ("JPEG2000", {"no_jp2": True})
+        dataset.PixelData = pydicom.encaps.encapsulate([encoded(Image.fromarray(grey), kind, **options)])
+        dataset["PixelData"].is_undefined_length = True
+        dataset.file_meta.TransferSyntaxUID = syntax
+    dataset.save_as(tmp_path / "a.dcm")
+    (sent,), (picture,) = one(tmp_path, "a.dcm")
+    assert sent.how == "rendered"
+    shown = np.asarray(picture).astype(int)
+    assert np.all(np.abs(shown - grey * 255.0 / 248.0) < 8)
+
+
 def test_slices_of_one_file_follow_one_another(tmp_path):
     stored = np.stack([np.full((4, 5), 1024 + shade) for shade in (-160, 40, 240)])
     (tmp_path / "a.dcm").write_bytes(dicom(stored))
@@ -222,10 +244,10 @@ def test_what_was_prepared_is_not_prepared_again(tmp_path):
 
 
 def test_a_file_that_changed_since_the_items_were_read_is_not_sent(tmp_path):
-    (tmp_path / "a.png").write_bytes(encoded(noise(9, 9), "PNG"))
+    (tmp_path / "a.tif").write_bytes(encoded(noise(9, 9), "TIFF"))
     files = FolderMedia(tmp_path)
-    medium = files.find("a.png")
-    (tmp_path / "a.png").write_bytes(encoded(noise(9, 9, seed=1), "PNG"))
+    medium = files.find("a.tif")
+    (tmp_path / "a.tif").write_bytes(encoded(noise(9, 9, seed=1), "TIFF"))
 
     async def go() -> None:
         preparer = MediaPreparer(tmp_path / "kept", files.path, ImageLimits())
@@ -240,19 +262,19 @@ def test_a_file_that_changed_since_the_items_were_read_is_not_sent(tmp_path):
 
 
 def test_a_process_that_dies_is_replaced(tmp_path):
-    (tmp_path / "a.png").write_bytes(encoded(noise(9, 9), "PNG"))
-    (tmp_path / "b.png").write_bytes(encoded(noise(9, 9, seed=1), "PNG"))
+    (tmp_path / "a.tif").write_bytes(encoded(noise(9, 9), "TIFF"))
+    (tmp_path / "b.tif").write_bytes(encoded(noise(9, 9, seed=1), "TIFF"))
     files = FolderMedia(tmp_path)
 
     async def go() -> None:
         preparer = MediaPreparer(tmp_path / "kept", files.path, ImageLimits())
         try:
-            await preparer.images([files.find("a.png")])
+            await preparer.images([files.find("a.tif")])
             for worker in preparer._workers:
                 if worker._process:
                     os.kill(worker._process.pid, signal.SIGKILL)
                     worker._process.wait()
-            await preparer.images([files.find("b.png")])
+            await preparer.images([files.find("b.tif")])
         finally:
             await preparer.close()
 

@@ -197,7 +197,7 @@ def test_the_process_that_decodes_can_open_neither_files_nor_sockets():
 
 
 def test_it_has_no_secrets_and_ends_with_a_parent_that_was_killed(tmp_path):
-    (tmp_path / "a.png").write_bytes(PNG)
+    (tmp_path / "a.tif").write_bytes(encoded(noise(9, 9), "TIFF"))
     script = f"""
 import asyncio, os
 from pathlib import Path
@@ -207,7 +207,7 @@ from medbench.models.preparation import MediaPreparer
 async def go():
     files = FolderMedia(Path({str(tmp_path)!r}))
     preparer = MediaPreparer(Path({str(tmp_path / "kept")!r}), files.path, ImageLimits())
-    await preparer.images([files.find("a.png")])
+    await preparer.images([files.find("a.tif")])
     print(next(worker._process.pid for worker in preparer._workers if worker._process), flush=True)
     await asyncio.sleep(60)
 asyncio.run(go())

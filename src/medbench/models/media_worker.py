@@ -1,43 +1,43 @@
-"""Decode media in a process of its own: `python -m medbench.models.media_worker`.
+"""Decode media in a process of its own: `python -m medbench.models.media_worker [dicom]`.
 
 Pictures and documents come from anywhere, and decoders have faults. This process gets their bytes through a pipe and
 gives images back through another. Once its libraries are loaded it can open neither a file nor a socket; its memory is
 capped, a clock ends it, and it has none of its parent's secrets. Whatever happens here costs one medium.
 
-An order is a line of JSON (`Order`) and the bytes; a reply is a line of JSON (`Reply`) and the bytes of every image
-that is not the medium as it is.
+An order is a line of JSON (`Order`) and the bytes; a reply is a line of JSON (`Reply`) and the bytes of every image.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy  # noqa: F401 - GIF takes it when it is opened, which is too late
+import errno
 import resource
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from io import BytesIO
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
-import pydicom
 import pypdfium2
 from PIL import (  # the formats are named, since there is no loading them later
     BmpImagePlugin,  # noqa: F401
     GifImagePlugin,  # noqa: F401
     Image,
     ImageOps,
+    Jpeg2KImagePlugin,  # noqa: F401
     JpegImagePlugin,  # noqa: F401
     MpoImagePlugin,  # noqa: F401
     PngImagePlugin,  # noqa: F401
     TiffImagePlugin,  # noqa: F401
     WebPImagePlugin,  # noqa: F401
 )
-from pydicom.pixels.processing import apply_modality_lut
-from pydicom.pixels.utils import pixel_array
 from pypdfium2 import raw as pdfium
 
 from medbench.items.media import kind_of
+from medbench.models.image_header import image_header
 from medbench.models.images import Fault, ImageLimits, Order, Reply, SentImage
 
 MEMORY = 1024**3
@@ -52,6 +52,9 @@ FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "gif": "GIF", "bmp": "BM
 JPEG_QUALITY = 95
 SHRINK = 0.8
 SMALLEST_SIDE = 32
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
 
 Made = tuple[SentImage, bytes]
 
@@ -69,6 +72,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     Image.MAX_IMAGE_PIXELS = None  # ours is checked before anything is decoded
     Image.preinit()
+    if "dicom" in sys.argv[1:]:
+        import pydicom.pixels  # noqa: F401 - to be there when it is needed
     pypdfium2.PdfDocument.new().close()  # makes the library load what it loads but once
     orders, replies = sys.stdin.buffer, sys.stdout.buffer
     decode = msgspec.json.Decoder(Order).decode
@@ -85,7 +90,9 @@ def main() -> None:
             fault = error.fault
         except MemoryError:
             fault = "too_much_memory"
-        except Exception:  # noqa: BLE001 - decoders raise whatever they like
+        except Exception as error:
+            if getattr(error, "errno", None) == errno.EMFILE:
+                raise  # a library wanted more of itself: no fault of the medium
             fault = "corrupt"
         signal.setitimer(signal.ITIMER_REAL, 0)
         images = () if fault else tuple(image for image, _ in made)
@@ -121,49 +128,20 @@ def make(data: bytes, limits: ImageLimits) -> Iterator[Made]:
 
 
 def _pictures(data: bytes, kind: str, limits: ImageLimits) -> Iterator[Made]:
+    if kind in ("png", "jpg", "webp") and image_header(data) is None:
+        raise Unusable("corrupt")
     with Image.open(BytesIO(data), formats=(FORMATS[kind],)) as picture:
         _check_pixels(*picture.size)
         # A JPEG's further pictures are previews of the first.
         frames = 1 if kind == "jpg" else getattr(picture, "n_frames", 1)
         if frames > limits.count:
             raise Unusable("too_many_images")
-        sendable = kind in ("png", "jpg", "webp") and frames == 1
-        if sendable and max(picture.size) <= limits.side and len(data) <= limits.size:
-            yield _as_it_is(data, kind, picture)
-            return
         for frame in range(frames):
             picture.seek(frame)
             _check_pixels(*picture.size)
             shown, window = _eight_bit(ImageOps.exif_transpose(picture))
             page = frame + 1 if frames > 1 else 0
             yield _fitted(shown, limits, "converted", page=page, window=window, lossy=kind == "jpg")
-
-
-def _as_it_is(data: bytes, kind: str, picture: Any) -> Made:  # noqa: ANN401 - Pillow's file classes
-    """The bytes of a picture after a look at whether they are whole.
-
-    A whole decoding would take thirty times as long. What it would find beside: a PNG's chunks have checksums, and
-    decoders show a JPEG with wrong bits as well as they can.
-    """
-    width, height = picture.size
-    if kind == "png":
-        picture.verify()
-        whole = True
-    elif kind == "jpg":
-        whole = data.rfind(b"\xff\xd9", picture.fp.tell()) > 0  # it ends after the start of its first scan
-    else:
-        whole = len(data) >= int.from_bytes(data[4:8], "little") + 8
-    if not whole:
-        raise Unusable("corrupt")
-    sent = SentImage(
-        kind="jpeg" if kind == "jpg" else "png" if kind == "png" else "webp",
-        size=len(data),
-        width=width,
-        height=height,
-        how="as_is",
-        original=(width, height),
-    )
-    return sent, b""
 
 
 def _pages(data: bytes, limits: ImageLimits) -> Iterator[Made]:
@@ -213,6 +191,10 @@ def _check_fonts(page: pypdfium2.PdfPage) -> None:
 
 def _slices(data: bytes, limits: ImageLimits) -> Iterator[Made]:
     """The slices of a DICOM file, shown by its first window (DICOM PS3.3 C.11.2.1.2.1, linear)."""
+    import pydicom
+    from pydicom.pixels.processing import apply_modality_lut
+    from pydicom.pixels.utils import pixel_array
+
     dataset = pydicom.dcmread(BytesIO(data))
     if "PixelData" not in dataset:
         raise Unusable("no_pixels")
@@ -238,13 +220,12 @@ def _slices(data: bytes, limits: ImageLimits) -> Iterator[Made]:
         yield _fitted(Image.fromarray(values), limits, "rendered", page=page, window=window)
 
 
-def _window(dataset: pydicom.Dataset, values: np.ndarray[Any, Any]) -> tuple[float, float]:
+def _window(dataset: Dataset, values: np.ndarray[Any, Any]) -> tuple[float, float]:
     """The file's first window; without one soft tissue for CT, else all values of the slice."""
-    centre, width = dataset.get("WindowCenter"), dataset.get("WindowWidth")
-    if centre not in (None, "") and width not in (None, ""):
-        first = [each[0] if isinstance(each, pydicom.multival.MultiValue) else each for each in (centre, width)]
-        if float(first[1]) >= 1.0:
-            return float(first[0]), float(first[1])
+    given = [dataset.get(name) for name in ("WindowCenter", "WindowWidth")]
+    centre, width = (each[0] if isinstance(each, MutableSequence) and each else each for each in given)
+    if centre and width and float(width) >= 1.0:
+        return float(centre), float(width)
     if dataset.get("Modality") == "CT":
         return CT_WINDOW
     return _whole_range(values)

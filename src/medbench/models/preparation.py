@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from medbench.errors import InputError, Problem, WorkError
+from medbench.items.media import kind_of
 from medbench.items.model import Media
+from medbench.models.image_header import image_header
 from medbench.models.images import (
     Fault,
     ImageLimits,
@@ -227,6 +229,8 @@ class MediaPreparer:
             return "absent"
         except (OSError, InputError):
             return "unreadable"
+        if (image := self._as_it_is(data, medium)) is not None:
+            return (self._ready(image, source),)
         if hashlib.sha256(data).hexdigest() != medium.sha256:
             return "changed"
         made = worker.make(data, self._limits, self._time_limit_s)
@@ -235,11 +239,20 @@ class MediaPreparer:
         images = []
         for image, content in made:
             # Hashed here: the process that decodes is not to be trusted with the name of a file.
-            digest = medium.sha256 if image.how == "as_is" else hashlib.sha256(content).hexdigest()
-            images.append(self._ready(msgspec.structs.replace(image, sha256=digest), source))
-            if image.how != "as_is":
-                self._write(images[-1], content)
+            image = msgspec.structs.replace(image, sha256=hashlib.sha256(content).hexdigest())
+            images.append(self._ready(image, source))
+            self._write(images[-1], content)
         return tuple(images)
+
+    def _as_it_is(self, data: bytes, medium: Media) -> SentImage | None:
+        """The picture itself, where it fits; its hash is compared as it is sent."""
+        if len(data) > self._limits.size:
+            return None
+        header = image_header(data)
+        if header is None or not header.plain or max(header.width, header.height) > self._limits.side:
+            return None
+        size = header.width, header.height
+        return SentImage(header.kind, len(data), *size, how="as_is", original=size, sha256=medium.sha256)
 
     def _ready(self, sent: SentImage, source: Path) -> PreparedImage:
         return PreparedImage(sent, source if sent.how == "as_is" else self._place(sent))
@@ -277,15 +290,19 @@ class _Worker:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._slices = False  # whether it has what DICOM takes, which is most of the time that its start takes
         self._closed = False
 
     def make(
         self, data: bytes, limits: ImageLimits, seconds: float
     ) -> list[tuple[SentImage, bytes]] | Fault | Literal["too_slow", "crashed"]:
-        """Have a medium decoded: the images and their bytes (none for a medium as it is), or why there are none."""
-        if self._process is not None and self._process.poll() is not None:
+        """Have a medium decoded: the images and their bytes, or why there are none."""
+        slices = kind_of(data[:256]) == "dcm"
+        if self._process is not None and (self._process.poll() is not None or (slices and not self._slices)):
             self.end()
-        process = self._process = self._process or _started()
+        if self._process is None:
+            self._process, self._slices = _started(slices=slices), slices
+        process = self._process
         assert process.stdin
         assert process.stdout
         try:
@@ -297,11 +314,11 @@ class _Worker:
             reply = _decode_reply(process.stdout.readline(LONGEST_REPLY))
             made = []
             for image in reply.images:
-                length = 0 if image.how == "as_is" else min(image.size, limits.size)
+                length = min(image.size, limits.size)
                 content = process.stdout.read(length)
-                if len(content) < length:
-                    raise EOFError
-                made.append((msgspec.structs.replace(image, size=len(content) or len(data)), content))
+                if len(content) < length or image.how == "as_is":
+                    raise EOFError  # no reply of ours: something else writes in its name
+                made.append((image, content))
         except (OSError, EOFError, msgspec.DecodeError):
             return "too_slow" if self.end() == -signal.SIGALRM else "crashed"
         if reply.fault == "too_much_memory":
@@ -332,9 +349,9 @@ class _Worker:
         return status
 
 
-def _started() -> subprocess.Popen[bytes]:
+def _started(*, slices: bool) -> subprocess.Popen[bytes]:
     # -P: the current folder is no place to import from.
-    command = [sys.executable, "-P", "-m", "medbench.models.media_worker"]
+    command = [sys.executable, "-P", "-m", "medbench.models.media_worker", *(["dicom"] if slices else [])]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         command,
         stdin=subprocess.PIPE,
