@@ -81,7 +81,7 @@ def _jpeg(data: bytes) -> ImageHeader | None:
             height, width = (int.from_bytes(data[place + at : place + at + 2], "big") for at in (3, 5))
         place += length
         if marker == 0xDA:
-            ended = data.find(b"\xff\xd9", place) >= 0
+            ended = data.rfind(b"\xff\xd9", place) >= 0
             return ImageHeader("jpeg", width, height) if ended and width and height else None
     return None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from base64 import b64encode
+from binascii import b2a_base64
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -165,7 +165,7 @@ class RequestBody:
             if isinstance(part, bytes):
                 yield part
             else:
-                yield from map(b64encode, _pieces(part))
+                yield from (b2a_base64(piece, newline=False) for piece in _pieces(part))
 
 
 def _pieces(image: PreparedImage) -> Iterator[bytes]:

@@ -70,27 +70,22 @@ def require_libraries() -> None:
         raise InputError(Problem(message=say("models.media_not_installed", packages=", ".join(missing))))
 
 
-def check_media(media: Sequence[Media]) -> None:
-    """Check that the files of a question are there, as the items were read.
-
-    Raises:
-        MediaMissing: With everything that is missing.
-    """
-    if missing := [medium for medium in media if not medium.sha256]:
-        raise missing_media([(medium, medium.missing or "absent") for medium in missing])
-
-
-def missing_media(reasons: Sequence[tuple[Media, str]]) -> MediaMissing:
+def _missing(reasons: Sequence[tuple[Media, str]]) -> MediaMissing:
     """The error for media that can't be shown, each with its reason; its code is that of the first."""
     detail = "; ".join(f"{medium.path}: {reason}" for medium, reason in reasons)
     return MediaMissing(f"media_{reasons[0][1]}", detail[:LONGEST_DETAIL])
 
 
+Outcome = tuple[PreparedImage, ...] | str
+"""The images of a medium, or the reason why there are none."""
+
+
 class MediaPreparer:
     """Makes the media of a run ready.
 
-    What was made is kept in a folder by content: `prepared.sqlite` says which images a medium gave under which limits,
-    and `ab/abcd…` holds each image that is not a medium's own bytes, by SHA-256. What failed is not kept.
+    A picture that fits is ready when a look at it says that it is whole. All else is made into images, which are kept
+    in a folder by content: `prepared.sqlite` says which images a medium gave under which limits, and `ab/abcd…` holds
+    each by its SHA-256. What failed is not kept.
 
     Args:
         folder: That folder; made when it is first needed.
@@ -112,7 +107,7 @@ class MediaPreparer:
         self._limits = limits
         self._time_limit_s = time_limit_s
         self._settings = msgspec.json.encode([RECIPE, limits], order="deterministic")
-        self._outcomes: dict[str, asyncio.Task[tuple[PreparedImage, ...] | str]] = {}
+        self._outcomes: dict[str, Outcome | asyncio.Task[Outcome]] = {}
         self._finding = threading.Lock()  # a source unpacks an archive's files one after the other
         self._records: sqlite3.Connection | None = None
         self._threads: ThreadPoolExecutor | None = None
@@ -133,27 +128,32 @@ class MediaPreparer:
             InputError: The extra `media` is not installed.
             WorkError: The folder can't be written.
         """
-        check_media(media)
-        found = [(medium, await asyncio.shield(self._outcome(medium))) for medium in media]
-        if faults := [(medium, outcome) for medium, outcome in found if isinstance(outcome, str)]:
-            raise missing_media(faults)
-        images = [
-            image._replace(sent=msgspec.structs.replace(image.sent, path=medium.path))
-            for medium, outcome in found
-            for image in outcome
-            if isinstance(image, PreparedImage)
-        ]
-        if len(images) > self._limits.count:
-            raise missing_media([(media[-1], "too_many_images")])
+        if missing := [(medium, medium.missing or "absent") for medium in media if not medium.sha256]:
+            raise _missing(missing)
+        images: list[PreparedImage] = []
+        faults: list[tuple[Media, str]] = []
+        for medium in media:
+            outcome = self._outcome(medium)
+            if isinstance(outcome, asyncio.Task):
+                outcome = await asyncio.shield(outcome)
+            if isinstance(outcome, str):
+                faults.append((medium, outcome))
+                continue
+            images += (image._replace(sent=msgspec.structs.replace(image.sent, path=medium.path)) for image in outcome)
+        if not faults and len(images) > self._limits.count:
+            faults = [(media[-1], "too_many_images")]
+        if faults:
+            raise _missing(faults)
         return tuple(images)
 
     async def close(self) -> None:
         """End the processes."""
-        for task in self._outcomes.values():
+        tasks = [outcome for outcome in self._outcomes.values() if isinstance(outcome, asyncio.Task)]
+        for task in tasks:
             task.cancel()
         for worker in self._workers:
             worker.close()
-        await asyncio.gather(*self._outcomes.values(), return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         if self._threads:
             await asyncio.to_thread(self._threads.shutdown)
         for worker in self._workers:
@@ -161,16 +161,43 @@ class MediaPreparer:
         if self._records:
             self._records.close()
 
-    def _outcome(self, medium: Media) -> asyncio.Task[tuple[PreparedImage, ...] | str]:
-        task = self._outcomes.get(medium.sha256)
-        if task is None:
+    def _outcome(self, medium: Media) -> Outcome | asyncio.Task[Outcome]:
+        outcome = self._outcomes.get(medium.sha256)
+        if outcome is None:
+            outcome = self._at_once(medium) or asyncio.create_task(self._prepare(medium))
+            self._outcomes[medium.sha256] = outcome
+            if len(self._outcomes) > KEPT:
+                oldest = self._outcomes[first := next(iter(self._outcomes))]
+                if not isinstance(oldest, asyncio.Task) or oldest.done():
+                    del self._outcomes[first]
+        return outcome
+
+    def _at_once(self, medium: Media) -> Outcome | None:
+        """A picture that is sent as it is; None where there is more to do.
+
+        Its file was read when the items were, so that reading it takes the time that a thread takes to be woken. Its
+        hash is compared as it is sent.
+        """
+        try:
+            with self._finding:
+                source = self._find(medium)
+            if source is None:
+                return "absent"
+            size = source.stat().st_size
+            if size > LARGEST_MEDIUM:
+                return "too_large"
+            header = image_header(source.read_bytes()) if size <= self._limits.size else None
+        except FileNotFoundError:
+            return "absent"
+        except (OSError, InputError):
+            return "unreadable"
+        if header is None or not header.plain or max(header.width, header.height) > self._limits.side:
             if not self._workers:
                 self._start()
-            task = self._outcomes[medium.sha256] = asyncio.create_task(self._prepare(medium))
-            oldest = next(iter(self._outcomes))
-            if len(self._outcomes) > KEPT and self._outcomes[oldest].done():
-                del self._outcomes[oldest]
-        return task
+            return None
+        sides = header.width, header.height
+        sent = SentImage(header.kind, size, *sides, how="as_is", original=sides, sha256=medium.sha256)
+        return (PreparedImage(sent, source),)
 
     def _start(self) -> None:
         require_libraries()
@@ -183,79 +210,53 @@ class MediaPreparer:
         for worker in self._workers:
             self._idle.put_nowait(worker)
 
-    async def _prepare(self, medium: Media) -> tuple[PreparedImage, ...] | str:
-        """The images of a medium, or the reason why there are none."""
+    async def _prepare(self, medium: Media) -> Outcome:
         worker = await self._idle.get()
         try:
             key = hashlib.sha256(self._settings + medium.sha256.encode()).digest()
-            known = self._known(key)
-            found = await asyncio.get_running_loop().run_in_executor(self._threads, self._make, worker, medium, known)
-            if known is None and not isinstance(found, str):
-                self._keep(key, tuple(image.sent for image in found))
+            if known := self._known(key):
+                return known
+            found = await asyncio.get_running_loop().run_in_executor(self._threads, self._make, worker, medium)
+            if not isinstance(found, str):
+                self._keep(key, found)
             return found
         finally:
             self._idle.put_nowait(worker)
 
-    def _known(self, key: bytes) -> tuple[SentImage, ...] | None:
+    def _known(self, key: bytes) -> tuple[PreparedImage, ...]:
+        """Images that were kept, all of them or none."""
         assert self._records
         with database_errors(self._folder):
             row = self._records.execute("SELECT images FROM prepared WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            return None
-        images = _decode_images(row[0])
-        there = all(image.how == "as_is" or _holds(self._place(image), image.size) for image in images)
-        return images if there else None
+        images = [PreparedImage(sent, self._place(sent)) for sent in _decode_images(row[0])] if row else []
+        return tuple(images) if all(_holds(image.file, image.sent.size) for image in images) else ()
 
-    def _keep(self, key: bytes, images: tuple[SentImage, ...]) -> None:
+    def _keep(self, key: bytes, images: tuple[PreparedImage, ...]) -> None:
         assert self._records
+        content = msgspec.json.encode([image.sent for image in images])
         with database_errors(self._folder):
-            self._records.execute("INSERT OR REPLACE INTO prepared VALUES (?, ?)", (key, msgspec.json.encode(images)))
+            self._records.execute("INSERT OR REPLACE INTO prepared VALUES (?, ?)", (key, content))
 
-    def _make(
-        self, worker: _Worker, medium: Media, known: tuple[SentImage, ...] | None
-    ) -> tuple[PreparedImage, ...] | str:
-        """In a thread: find the file, have it decoded unless its images are known, write what came of it."""
+    def _make(self, worker: _Worker, medium: Media) -> Outcome:
+        """In a thread: have a medium decoded, and write what came of it."""
         try:
             with self._finding:
                 source = self._find(medium)
-            if source is None:
-                return "absent"
-            if known is not None:
-                return tuple(self._ready(image, source) for image in known)
-            if source.stat().st_size > LARGEST_MEDIUM:
-                return "too_large"
-            data = source.read_bytes()
-        except FileNotFoundError:
-            return "absent"
+            data = source.read_bytes() if source else b""
         except (OSError, InputError):
             return "unreadable"
-        if (image := self._as_it_is(data, medium)) is not None:
-            return (self._ready(image, source),)
         if hashlib.sha256(data).hexdigest() != medium.sha256:
             return "changed"
         made = worker.make(data, self._limits, self._time_limit_s)
         if isinstance(made, str):
             return made
         images = []
-        for image, content in made:
+        for sent, content in made:
             # Hashed here: the process that decodes is not to be trusted with the name of a file.
-            image = msgspec.structs.replace(image, sha256=hashlib.sha256(content).hexdigest())
-            images.append(self._ready(image, source))
+            sent = msgspec.structs.replace(sent, sha256=hashlib.sha256(content).hexdigest())
+            images.append(PreparedImage(sent, self._place(sent)))
             self._write(images[-1], content)
         return tuple(images)
-
-    def _as_it_is(self, data: bytes, medium: Media) -> SentImage | None:
-        """The picture itself, where it fits; its hash is compared as it is sent."""
-        if len(data) > self._limits.size:
-            return None
-        header = image_header(data)
-        if header is None or not header.plain or max(header.width, header.height) > self._limits.side:
-            return None
-        size = header.width, header.height
-        return SentImage(header.kind, len(data), *size, how="as_is", original=size, sha256=medium.sha256)
-
-    def _ready(self, sent: SentImage, source: Path) -> PreparedImage:
-        return PreparedImage(sent, source if sent.how == "as_is" else self._place(sent))
 
     def _place(self, image: SentImage) -> Path:
         return self._folder / image.sha256[:2] / image.sha256
