@@ -13,7 +13,7 @@ import signal
 import numpy as np
 import pydicom
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -302,6 +302,7 @@ def read_all(body: RequestBody, step: int) -> bytes | None:
     return None if piece is None else b"".join(pieces)
 
 
+@settings(deadline=None)
 @given(
     sizes=st.lists(st.integers(1, 200_000), min_size=1, max_size=3),
     step=st.integers(100, 70_000),
