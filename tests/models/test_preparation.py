@@ -283,9 +283,9 @@ def test_a_process_that_dies_is_replaced(tmp_path):
 
 def test_without_the_extra_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setattr("medbench.models.preparation.util.find_spec", lambda name: None if name == "PIL" else name)
-    (tmp_path / "a.png").write_bytes(encoded(noise(9, 9), "PNG"))
+    (tmp_path / "a.tif").write_bytes(encoded(noise(9, 9), "TIFF"))
     with pytest.raises(InputError, match=r"pillow.*medbench\[media\]"):
-        prepared(tmp_path, ["a.png"])
+        prepared(tmp_path, ["a.tif"])
 
 
 def image_of(path, content: bytes, width: int = 9, height: int = 9) -> PreparedImage:
