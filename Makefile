@@ -23,6 +23,7 @@ lint: .venv/.dev  ## style, types, import contracts
 bench: .venv/.dev  ## speed against peers and limits; installs the peers into bench/.envs
 	$(BIN)/python bench/scoring_speed.py --json docs/results/scoring_speed.json
 	$(BIN)/python bench/throughput.py --peers --json docs/results/throughput.json
+	$(BIN)/python bench/judge_overhead.py --json docs/results/judge_overhead.json
 	$(BIN)/python bench/scale.py --json docs/results/scale.json
 
 docs: .venv/.dev  ## build the documentation into site/

@@ -118,8 +118,12 @@ def run_pinned(
 
 
 @contextlib.contextmanager
-def pinned_endpoint(latency_ms: float) -> Iterator[Endpoint]:
+def pinned_endpoint(latency_ms: float, by_model: dict[str, str] | None = None) -> Iterator[Endpoint]:
     """An endpoint on its own core; this process moves there too, so that it leaves the client's core alone.
+
+    Args:
+        latency_ms: Of each answer.
+        by_model: Model -> what it answers; other models answer a letter.
 
     Raises:
         BenchmarkError: The machine has one core only.
@@ -129,22 +133,22 @@ def pinned_endpoint(latency_ms: float) -> Iterator[Endpoint]:
     before = os.sched_getaffinity(0)
     try:
         os.sched_setaffinity(0, {ENDPOINT_CORE})
-        with running_endpoint(latency_ms=latency_ms) as endpoint:
+        with running_endpoint(latency_ms=latency_ms, by_model=by_model) as endpoint:
             yield endpoint
     finally:
         os.sched_setaffinity(0, before)
 
 
-def require_all_asked(name: str, items: int, endpoint: Endpoint) -> dict[str, object]:
+def require_all_asked(name: str, prompts: int, endpoint: Endpoint) -> dict[str, object]:
     """Counts of the endpoint after a contender's run.
 
     Raises:
-        BenchmarkError: It did not ask each item exactly once.
+        BenchmarkError: It did not ask each prompt exactly once.
     """
     totals = endpoint.totals()
-    if (totals["requests"], totals["distinct_prompts"]) != (items, items):
+    if (totals["requests"], totals["distinct_prompts"]) != (prompts, prompts):
         raise BenchmarkError(
-            f"{name} was to ask {items} items once each, but sent {totals['requests']} requests "
+            f"{name} was to ask {prompts} prompts once each, but sent {totals['requests']} requests "
             f"with {totals['distinct_prompts']} distinct prompts."
         )
     request = json.dumps(totals["last_request"], ensure_ascii=False).encode()

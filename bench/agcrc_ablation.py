@@ -204,10 +204,10 @@ class Row:
 
     def differences(self) -> dict[str, Difference]:
         """Against the baseline, over the seeds that both have."""
-        if self.name == BASELINE:
-            return {}
         others = {run.seed: run.cases for run in self.baseline}
         ours = {run.seed: run.cases for run in self.runs if run.seed in others}
+        if self.name == BASELINE or not ours:
+            return {}
         return {each.metric: each for each in compare(list(ours.values()), [others[seed] for seed in ours])}
 
     def cells(self) -> list[str]:

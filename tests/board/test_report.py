@@ -128,7 +128,7 @@ DATASETS: dict[str, tuple[PartFigures, ...]] = {
     ),
     "MedDetect": (
         part(metric="detection_iou", right=None, chance=None, by_status={"excluded": 30},
-             by_reason={"boxes_not_scored_yet": 30}),
+             by_reason={"media_missing": 30}),
     ),
 }  # fmt: skip
 
@@ -306,7 +306,7 @@ def test_statuses_stand_in_words_and_never_as_zero():
     rows = {row.name: row for track in view.tracks() for row in view.dataset_rows(track)}
     assert (rows["MedHC"].score, rows["MedHC"].status) == ("–", "awaits a judge")
     assert (rows["MedClass"].score, rows["MedClass"].status) == ("–", "no key (the official release publishes none)")
-    assert rows["MedDetect"].status == "not scored, missing by our fault: boxes_not_scored_yet"
+    assert rows["MedDetect"].status == "not scored, missing by our fault: media_missing"
     assert rows["MedDetect"].coverage == "0.0%"
     assert rows["MedOutcome"].status.startswith("awaits a judge; what code can score alone: 60.0 (")
     assert rows["part SCQ"].score == "40.0"

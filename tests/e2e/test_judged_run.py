@@ -117,6 +117,9 @@ def test_a_failing_judge_ends_in_statuses_and_never_in_a_zero(tmp_path):
         assert {row["value"] for row in judged} == {0.7}
         assert done["coverage"] == pytest.approx(len(judged) / count)
         assert done["score"] == pytest.approx(70.0)
+        page = (run / "report.html").read_text("utf-8")
+        assert f"Coverage is {100 * len(judged) / count:.1f}%, below 98.0%" in page
+        assert f"of {count:,} planned answers count; {len(judged):,} have a score" in page
         # What failed is judged again on request, the rest is not.
         judge.plan()
         judge.reset()

@@ -81,7 +81,7 @@ def test_the_run_file_pins_what_was_asked(endpoint, items, tmp_path):
     assert pins["model"]["endpoint"] == endpoint.url
     assert pins["model"]["parameters"] == {"temperature": 0, "max_tokens": 4096, "top_p": 0.5}
     assert pins["selection"] == {
-        "track": "llm", "datasets": [], "limit": None, "sample": 5, "seed": 3, "orders": "rotate",
+        "track": "llm", "datasets": [], "limit": None, "sample": 5, "seed": 3, "orders": "rotate", "epochs": 1,
     }  # fmt: skip
     assert len(pins["items_fingerprint"]) == 64
     assert pins["n_items"] == 5

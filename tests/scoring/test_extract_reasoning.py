@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from medbench.catalog.model import BoxesForm, ChoiceForm, TextForm
+from medbench.catalog.model import ChoiceForm, TextForm
 from medbench.scoring.extract import extract, is_refusal, strip_reasoning
 
 
@@ -31,8 +31,8 @@ def test_what_stands_outside_reasoning(text, wanted):
     assert strip_reasoning(text) == wanted
 
 
-def test_free_text_and_boxes_are_the_answer_without_reasoning():
-    for form in (TextForm(), TextForm(what="sql"), BoxesForm()):
+def test_free_text_is_the_answer_without_reasoning():
+    for form in (TextForm(), TextForm(what="sql")):
         assert extract(form, "<think>a</think>\nSELECT 1").value == "SELECT 1"
         assert extract(form, "<think>a").reason == "empty"
 

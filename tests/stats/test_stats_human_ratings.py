@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_sixty_labels_and_the_judge_beat_the_judge_and_the_sixty_labels(human_ra
         answers = RatedAnswers(human[rated], judge[rated], rated, judge[others], others)
         result = prediction_powered_mean(answers, scale=scale)
         estimate, alone = result.estimate, result.labels_alone
-        errors.append([abs(value - truth) for value in (estimate.value, alone.value, result.judge_alone)])
+        errors.append([abs(value - truth) for value in (estimate.value, alone.value, result.judge_alone.value)])
         widths.append([estimate.high - estimate.low, alone.high - alone.low])
         inside.append(estimate.low <= truth <= estimate.high)
     powered, labels, judged = np.mean(errors, axis=0)
@@ -133,6 +134,13 @@ def test_healthbench_labels_give_the_recorded_balanced_f1(human_ratings):
     ours, theirs = zip(*pairs, strict=True)
     kappa = cohen_kappa(ours, theirs, [conversation[item] for item, _, _ in rows])
     assert kappa.value == pytest.approx(judge["cohen_kappa"], abs=1e-9)
+    # The ceiling: every physician against every other on the same item, each pair in both directions.
+    both = [(*pair, row["prompt_id"]) for row in gold for pair in permutations(row["binary_labels"], 2)]
+    people = cohen_kappa(*zip(*both, strict=True))
+    assert people.n == ceiling["n_items_pairs"]
+    assert people.value == pytest.approx(ceiling["cohen_kappa"], abs=1e-9)
+    assert people.value == pytest.approx(0.437, abs=5e-4)
+    assert kappa.value == pytest.approx(0.394, abs=5e-4)
 
 
 def test_three_recorded_judges_agree_with_the_physicians_label_as_known(human_ratings):

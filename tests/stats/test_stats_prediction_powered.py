@@ -29,7 +29,8 @@ def drawn(generator, n, others, correlation, per=1, shift=0.5):
 
 
 def test_the_estimate_is_that_of_ppi_python():
-    ppi_py = pytest.importorskip("ppi_py", reason="dev dependency ppi-python is not installed")
+    import ppi_py  # here, as its own imports take seconds
+
     answers = drawn(np.random.default_rng(1), 200, 1_000, 0.7)
     result = prediction_powered_mean(answers)
     data = (answers.human, answers.judge, answers.judge_only)
@@ -80,7 +81,7 @@ def test_a_judge_that_does_not_help_is_left_out(judge):
 def test_one_rated_cluster_has_no_interval():
     result = prediction_powered_mean(RatedAnswers([1.0, 2.0], [1.0, 2.0], [0, 0], [1.0, 3.0], [1, 2]))
     assert (result.estimate.value, result.estimate.low, result.estimate.standard_error) == (1.5, None, None)
-    assert result.judge_alone == pytest.approx(7 / 4)
+    assert result.judge_alone.value == pytest.approx(7 / 4)
 
 
 def test_clusters_may_be_named_and_shared_between_the_parts():
@@ -150,6 +151,98 @@ def test_on_a_scale_labels_alone_are_the_clustered_mean_of_shares():
         prediction_powered_mean(answers, scale=(0, 1))
     with pytest.raises(ValueError, match="a lower and a higher end"):
         prediction_powered_mean(answers, scale=(5, 1))
+
+
+def stratified(generator, sizes, rated, correlation=0.7):
+    """Answers whose stratum tells much of their score, `rated` of them drawn from each stratum of that size."""
+    strata = np.repeat(np.arange(len(sizes)), sizes)
+    human = strata + generator.normal(size=strata.size)
+    judge = correlation * human + generator.normal(size=strata.size) + 1.0
+    chosen = np.concatenate(
+        [generator.permutation(np.flatnonzero(strata == place))[:count] for place, count in enumerate(rated)]
+    )
+    has = np.zeros(strata.size, dtype=bool)
+    has[chosen] = True
+    rows = np.arange(strata.size)
+    return RatedAnswers(human[has], judge[has], rows[has], judge[~has], rows[~has], strata[has], strata[~has])
+
+
+def test_strata_are_weighted_by_their_size_and_their_variances_are_those_of_two_phase_sampling():
+    answers = stratified(np.random.default_rng(10), (1_000, 2_000, 3_000), (150, 60, 90))
+    result = prediction_powered_mean(answers)
+    (weight,) = result.weights
+    value, within, between = 0.0, 0.0, 0.0
+    means = [answers.human[answers.strata == place].mean() for place in range(3)]
+    for place, (total, n) in enumerate(((1_000, 150), (2_000, 60), (3_000, 90))):
+        share, here, there = total / 6_000, answers.strata == place, answers.judge_only_strata == place
+        human, judge, others = answers.human[here], answers.judge[here], answers.judge_only[there]
+        value += share * (human.mean() + weight * (others.mean() - judge.mean()))
+        rest = np.var(human - weight * judge, ddof=1) / n + weight**2 * np.var(others, ddof=1) / others.size
+        within += share**2 * rest
+        between += share * (means[place] - np.dot(means, (1 / 6, 1 / 3, 1 / 2))) ** 2 / 6_000
+    assert result.estimate.value == pytest.approx(value)
+    assert result.estimate.standard_error**2 == pytest.approx(within + between, rel=0.01)
+    # Cochran's variance of double sampling for stratification (1977, section 12.2), written out for λ = 0.
+    plain = sum(
+        (1 / 6, 1 / 3, 1 / 2)[place] ** 2 * np.var(answers.human[answers.strata == place], ddof=1) / n
+        for place, n in enumerate((150, 60, 90))
+    )
+    assert result.labels_alone.standard_error**2 == pytest.approx(plain + between, rel=1e-6)
+
+
+def test_one_stratum_is_none():
+    answers = drawn(np.random.default_rng(11), 60, 200, 0.7, per=2)
+    one = replace(answers, strata=["only"] * 60, judge_only_strata=["only"] * 200)
+    assert prediction_powered_mean(one) == prediction_powered_mean(answers)
+
+
+def test_a_stratum_without_ratings_is_refused_and_one_without_others_needs_no_judge():
+    answers = stratified(np.random.default_rng(12), (20, 20, 20), (10, 10, 10))
+    with pytest.raises(ValueError, match="a stratum has no rated answer"):
+        prediction_powered_mean(replace(answers, strata=np.minimum(answers.strata, 1)))
+    full = stratified(np.random.default_rng(13), (20, 20, 20), (20, 10, 10))
+    result = prediction_powered_mean(full)
+    by_stratum = [full.human[full.strata == place].mean() for place in range(3)]
+    assert result.labels_alone.value == pytest.approx(np.mean(by_stratum))
+    assert result.weights[0] > 0.0
+    lonely = stratified(np.random.default_rng(14), (20, 20, 20), (1, 10, 10))
+    assert prediction_powered_mean(lonely).estimate.low is None
+
+
+def test_unequal_draws_from_strata_are_covered_and_a_plain_mean_of_them_is_not():
+    generator = np.random.default_rng(15)
+    inside, plain, values = [], [], []
+    for _ in range(1_000):
+        sizes = generator.multinomial(300, (1 / 3, 1 / 3, 1 / 3))
+        answers = stratified(generator, sizes, (36, 12, 12))
+        estimate = prediction_powered_mean(answers).estimate
+        naive = prediction_powered_mean(replace(answers, strata=None, judge_only_strata=None)).estimate
+        values.append(estimate.value)
+        inside.append(estimate.low <= 1.0 <= estimate.high)
+        plain.append(naive.low <= 1.0 <= naive.high)
+    # The simulation's own standard error is .007.
+    assert 0.93 <= np.mean(inside) <= 0.97, np.mean(inside)
+    assert np.mean(values) == pytest.approx(1.0, abs=4 * np.std(values) / 1_000**0.5)
+    assert np.mean(plain) < 0.85
+
+
+def test_differences_of_stratified_draws_cover():
+    generator = np.random.default_rng(16)
+    inside = []
+    for _ in range(1_000):
+        sizes = generator.multinomial(200, (1 / 3, 1 / 3, 1 / 3))
+        first, second = (stratified(generator, sizes, rated) for rated in ((24, 8, 8), (10, 10, 20)))
+        estimate = prediction_powered_difference(first, replace(second, human=second.human - 0.4)).estimate
+        inside.append(estimate.low <= 0.4 <= estimate.high)
+    assert 0.93 <= np.mean(inside) <= 0.975, np.mean(inside)
+
+
+def test_the_judge_alone_has_the_interval_of_a_mean():
+    answers = drawn(np.random.default_rng(17), 60, 200, 0.5, per=2)
+    judged = np.concatenate([answers.judge, answers.judge_only])
+    clusters = np.concatenate([answers.clusters, answers.judge_only_clusters])
+    alone, reference = prediction_powered_mean(answers).judge_alone, clustered_mean(judged, clusters, bounded=False)
+    assert (alone.value, alone.low, alone.high) == pytest.approx((reference.value, reference.low, reference.high))
 
 
 def test_differences_cover():

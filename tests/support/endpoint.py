@@ -181,7 +181,7 @@ class Connection(asyncio.Protocol):
         digest = prompt_digest(prompt)
         service.by_prompt[digest] = service.by_prompt.get(digest, 0) + 1
         fault = service.state.choose(prompt, digest, service.in_flight)
-        text = service.answers.answer(prompt, digest)
+        text = service.answers.answer(prompt, digest, request.model)
         completion = Completion(digest, request.model, prompt, text, service.answers.reasoning)
         if fault is not None and fault.fault in {"hang", "reset", "reset_mid_body", "huge_body", "slow_body"}:
             self.misbehaviour = self.loop.create_task(self.misbehave(completion, fault))
@@ -327,6 +327,7 @@ def running_endpoint(
     echo: bool = False,
     text: str = "",
     by_prompt: dict[str, str] | None = None,
+    by_model: dict[str, str] | None = None,
     reasoning: str = "",
     record_pieces: bool = False,
 ) -> Iterator[Endpoint]:
@@ -339,6 +340,7 @@ def running_endpoint(
         echo: Answer the prompt itself.
         text: Answer always this.
         by_prompt: Prompt -> answer; other prompts get `text` or a letter by their hash.
+        by_model: Name of the model asked -> answer to every prompt; other models answer as if it were not given.
         reasoning: `reasoning_content` of each answer.
         record_pieces: Keep what each request was made of.
     """
@@ -352,6 +354,8 @@ def running_endpoint(
         command.append(f"--text={text}")
     if reasoning:
         command.append(f"--reasoning={reasoning}")
+    if by_model:
+        command.append(f"--by-model={json.dumps(by_model)}")
     # Its stdin closes when this process dies, however it dies, and the endpoint with it.
     process = subprocess.Popen(
         [*command, "--map", "-"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
@@ -402,6 +406,7 @@ def main() -> None:
     parser.add_argument("--echo", action="store_true", help="answer the prompt itself")
     parser.add_argument("--text", default="", help="answer always this")
     parser.add_argument("--map", help="JSON file of sha256 of a prompt -> answer; -: one line of it on stdin")
+    parser.add_argument("--by-model", default="{}", help="JSON: name of a model -> its answer to every prompt")
     parser.add_argument("--reasoning", default="", help="reasoning_content of each answer")
     parser.add_argument("--record-pieces", action="store_true", help="keep what each request was made of")
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when stdin closes")
@@ -411,7 +416,13 @@ def main() -> None:
     if options.map:
         mapped = sys.stdin.buffer.readline() if options.map == "-" else Path(options.map).read_bytes()
     by_prompt = msgspec.json.decode(mapped, type=dict[str, str])
-    answers = Answers(echo=options.echo, by_prompt=by_prompt, text=options.text, reasoning=options.reasoning)
+    answers = Answers(
+        echo=options.echo,
+        by_prompt=by_prompt,
+        text=options.text,
+        reasoning=options.reasoning,
+        by_model=msgspec.json.decode(options.by_model, type=dict[str, str]),
+    )
     service = Service(answers, plan, options.latency_ms / 1000, record_pieces=options.record_pieces)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(service, options.port, stop_with_stdin=options.stop_with_stdin))

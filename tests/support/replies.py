@@ -82,9 +82,10 @@ class ChatRequest(msgspec.Struct):
 
 
 class Answers(msgspec.Struct, frozen=True):
-    """How the text of an answer is made; the first that is set: `echo`, `by_prompt`, `text`, else a letter by hash.
+    """How the text of an answer is made; the first that fits: `by_model`, `echo`, `by_prompt`, `text`, else a letter.
 
     Attributes:
+        by_model: Name of the model asked -> text.
         echo: The prompt itself.
         by_prompt: SHA-256 (hex) of the prompt -> text.
         text: Always this.
@@ -95,9 +96,12 @@ class Answers(msgspec.Struct, frozen=True):
     by_prompt: dict[str, str] = {}
     text: str = ""
     reasoning: str = ""
+    by_model: dict[str, str] = {}
 
-    def answer(self, prompt: str, digest: bytes) -> str:
-        """Text for a prompt; the same prompt always gets the same text."""
+    def answer(self, prompt: str, digest: bytes, model: str) -> str:
+        """Text for a prompt; the same prompt to the same model always gets the same text."""
+        if model in self.by_model:
+            return self.by_model[model]
         if self.echo:
             return prompt
         if self.by_prompt and (mapped := self.by_prompt.get(digest.hex())) is not None:

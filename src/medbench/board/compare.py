@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import msgspec
 import numpy as np
 
 from medbench.board.pairing import LEVEL, Difference, Paired, combine, pair_items, read_outcomes
+from medbench.board.people import PeopleComparison, compare_people
 from medbench.board.summary import DatasetSummary, Summary, load_summary
 from medbench.catalog.model import Bilingual, Track
 from medbench.errors import InputError, Problem
@@ -53,6 +55,18 @@ class Effect(msgspec.Struct, frozen=True):
     clusters: int
 
 
+class PassDifference(Effect, frozen=True, kw_only=True):
+    """A difference in pass@k or pass^k; its p is not adjusted for the number of datasets.
+
+    Attributes:
+        a: The figure of A on the paired items, 0..100.
+        b: That of B.
+    """
+
+    a: float
+    b: float
+
+
 class DatasetComparison(Effect, frozen=True, kw_only=True):
     """One dataset in both runs.
 
@@ -62,6 +76,8 @@ class DatasetComparison(Effect, frozen=True, kw_only=True):
         p_holm: p adjusted over all datasets compared.
         mcnemar: None where an item's outcome is not simply right or wrong.
         whole: Every part and metric is compared; otherwise judges are awaited and the dataset stays out of the means.
+        pass_at_k: Where both runs asked each item in the same number k > 1 of epochs; None for micro-averaged F1.
+        pass_all_k: Likewise, of pass^k.
     """
 
     name: str
@@ -73,6 +89,8 @@ class DatasetComparison(Effect, frozen=True, kw_only=True):
     p_holm: float | None
     mcnemar: McNemarTest | None
     whole: bool
+    pass_at_k: PassDifference | None = None
+    pass_all_k: PassDifference | None = None
 
 
 class DimensionComparison(Effect, frozen=True, kw_only=True):
@@ -102,6 +120,10 @@ class Comparison(msgspec.Struct, frozen=True):
         overall: Mean over the dimensions of means over their datasets; None where none is compared whole.
         not_compared: Dataset -> why: `one_run_only`, `no_shared_items`, or why it has no score (`DatasetSummary.why`).
         notes: What to bear in mind, in the language of the process.
+        epochs: k, how often both runs asked each item; 1 where they differ.
+        pass_at_k: As `overall`, of pass@k; None also where a dataset that counts has none.
+        pass_all_k: Likewise, of pass^k.
+        people: What people would say, by part; empty where neither run carries their ratings.
     """
 
     a: Side
@@ -113,15 +135,23 @@ class Comparison(msgspec.Struct, frozen=True):
     datasets: tuple[DatasetComparison, ...]
     not_compared: dict[str, str]
     notes: tuple[str, ...]
+    people: tuple[PeopleComparison, ...] = ()
+    epochs: int = 1
+    pass_at_k: Effect | None = None
+    pass_all_k: Effect | None = None
+
+
+Found = Sequence[tuple[DatasetSummary, bool, list[Paired]]]
+"""Datasets compared, each with whether it is compared whole, and its parts."""
 
 
 def compare(run_a: Path, run_b: Path) -> Comparison:
     """Compare two scored runs over the same items, item by item.
 
     Rows are aligned on (item, variant): an item counts where both runs have an outcome for all its variants. Its value
-    is the mean over them, in circular evaluation whether all are right. p is by t with clustered errors, or, below 30
-    clusters, by the sign-flip permutation test over clusters; for micro-averaged F1, which is no mean over items, by t
-    with the jackknife. A few numbers per item are all that is held.
+    is the mean over them; in circular evaluation the share of its epochs in which all orders are right. p is by t with
+    clustered errors, or, below 30 clusters, by the sign-flip permutation test over clusters; for micro-averaged F1,
+    which is no mean over items, by t with the jackknife. A few numbers per item are all that is held.
 
     Raises:
         InputError: A run is not scored or under hidden disclosure, or the two were not asked the same.
@@ -169,11 +199,26 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         datasets=datasets,
         not_compared=not_compared,
         notes=tuple(_notes(first, second, left_out)),
+        epochs=common_epochs((first, second)),
+        pass_at_k=_overall_pass(first, found, attrgetter("best")),
+        pass_all_k=_overall_pass(first, found, attrgetter("worst")),
+        people=compare_people((run_a, run_b), (first, second)),
     )
 
 
-def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -> None:
+def common_epochs(summaries: Sequence[Summary]) -> int:
+    """How often all runs asked each item; 1 where they differ."""
+    several = {summary.pins.selection.epochs for summary in summaries}
+    return several.pop() if len(several) == 1 else 1
+
+
+def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary], *, controls: bool = False) -> None:
     """Refuse runs that can't be held against each other item by item.
+
+    Args:
+        run_dirs: Folders of the runs.
+        summaries: Of the same.
+        controls: Some of them may be media controls.
 
     Raises:
         InputError: One is not scored or under hidden disclosure, or not all were asked the same items.
@@ -185,6 +230,8 @@ def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -
             raise InputError(say("runs.not_scored", path=path))
     for path, summary in zip(run_dirs[1:], summaries[1:], strict=True):
         _require_same_items(run_dirs[0], path, summaries[0], summary)
+        if not controls and summary.pins.selection.media_control != summaries[0].pins.selection.media_control:
+            raise InputError(Problem(message=say("compare.other_media"), file=str(path)))
 
 
 def _require_same_items(run_a: Path, run_b: Path, first: Summary, second: Summary) -> None:
@@ -213,6 +260,9 @@ def _notes(first: Summary, second: Summary, left_out: int) -> list[str]:
         notes.append(say("compare.coverage_differs", first=shares[0], second=shares[1]))
     if left_out:
         notes.append(say("compare.left_out", count=left_out))
+    epochs = [summary.pins.selection.epochs for summary in (first, second)]
+    if epochs[0] != epochs[1]:
+        notes.append(say("compare.other_epochs", first=epochs[0], second=epochs[1]))
     if first.pins.code_version != second.pins.code_version:
         notes.append(say("compare.other_code", first=first.pins.code_version, second=second.pins.code_version))
     if first.keys_fingerprint != second.keys_fingerprint:
@@ -225,9 +275,7 @@ def _side(run_dir: Path, summary: Summary) -> Side:
     return Side(str(run_dir), summary.pins.model.spec, summary.coverage, score)
 
 
-def _datasets(
-    found: Sequence[tuple[DatasetSummary, bool, list[Paired]]], differences: Sequence[Difference]
-) -> tuple[DatasetComparison, ...]:
+def _datasets(found: Found, differences: Sequence[Difference]) -> tuple[DatasetComparison, ...]:
     p_values = [_p_value(each, paired) for each, (_, _, paired) in zip(differences, found, strict=True)]
     known = [p for p in p_values if p is not None]
     adjusted = iter(holm(known).tolist())
@@ -242,16 +290,42 @@ def _datasets(
             p_holm=None if p is None else next(adjusted),
             mcnemar=_mcnemar(paired),
             whole=whole,
+            pass_at_k=_pass([pair.best for pair in paired]),
+            pass_all_k=_pass([pair.worst for pair in paired]),
             **{**_numbers(difference), "p": p},
         )
         for (dataset, whole, paired), difference, p in zip(found, differences, p_values, strict=True)
     )
 
 
+def _pass(parts: Sequence[Paired | None]) -> PassDifference | None:
+    known = [pair for pair in parts if pair is not None]
+    if len(known) < len(parts):
+        return None
+    return PassDifference(
+        a=100 * sum(pair.a for pair in known) / len(known),
+        b=100 * sum(pair.b for pair in known) / len(known),
+        **_numbers(combine([pair.difference for pair in known])),
+    )
+
+
+def _overall_pass(summary: Summary, found: Found, of: Callable[[Paired], Paired | None]) -> Effect | None:
+    """The mean over the dimensions of one kind of figure; None unless every dataset that counts has it."""
+    known: list[tuple[DatasetSummary, bool, list[Paired]]] = []
+    for dataset, whole, paired in found:
+        parts = [each for pair in paired if (each := of(pair)) is not None]
+        if whole and len(parts) < len(paired):
+            return None
+        if whole:
+            known.append((dataset, True, parts))
+    if not known:
+        return None
+    differences = [combine([pair.difference for pair in parts]) for _, _, parts in known]
+    return Effect(**_numbers(combine(_dimensions(summary, known, differences)[1])))
+
+
 def _dimensions(
-    summary: Summary,
-    found: Sequence[tuple[DatasetSummary, bool, list[Paired]]],
-    differences: Sequence[Difference],
+    summary: Summary, found: Found, differences: Sequence[Difference]
 ) -> tuple[list[DimensionComparison], list[Difference]]:
     comparisons, means = [], []
     for dimension in summary.dimensions:

@@ -6,8 +6,9 @@ import hashlib
 import math
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pyarrow.compute as pc
@@ -15,15 +16,17 @@ from numpy.typing import NDArray
 
 from medbench.board.summary import Summary
 from medbench.errors import InputError
+from medbench.scoring.repeats import epoch_outcomes
+from medbench.scoring.tally import COUNTS
 from medbench.stats import Estimate, combine_mover, paired_difference, t_quantile
 from medbench.store.parquet import read_batches
 from medbench.text import say
 
 LEVEL = 0.95
-COUNTS = frozenset({"scored", "unparsed"})
-"""Statuses of a score that has an outcome."""
-
 MEAN = "mean"
+Epoch = Literal["best", "worst"]
+"""Of an item: pass@k is the mean of the best outcomes, pass^k that of the worst."""
+EPOCHS: tuple[Epoch, Epoch] = ("best", "worst")
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -38,32 +41,48 @@ class Outcomes:
         codes: Code of the item's name.
         families: Code of its family.
         variants: Number of its variants.
-        values: In circular evaluation 1 if all variants are right, else 0; for micro-averaged F1 the true positives;
-            otherwise the mean over the variants.
+        values: Mean over the epochs of 1 if all option orders are right, else 0, in circular evaluation; for
+            micro-averaged F1 the true positives; otherwise the mean over the variants.
         errors: For micro-averaged F1 false positives plus false negatives.
+        epochs: How often each item was asked.
+        best: Its best outcome in an epoch, where there are several; none for micro-averaged F1.
+        worst: Its worst one.
     """
 
     metric: str
+    epochs: int = 1
     codes: array[int] = field(default_factory=lambda: array("q"))
     families: array[int] = field(default_factory=lambda: array("q"))
     variants: array[int] = field(default_factory=lambda: array("i"))
     values: array[float] = field(default_factory=lambda: array("d"))
     errors: array[float] = field(default_factory=lambda: array("d"))
+    best: array[float] = field(default_factory=lambda: array("d"))
+    worst: array[float] = field(default_factory=lambda: array("d"))
+
+    def by(self, epoch: Epoch) -> Outcomes | None:
+        """The same with the best or the worst epoch of each item for its value; None where there are not several."""
+        values = self.best if epoch == "best" else self.worst
+        return replace(self, metric=MEAN, values=values, best=array("d"), worst=array("d")) if values else None
 
     def add(self, uid: str, rows: Sequence[tuple[str, float | None, int, int]]) -> None:
         """Take an item: (family, value, true positives, wrong ones) of each of its variants."""
-        code, family = _code(uid), rows[0][0]
+        values = [value for _, value, *_ in rows if value is not None]
+        if self.metric != "micro_f1" and len(values) < len(rows):
+            return  # the item alone has no value: no field is asked for and none is given
+        code, family = item_code(uid), rows[0][0]
         self.codes.append(code)
-        self.families.append(code if family == uid else _code(family))
+        self.families.append(code if family == uid else item_code(family))
         self.variants.append(len(rows))
         if self.metric == "micro_f1":
             # An item without labels on either side has no value of its own; its counts are 0.
             self.values.append(sum(row[2] for row in rows))
             self.errors.append(sum(row[3] for row in rows))
             return
-        values = [value for _, value, *_ in rows if value is not None]
-        right = self.metric == "accuracy_circular"
-        self.values.append(float(values.count(1.0) == len(rows)) if right else sum(values) / len(rows))
+        outcomes = epoch_outcomes(values, self.epochs, every_order=self.metric == "accuracy_circular")
+        self.values.append(sum(outcomes) / self.epochs)
+        if self.epochs > 1:
+            self.best.append(max(outcomes))
+            self.worst.append(min(outcomes))
 
 
 def read_outcomes(run_dir: Path, summary: Summary) -> dict[tuple[str, str], Outcomes]:
@@ -77,7 +96,7 @@ def read_outcomes(run_dir: Path, summary: Summary) -> dict[tuple[str, str], Outc
     """
     parts = [(dataset.name, part) for dataset in summary.datasets for part in dataset.parts]
     found = {
-        (dataset, part.name): Outcomes(metric)
+        (dataset, part.name): Outcomes(metric, summary.pins.selection.epochs)
         for dataset, part in parts
         if (metric := MEAN if part.combined is not None else part.metric) is not None
     }
@@ -120,6 +139,8 @@ class Paired:
     Attributes:
         flips: Clusters, and the sum of the differences in each in units of the part's mean; None for micro-averaged F1.
         outcomes: Right (1) or wrong (0) per item for A and B; None where there is more than that.
+        best: The same by the best epoch of each item; None unless both were asked in the same number of several.
+        worst: By the worst epoch.
     """
 
     a: float
@@ -128,19 +149,22 @@ class Paired:
     flips: tuple[Codes, Floats] | None
     outcomes: tuple[Floats, Floats] | None
     size: int
+    best: Paired | None = None
+    worst: Paired | None = None
 
 
 def pair_items(dataset: str, ours: Outcomes, theirs: Outcomes) -> Paired | None:
     """The difference of one part on the items that both runs have an outcome for; None where there is none.
 
     Raises:
-        InputError: Items were asked in different numbers of variants.
+        InputError: Items were asked in different numbers of option orders.
     """
     names_a, names_b = _codes(ours.codes), _codes(theirs.codes)
     _, rows_a, rows_b = np.intersect1d(names_a, names_b, assume_unique=True, return_indices=True)
     if not rows_a.size:
         return None
-    unlike = int(np.count_nonzero(np.array(ours.variants)[rows_a] != np.array(theirs.variants)[rows_b]))
+    orders_a = np.array(ours.variants)[rows_a] // ours.epochs
+    unlike = int(np.count_nonzero(orders_a != np.array(theirs.variants)[rows_b] // theirs.epochs))
     if unlike:
         raise InputError(say("compare.other_orders", dataset=dataset, count=unlike))
     families = _codes(ours.families)[rows_a]
@@ -152,7 +176,9 @@ def pair_items(dataset: str, ours: Outcomes, theirs: Outcomes) -> Paired | None:
         if scores is None:
             return None
         return Paired(*scores[:2], Difference(scores[2], clusters - 1 or None), None, None, rows_a.size)
-    estimate = paired_difference(a, b, families, level=LEVEL)
+    # Criteria with points may give an item less than 0.
+    bounded = min(float(a.min()), float(b.min())) >= 0.0
+    estimate = paired_difference(a, b, families, level=LEVEL, bounded=bounded)
     names, members = np.unique(families, return_inverse=True)
     sums = np.bincount(members.reshape(-1), weights=a - b) / a.size
     simple = ours.metric in {"accuracy", "accuracy_circular"} and bool(np.isin(np.concatenate((a, b)), (0, 1)).all())
@@ -163,7 +189,14 @@ def pair_items(dataset: str, ours: Outcomes, theirs: Outcomes) -> Paired | None:
         flips=(names, sums),
         outcomes=(a, b) if simple else None,
         size=a.size,
+        best=_by("best", dataset, ours, theirs),
+        worst=_by("worst", dataset, ours, theirs),
     )
+
+
+def _by(epoch: Epoch, dataset: str, ours: Outcomes, theirs: Outcomes) -> Paired | None:
+    a, b = ours.by(epoch), theirs.by(epoch)
+    return pair_items(dataset, a, b) if a and b and a.epochs == b.epochs else None
 
 
 def micro_f1_difference(
@@ -213,7 +246,7 @@ def combine(differences: Sequence[Difference]) -> Difference:
     return Difference(estimate, sum(variances) ** 2 / total if total > 0 else None)
 
 
-def _code(name: str) -> int:
+def item_code(name: str) -> int:
     """A 64-bit code of a name: items are paired without keeping their names."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 

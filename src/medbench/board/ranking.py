@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from medbench.board.compare import require_comparable
-from medbench.board.pairing import Outcomes, read_outcomes
+from medbench.board.compare import common_epochs, require_comparable
+from medbench.board.pairing import EPOCHS, Epoch, Outcomes, read_outcomes
 from medbench.board.summary import COVERAGE_GATE, Summary, load_summary
 from medbench.errors import InputError
 from medbench.stats import joint_bootstrap_means, rank_intervals
@@ -23,6 +24,22 @@ LEVEL = 0.95
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
+
+
+class PassFigure(msgspec.Struct, frozen=True):
+    """pass@k or pass^k of a model, 0..100, on the shared items.
+
+    Attributes:
+        value: Mean over the dimensions of means over their datasets.
+        low: Lower limit of the 95 % percentile interval of the joint bootstrap.
+        high: Upper limit.
+        dimensions: Dimension -> figure.
+    """
+
+    value: float
+    low: float
+    high: float
+    dimensions: dict[str, float]
 
 
 class Standing(msgspec.Struct, frozen=True):
@@ -40,6 +57,8 @@ class Standing(msgspec.Struct, frozen=True):
         coverage: Of its whole run.
         ranked: Its coverage reaches the gate; otherwise its place is for information only.
         dimensions: Dimension -> score on the shared items.
+        pass_at_k: Where all runs asked each item in the same number k > 1 of epochs; None where a dataset has none.
+        pass_all_k: Likewise, of pass^k.
     """
 
     run_dir: str
@@ -53,6 +72,8 @@ class Standing(msgspec.Struct, frozen=True):
     coverage: float
     ranked: bool
     dimensions: dict[str, float]
+    pass_at_k: PassFigure | None = None
+    pass_all_k: PassFigure | None = None
 
 
 class Ranking(msgspec.Struct, frozen=True):
@@ -63,12 +84,22 @@ class Ranking(msgspec.Struct, frozen=True):
         items: Items that all runs have an outcome for.
         datasets: Datasets that count, whole in every run.
         left_out: Datasets that do not: some run lacks them, or awaits a judge.
+        epochs: k, how often all runs asked each item; 1 where they differ.
     """
 
     standings: tuple[Standing, ...]
     items: int
     datasets: tuple[str, ...]
     left_out: tuple[str, ...]
+    epochs: int = 1
+
+
+class _Drawn(NamedTuple):
+    """Figures of all models, shape (models,), their draws, shape (draws, models), and the items that they share."""
+
+    values: Floats
+    draws: Floats
+    items: int
 
 
 def rank(run_dirs: Sequence[Path]) -> Ranking:
@@ -86,61 +117,110 @@ def rank(run_dirs: Sequence[Path]) -> Ranking:
     summaries = [load_summary(path) for path in run_dirs]
     require_comparable(run_dirs, summaries)
     outcomes = [read_outcomes(path, summary) for path, summary in zip(run_dirs, summaries, strict=True)]
-    by_dimension: dict[tuple[str, str], list[tuple[Floats, Floats]]] = {}
-    items, counted, left_out = 0, [], []
-    for dataset in summaries[0].datasets:
-        parts = [[each.get((dataset.name, part.name)) for each in outcomes] for part in dataset.parts]
-        whole = all(_whole(summary, dataset.name) for summary in summaries)
-        found = [
-            _part(dataset.name, [each for each in part if each is not None])
-            for part in parts
-            if whole and None not in part
-        ]
-        if not whole or len(found) < len(parts) or any(each is None for each in found):
-            left_out.append(dataset.name)
-            continue
-        known = [each for each in found if each is not None]
-        items += sum(each[2] for each in known)
-        counted.append(dataset.name)
-        values = np.mean([each[0] for each in known], axis=0)
-        draws = np.mean([each[1] for each in known], axis=0)
-        by_dimension.setdefault((dataset.track, dataset.dimension), []).append((values, draws))
+    parts = {
+        dataset.name: [[each.get((dataset.name, part.name)) for each in outcomes] for part in dataset.parts]
+        for dataset in summaries[0].datasets
+    }
+    whole = [name for name in parts if all(_whole(summary, name) for summary in summaries)]
+    counted = {name: found for name in whole if (found := _dataset(name, parts[name])) is not None}
     if not counted:
         raise InputError(say("compare.nothing_shared"))
-    means = {
-        dimension: (np.mean([value for value, _ in several], axis=0), np.mean([draw for _, draw in several], axis=0))
-        for dimension, several in by_dimension.items()
-    }
-    values = np.mean([value for value, _ in means.values()], axis=0)
-    draws = np.mean([draw for _, draw in means.values()], axis=0)
-    ranks = rank_intervals(values, draws, LEVEL)
-    limits = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    of_dimension = {each.name: (each.track, each.dimension) for each in summaries[0].datasets}
+    dimensions, drawn = _together(counted, of_dimension)
+    ranks = rank_intervals(drawn.values, drawn.draws, LEVEL)
+    epochs = common_epochs(summaries)
+    best, worst = (
+        _passes({name: parts[name] for name in counted}, epoch, of_dimension) if epochs > 1 else [None] * len(summaries)
+        for epoch in EPOCHS
+    )
     standings = [
         Standing(
             run_dir=str(path),
             model=summary.pins.model.spec,
-            score=100 * float(values[index]),
-            low=100 * float(min(limits[0, index], values[index])),
-            high=100 * float(max(limits[1, index], values[index])),
+            score=100 * float(drawn.values[index]),
+            low=low,
+            high=high,
             rank=ranks[index].rank,
             rank_low=ranks[index].low,
             rank_high=ranks[index].high,
             coverage=summary.coverage,
             ranked=summary.coverage >= COVERAGE_GATE,
-            dimensions={name: 100 * float(value[index]) for (_, name), (value, _) in means.items()},
+            dimensions=_of_model(dimensions, index),
+            pass_at_k=best[index],
+            pass_all_k=worst[index],
         )
-        for index, (path, summary) in enumerate(zip(run_dirs, summaries, strict=True))
+        for index, (path, summary, (low, high)) in enumerate(zip(run_dirs, summaries, _limits(drawn), strict=True))
     ]
     standings.sort(key=lambda each: (each.rank, each.run_dir))
-    return Ranking(tuple(standings), items, tuple(counted), tuple(left_out))
+    left_out = tuple(name for name in parts if name not in counted)
+    return Ranking(tuple(standings), drawn.items, tuple(counted), left_out, epochs)
+
+
+def _dataset(name: str, parts: Sequence[Sequence[Outcomes | None]]) -> _Drawn | None:
+    """One dataset, by the outcomes of all models in each of its parts; None where some model lacks a part."""
+    found = [_part(name, [each for each in part if each is not None]) for part in parts if None not in part]
+    known = [each for each in found if each is not None]
+    return _mean(known) if len(known) == len(parts) else None
+
+
+def _together(
+    datasets: Mapping[str, _Drawn], of_dimension: Mapping[str, tuple[str, str]]
+) -> tuple[dict[tuple[str, str], _Drawn], _Drawn]:
+    """The dimensions, and all in all."""
+    members: dict[tuple[str, str], list[_Drawn]] = {}
+    for name, found in datasets.items():
+        members.setdefault(of_dimension[name], []).append(found)
+    dimensions = {dimension: _mean(several) for dimension, several in members.items()}
+    return dimensions, _mean(list(dimensions.values()))
+
+
+def _passes(
+    parts: Mapping[str, Sequence[Sequence[Outcomes | None]]], epoch: Epoch, of_dimension: Mapping[str, tuple[str, str]]
+) -> Sequence[PassFigure | None]:
+    """pass@k or pass^k of each model; None for all unless every dataset has such a figure."""
+    models = len(next(iter(parts.values()))[0])
+    datasets = {
+        name: _dataset(name, [[each and each.by(epoch) for each in part] for part in several])
+        for name, several in parts.items()
+    }
+    known = {name: found for name, found in datasets.items() if found is not None}
+    if len(known) < len(datasets):
+        return [None] * models
+    dimensions, drawn = _together(known, of_dimension)
+    return [
+        PassFigure(100 * float(drawn.values[index]), low, high, _of_model(dimensions, index))
+        for index, (low, high) in enumerate(_limits(drawn))
+    ]
+
+
+def _of_model(dimensions: Mapping[tuple[str, str], _Drawn], index: int) -> dict[str, float]:
+    return {name: 100 * float(found.values[index]) for (_, name), found in dimensions.items()}
+
+
+def _limits(drawn: _Drawn) -> list[tuple[float, float]]:
+    """Percentile interval of each model, 0..100."""
+    lows, highs = np.quantile(drawn.draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
+    return [
+        (100 * float(min(low, value)), 100 * float(max(high, value)))
+        for low, high, value in zip(lows, highs, drawn.values, strict=True)
+    ]
+
+
+def _mean(several: Sequence[_Drawn]) -> _Drawn:
+    """Unweighted."""
+    return _Drawn(
+        np.mean([each.values for each in several], axis=0),
+        np.mean([each.draws for each in several], axis=0),
+        sum(each.items for each in several),
+    )
 
 
 def _whole(summary: Summary, name: str) -> bool:
     return any(dataset.name == name and dataset.score is not None for dataset in summary.datasets)
 
 
-def _part(dataset: str, outcomes: Sequence[Outcomes]) -> tuple[Floats, Floats, int] | None:
-    """Figures of all models (models,), their draws (draws, models), and the items shared; None for too few families."""
+def _part(dataset: str, outcomes: Sequence[Outcomes]) -> _Drawn | None:
+    """One part of a dataset; None for too few families."""
     names = [_codes(each.codes) for each in outcomes]
     shared = reduce(lambda a, b: np.intersect1d(a, b, assume_unique=True), names)
     rows = [np.searchsorted(each, shared, sorter=np.argsort(each)) for each in names]
@@ -167,7 +247,7 @@ def _part(dataset: str, outcomes: Sequence[Outcomes]) -> tuple[Floats, Floats, i
     draws = joint_bootstrap_means(sums, counts, DRAWS, seed)
     if not np.isfinite(draws).all():
         return None
-    return sums.sum(axis=0) / counts.sum(axis=0), draws, int(shared.size)
+    return _Drawn(sums.sum(axis=0) / counts.sum(axis=0), draws, int(shared.size))
 
 
 def _codes(numbers: object) -> Codes:

@@ -50,6 +50,7 @@ class Release(msgspec.Struct, frozen=True):
         datasets: Datasets that count.
         left_out: Datasets that do not.
         judges: Of the first run; all have the same.
+        epochs: How often every run asked each item; 1 where they differ.
         entries: Best first.
         format: Version of this file.
     """
@@ -66,6 +67,7 @@ class Release(msgspec.Struct, frozen=True):
     judges: tuple[JudgeUse, ...]
     entries: tuple[Entry, ...]
     format: int = FORMAT
+    epochs: int = 1
 
 
 def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
@@ -79,7 +81,7 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
         The release and its file.
 
     Raises:
-        InputError: Runs can't be ranked, or were judged by different judges.
+        InputError: Runs can't be ranked, are media controls, or were judged by different judges.
     """
     from medbench.runs.results import FIGURES_FILE
 
@@ -88,6 +90,8 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
     judged = {tuple(sorted(use.judge.id for use in summary.judges)) for summary in summaries.values()}
     if len(judged) > 1:
         raise InputError(say("board.different_judges"))
+    if any(summary.pins.selection.media_control != "none" for summary in summaries.values()):
+        raise InputError(say("board.media_control"))
     ranking: Ranking | None = rank(list(runs.values())) if len(runs) > 1 else None
     standings = {each.run_dir: each for each in ranking.standings} if ranking else {}
     entries = [
@@ -112,6 +116,7 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
         left_out=ranking.left_out if ranking else (),
         judges=first.judges,
         entries=tuple(entries),
+        epochs=first.pins.selection.epochs if ranking is None else ranking.epochs,
     )
     digest = hashlib.sha256(msgspec.json.encode(release, order="deterministic")).hexdigest()[:16]
     release = msgspec.structs.replace(release, id=digest)

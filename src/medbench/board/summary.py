@@ -12,13 +12,17 @@ from medbench.board.aggregate import official_members
 from medbench.catalog import Catalog
 from medbench.catalog.model import Bilingual, Dataset, Track
 from medbench.runs.config import Pins
+from medbench.scoring.judging.people import PeopleUse
 from medbench.scoring.media_use import MediaUse
+from medbench.scoring.repeats import RepeatFigures
 from medbench.scoring.score import Figures, JudgeUse
 from medbench.scoring.tally import PartFigures
 from medbench.stats import Estimate, combine_mover
 
 COVERAGE_GATE = 0.98
 """A run below this coverage is never ranked."""
+SAFETY_DIMENSIONS = frozenset({"safety_ethics", "safety_compliance"})
+"""Their datasets are safety-critical: where they are asked k times, pass^k stands beside their score."""
 
 
 class Figure(msgspec.Struct, frozen=True):
@@ -41,6 +45,24 @@ class Figure(msgspec.Struct, frozen=True):
     method: str
 
 
+class Repeats(msgspec.Struct, frozen=True):
+    """What asking every item in k epochs shows, 0..100; see `medbench.scoring.repeats.RepeatFigures`.
+
+    Attributes:
+        epochs: k.
+        pass_at_1: One attempt: the score itself. None where a part has no outcome per item (micro-averaged F1).
+        pass_at_k: The best of k attempts.
+        pass_all_k: The worst of k attempts.
+        identical: Share of the items, 0..1, whose answers are the same in every epoch; None where none is whole.
+    """
+
+    epochs: int
+    pass_at_1: Figure | None
+    pass_at_k: Figure | None
+    pass_all_k: Figure | None
+    identical: float | None
+
+
 class DatasetSummary(msgspec.Struct, frozen=True):
     """One dataset of the run.
 
@@ -53,6 +75,7 @@ class DatasetSummary(msgspec.Struct, frozen=True):
         at_chance: Its score can't be told from guessing; see `PartFigures`.
         coverage: Share of planned calls whose outcome counts.
         parts: Figures of its parts.
+        repeats: Where its items were asked in several epochs.
     """
 
     name: str
@@ -67,6 +90,7 @@ class DatasetSummary(msgspec.Struct, frozen=True):
     items: int
     coverage: float
     parts: tuple[PartFigures, ...]
+    repeats: Repeats | None = None
 
 
 class DimensionSummary(msgspec.Struct, frozen=True):
@@ -107,6 +131,9 @@ class Summary(msgspec.Struct, frozen=True):
         illustrative: Items asked that are marked as illustrative: made to try the bench out, not to judge a model.
         judges: Judges of open answers.
         media: What was sent of the questions' media.
+        probes: Items marked as probes of perception or reasoning.
+        repeats: Where items were asked in several epochs: means over the dimensions that this run scored.
+        people: People's ratings of its answers; None where there are none.
     """
 
     pins: Pins
@@ -142,16 +169,22 @@ class Summary(msgspec.Struct, frozen=True):
     illustrative: int = 0
     judges: tuple[JudgeUse, ...] = ()
     media: MediaUse | None = None
+    probes: int = 0
+    repeats: Repeats | None = None
+    people: PeopleUse | None = None
 
 
 def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
     """Aggregate the figures of a run."""
     estimates: dict[str, Estimate | None] = {}
+    passes: list[dict[str, Estimate | None]] = [{}, {}]
     datasets = []
     for entry in figures.datasets:
-        summary, estimate = _dataset(catalog.datasets[entry.dataset], entry.parts)
+        summary, estimate, several = _dataset(catalog.datasets[entry.dataset], entry.parts)
         datasets.append(summary)
         estimates[entry.dataset] = estimate
+        for kind, found in zip(passes, several, strict=True):
+            kind[entry.dataset] = found
     dimensions, scored = _dimensions(catalog, datasets, estimates)
     tracks = sorted({summary.track for summary in datasets})
     official = {
@@ -197,10 +230,13 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         illustrative=figures.illustrative,
         judges=figures.judges,
         media=figures.media,
+        probes=figures.probes,
+        people=figures.people,
         cached=totals.cached,
         latency_s=_quantiles(totals.latencies),
         served_models=tuple(sorted(totals.served_models)),
         keys_fingerprint=figures.keys_fingerprint,
+        repeats=_repeats(catalog, datasets, headline, passes),
     )
 
 
@@ -224,7 +260,42 @@ def load_summary(run_dir: Path) -> Summary:
     return summarise(pins, figures, catalog)
 
 
-def _dataset(dataset: Dataset, parts: Sequence[PartFigures]) -> tuple[DatasetSummary, Estimate | None]:
+def _repeats(
+    catalog: Catalog,
+    datasets: Sequence[DatasetSummary],
+    headline: Estimate | None,
+    passes: Sequence[dict[str, Estimate | None]],
+) -> Repeats | None:
+    """Of the whole run; no pass figure unless every dataset that is scored has one."""
+    repeated = [each for dataset in datasets for part in dataset.parts if (each := part.repeats)]
+    if not repeated:
+        return None
+    means = [
+        combine_mover(_dimensions(catalog, datasets, found)[1])
+        if headline and all(found[each.name] for each in datasets if each.score)
+        else None
+        for found in passes
+    ]
+    return _shown_repeats(repeated, headline if None not in means else None, means)
+
+
+def _shown_repeats(
+    parts: Sequence[RepeatFigures], score: Estimate | None, passes: Sequence[Estimate | None]
+) -> Repeats:
+    answered = sum(part.answered for part in parts)
+    return Repeats(
+        epochs=parts[0].epochs,
+        pass_at_1=_figure(score),
+        pass_at_k=_figure(passes[0]),
+        pass_all_k=_figure(passes[1]),
+        identical=sum(part.identical for part in parts) / answered if answered else None,
+    )
+
+
+def _dataset(
+    dataset: Dataset, parts: Sequence[PartFigures]
+) -> tuple[DatasetSummary, Estimate | None, tuple[Estimate | None, Estimate | None]]:
+    """Its summary, and the estimates of its score, of pass@k and of pass^k."""
     planned = sum(part.planned for part in parts)
     closed = [part.estimate for part in parts if part.metric is not None]
     awaiting = any(part.awaiting for part in parts)
@@ -234,6 +305,10 @@ def _dataset(dataset: Dataset, parts: Sequence[PartFigures]) -> tuple[DatasetSum
     estimate = combine_mover(scores) if not awaiting and whole and None not in scores else None
     only = parts[0] if len(parts) == 1 else None
     chance = only.chance if only else None
+    repeated = [part.repeats for part in parts if part.repeats]
+    several = estimate is not None and len(repeated) == len(parts)
+    best = _mean([part.pass_at_k for part in repeated]) if several else None
+    worst = _mean([part.pass_all_k for part in repeated]) if several else None
     return (
         DatasetSummary(
             name=dataset.name,
@@ -248,8 +323,10 @@ def _dataset(dataset: Dataset, parts: Sequence[PartFigures]) -> tuple[DatasetSum
             items=sum(part.items for part in parts),
             coverage=sum(part.counted for part in parts) / planned if planned else 0.0,
             parts=tuple(parts),
+            repeats=_shown_repeats(repeated, estimate if best else None, (best, worst)) if repeated else None,
         ),
         estimate,
+        (best, worst),
     )
 
 

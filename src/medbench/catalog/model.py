@@ -18,8 +18,9 @@ Metric = Literal[
     "detection_iou",
     "keypoint_macro_recall",
     "llm_judge",
+    "rubric_points",
 ]
-JUDGED_METRICS: frozenset[Metric] = frozenset({"keypoint_macro_recall", "llm_judge"})
+JUDGED_METRICS: frozenset[Metric] = frozenset({"keypoint_macro_recall", "llm_judge", "rubric_points"})
 
 
 class Bilingual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,8 +13,15 @@ from medbench.cli.output import print_json
 from medbench.text import current_language, say
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
     from medbench.board.compare import Comparison, DatasetComparison, Effect
-    from medbench.board.ranking import Ranking
+    from medbench.board.controls import Gap, PictureEffects
+    from medbench.board.people import PeopleComparison, Points
+    from medbench.board.ranking import PassFigure, Ranking
+    from medbench.catalog.model import Bilingual
 
 NOTHING = "–"
 WIDE = 120
@@ -31,13 +38,22 @@ def compare(
 ) -> None:
     """Compare two models item by item: difference A − B with its interval, per dataset, dimension and overall.
 
-    With three or more runs: scores on the items that all of them answered, and ranks with their intervals.
+    With three or more runs: scores on the items that all of them answered, and ranks with their intervals. With a run
+    and its own media controls: what the pictures add.
 
     \b
     Examples:
       medbench compare run-qwen run-llama
       medbench compare run-qwen run-llama run-mistral
+      medbench compare run run-removed run-swapped
     """
+    from medbench.board.controls import has_controls, picture_effects
+
+    others = [run_b, *(more or [])]
+    if has_controls(run_a, others):
+        effects = picture_effects(run_a, others)
+        print_json(effects) if as_json else _print_effects(effects)
+        return
     if more:
         from medbench.board.ranking import rank
 
@@ -70,7 +86,7 @@ def _print(comparison: Comparison) -> None:
         table.add_column(say(f"compare.{header}"), justify="right", no_wrap=header == "difference")
     for dataset in comparison.datasets:
         name = dataset.name if dataset.whole else f"{dataset.name} *"
-        cells = [f"{dataset.n:,}", _number(dataset.a), _number(dataset.b), _difference(dataset)]
+        cells = [f"{dataset.n:,}", _number(dataset.a), _number(dataset.b), _gap(dataset)]
         table.add_row(Text(name), *cells, _p(dataset.p_holm), _mcnemar(dataset), _number(dataset.mde))
     console.print(table)
     console.print()
@@ -85,8 +101,55 @@ def _print(comparison: Comparison) -> None:
         table.add_row(Text(say("compare.overall"), style="bold"), *_effect(comparison.overall))
         console.print(table)
         console.print()
+    if comparison.epochs > 1:
+        console.print(_pass_table(comparison))
+        console.print()
+    if comparison.people:
+        console.print(_people(comparison.people))
+        console.print(Text(say("compare.people_legend")))
+        console.print()
     for line in _lines(comparison):
         console.print(Text(line))
+
+
+def _pass_table(comparison: Comparison) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("compare.dataset"), overflow="fold")
+    for name in (f"pass@{comparison.epochs}", f"pass^{comparison.epochs}"):
+        table.add_column(f"{name} {say('compare.a')}", justify="right")
+        table.add_column(say("compare.b"), justify="right")
+        table.add_column(say("compare.difference"), justify="right", no_wrap=True)
+    for dataset in comparison.datasets:
+        cells: list[str] = []
+        for each in (dataset.pass_at_k, dataset.pass_all_k):
+            cells += [NOTHING] * 3 if each is None else [_number(each.a), _number(each.b), _gap(each)]
+        table.add_row(Text(dataset.name), *cells)
+    cells = []
+    for overall in (comparison.pass_at_k, comparison.pass_all_k):
+        cells += ["", "", NOTHING if overall is None else _gap(overall)]
+    table.add_row(Text(say("compare.overall"), style="bold"), *cells)
+    return table
+
+
+def _people(people: Sequence[PeopleComparison]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("compare.dataset"), overflow="fold")
+    for header in ("rated", "people", "ratings_alone", "judge_alone", "lambda"):
+        table.add_column(say(f"compare.{header}"), justify="right")
+    for each in people:
+        rated = " : ".join(f"{n:,} / {judged:,}" for n, judged in zip(each.n, each.judged, strict=True))
+        if each.people is None or each.labels is None or each.judge is None:
+            table.add_row(Text(each.name), rated, say(f"compare.why_{each.reason}"))
+            continue
+        weights = " : ".join(str(_rounded(weight, 2)) for weight in each.weights)
+        table.add_row(Text(each.name), rated, *map(_gap, (each.people, each.labels, each.judge)), weights)
+    return table
 
 
 def _print_ranking(ranking: Ranking) -> None:
@@ -100,6 +163,8 @@ def _print_ranking(ranking: Ranking) -> None:
     table.add_column(say("compare.model"), overflow="fold")
     table.add_column(say("compare.score"), justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
+    for name in ("pass@", "pass^") if ranking.epochs > 1 else ():
+        table.add_column(f"{name}{ranking.epochs}", justify="right", no_wrap=True)
     table.add_column(say("compare.coverage"), justify="right")
     low = min(each.low for each in ranking.standings)
     high = max(each.high for each in ranking.standings)
@@ -112,15 +177,73 @@ def _print_ranking(ranking: Ranking) -> None:
             Text(_named(each.model, each.run_dir)),
             f"{_rounded(each.score)} ({_rounded(each.low)}–{_rounded(each.high)})",
             Text(_bar(each.low, each.score, each.high, low, high)),
+            *((_pass(each.pass_at_k), _pass(each.pass_all_k)) if ranking.epochs > 1 else ()),
             f"{_rounded(100 * each.coverage)} %",
         )
     console.print(table)
     console.print()
     console.print(Text(say("compare.ranking_legend", items=f"{ranking.items:,}", datasets=len(ranking.datasets))))
+    if ranking.epochs > 1:
+        console.print(Text(say("compare.pass_legend", k=ranking.epochs)))
     if not all(each.ranked for each in ranking.standings):
         console.print(Text(say("compare.not_ranked")))
     if ranking.left_out:
         console.print(Text(say("compare.ranking_left_out", names=", ".join(ranking.left_out))))
+
+
+def _print_effects(effects: PictureEffects) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    console.print(Text(say("report.effects_title", name=_named(effects.model, effects.run_dir))))
+    console.print()
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", overflow="fold")
+    for header in ("items", "pictures", "own", "removed", "swapped", "own_less_removed", "own_less_swapped"):
+        table.add_column(say(f"report.effect_{header}"), justify="right")
+    for row in effects.controls:
+        name = say(f"report.group_{row.id or row.group}") if row.title is None else _titled(row.title)
+        scores = (_number(row.own), _number(row.removed), _number(row.swapped))
+        gaps = (_gap(row.own_less_removed), _gap(row.own_less_swapped))
+        table.add_row(Text(name), f"{row.n:,}", f"{row.clusters:,}", *scores, *gaps)
+    console.print(table)
+    console.print()
+    if effects.probes:
+        table = Table(box=None, pad_edge=False)
+        table.add_column("", overflow="fold")
+        for header in ("pictures", "perception", "reasoning", "gap"):
+            table.add_column(say(f"report.probe_{header}"), justify="right")
+        for probe in effects.probes:
+            name = say("report.group_overall") if probe.title is None else _titled(probe.title)
+            scores = (_number(probe.perception), _number(probe.reasoning), _gap(probe.gap))
+            table.add_row(Text(name), f"{probe.pictures:,}", *scores)
+        console.print(table)
+        console.print()
+    console.print(Text(say("report.effects_legend")))
+    if effects.left_out:
+        console.print(Text(say("report.effects_left_out", count=f"{effects.left_out:,}")))
+    if effects.not_compared:
+        console.print(Text(say("report.effects_not_compared", names=", ".join(effects.not_compared))))
+
+
+def _titled(title: Bilingual) -> str:
+    return str(getattr(title, current_language()))
+
+
+def _gap(gap: Gap | Effect | Points | None) -> str:
+    if gap is None:
+        return NOTHING
+    if gap.low is None or gap.high is None:
+        return f"{_rounded(gap.difference):+}"
+    return f"{_rounded(gap.difference):+} ({_rounded(gap.low):+} … {_rounded(gap.high):+})"
+
+
+def _pass(figure: PassFigure | None) -> str:
+    if figure is None:
+        return NOTHING
+    return f"{_rounded(figure.value)} ({_rounded(figure.low)}–{_rounded(figure.high)})"
 
 
 def _bar(low: float, value: float, high: float, least: float, most: float) -> str:
@@ -138,6 +261,8 @@ def _lines(comparison: Comparison) -> list[str]:
     """The verdict in words, and what to bear in mind."""
     overall = comparison.overall
     lines = [say("compare.no_overall") if overall is None else _verdict(comparison, overall), say("compare.legend")]
+    if comparison.epochs > 1:
+        lines.append(say("compare.pass_legend", k=comparison.epochs))
     if not all(dataset.whole for dataset in comparison.datasets):
         lines.append(say("compare.closed_only"))
     for why in dict.fromkeys(comparison.not_compared.values()):
@@ -164,13 +289,7 @@ def _named(model: str, run_dir: str) -> str:
 
 
 def _effect(effect: Effect) -> tuple[str, str, str]:
-    return _difference(effect), _p(effect.p), _number(effect.mde)
-
-
-def _difference(effect: Effect) -> str:
-    if effect.low is None or effect.high is None:
-        return f"{_rounded(effect.difference):+}"
-    return f"{_rounded(effect.difference):+} ({_rounded(effect.low):+} … {_rounded(effect.high):+})"
+    return _gap(effect), _p(effect.p), _number(effect.mde)
 
 
 def _mcnemar(dataset: DatasetComparison) -> str:

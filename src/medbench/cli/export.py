@@ -27,6 +27,8 @@ def submission(
 ) -> None:
     """Write the official answer-upload package: the rows of the release with the answers filled in.
 
+    Of a run with several epochs it holds the answers of the first.
+
     \b
     Example:
       medbench export submission run --track llm --out answers.zip
@@ -38,3 +40,5 @@ def submission(
         print_json(package)
     else:
         print(say("cli.exported", path=package.path, rows=package.rows, files=len(package.files), empty=package.empty))
+        if package.epochs > 1:
+            print(say("cli.exported_first_epoch", epochs=package.epochs))

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from medbench.cli.keypoints import import_keypoints, propose_keypoints
 from medbench.cli.output import print_json
 from medbench.items.importing import ImportOutcome, ImportRequest, ItemFormat, import_items
 from medbench.text import say
@@ -48,6 +49,7 @@ def import_command(
     Examples:
       medbench items import medbench_v4_release --format medbench-v4 --into bank
       medbench items import items.jsonl --into bank --disclosure hidden
+      medbench items import conversations.jsonl --format healthbench --into bank
       medbench items import val.jsonl --mapping cmexam.toml --into bank --skip-invalid rejected.jsonl
     """
     outcome = import_items(
@@ -84,6 +86,10 @@ def validate_command(
         ImportRequest(path=path, format=format_, mapping=mapping, catalog_folder=catalog, skip_invalid=skip_invalid)
     )
     _show(outcome, as_json=as_json, validating=True, skip_invalid=skip_invalid)
+
+
+app.command()(propose_keypoints)
+app.command()(import_keypoints)
 
 
 def _show(outcome: ImportOutcome, *, as_json: bool, validating: bool, skip_invalid: Path | None) -> None:

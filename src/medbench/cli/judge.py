@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medbench.cli.attack import attack
+from medbench.cli.batching import batching
+from medbench.cli.drift import anchors, drift
 from medbench.cli.output import print_json, show_progress
 from medbench.text import say
 
@@ -20,6 +22,9 @@ SHOWN = ("exact", "kappa", "quadratic_kappa", "alpha", "ac1", "spearman")
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.command()(attack)
+app.command()(batching)
+app.command()(anchors)
+app.command()(drift)
 
 JudgeSpec = Annotated[str, typer.Option("--judge", help="A model as in medbench run --model, or a judge file (TOML).")]
 BaseUrl = Annotated[str | None, typer.Option("--judge-base-url", help="Address of the judge's endpoint.")]

@@ -18,6 +18,10 @@ def report(
     ] = "html",
     price_input: Annotated[float, typer.Option(min=0.0, help="Price per million input tokens, for the cost.")] = 0.0,
     price_output: Annotated[float, typer.Option(min=0.0, help="Price per million output tokens.")] = 0.0,
+    control: Annotated[
+        list[Path] | None,
+        typer.Option(help="Run of the same model with --media-control, repeatable: shows what the pictures add."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
 ) -> None:
     """Write the report of a scored run: one HTML file in Chinese and English that loads nothing from anywhere.
@@ -25,6 +29,7 @@ def report(
     \b
     Examples:
       medbench report run
+      medbench report run --control run-removed --control run-swapped
       medbench report run --json
     """
     from medbench.board.summary import load_summary
@@ -36,5 +41,6 @@ def report(
     from medbench.board.report import write_report
     from medbench.engine.budget import Price
 
-    path = write_report(run_dir, summary, current_language(), price=Price(input=price_input, output=price_output))
+    price = Price(input=price_input, output=price_output)
+    path = write_report(run_dir, summary, current_language(), price=price, controls=control or [])
     print(say("report.written", path=path))

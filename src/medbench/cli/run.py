@@ -72,11 +72,18 @@ def run(
     dataset: Annotated[list[str] | None, typer.Option(help="Only this dataset, repeatable.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N items.")] = None,
     sample: Annotated[int | None, typer.Option(min=1, help="Only N items, drawn at random with --seed.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of --sample.")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of --sample and --media-control.")] = 0,
     orders: Annotated[
         Literal["rotate", "first", "all"],
         typer.Option(help="Option orders in circular evaluation, for items that bring none."),
     ] = "rotate",
+    media_control: Annotated[
+        Literal["none", "removed", "swapped"],
+        typer.Option(help="Ask without pictures, or with those of another item of the dataset drawn with --seed."),
+    ] = "none",
+    epochs: Annotated[
+        int, typer.Option(min=1, help="Ask every item this many times, for pass@k and pass^k; all option orders each.")
+    ] = 1,
     disclosure: Annotated[
         Literal["local", "hidden"], typer.Option(help="hidden: right and wrong per item stay with the scorer.")
     ] = "local",
@@ -105,6 +112,8 @@ def run(
       medbench run --items bank --model openai:qwen3-8b --base-url https://host/v1 --api-key-env KEY --out run
       medbench run --items release.zip --model answers:answers.zip --track llm --out run
       medbench run --items release.zip --model openai:qwen3-vl --base-url URL --image-side 1536 --out run
+      medbench run --items bank --model openai:vl --base-url https://host/v1 --media-control removed --out removed
+      medbench run --items bank --model openai:qwen3-8b --base-url URL --epochs 5 --parameter temperature=0.7 --out run
     """
     from medbench.items.source import open_source
     from medbench.models.registry import ModelOptions, create_model
@@ -132,7 +141,14 @@ def run(
     if unknown:
         raise InputError(Problem(message=say("cli.unknown_datasets", names=", ".join(unknown)), field="--dataset"))
     selection = Selection(
-        track=track, datasets=tuple(dataset or ()), limit=limit, sample=sample, seed=seed, orders=orders
+        track=track,
+        datasets=tuple(dataset or ()),
+        limit=limit,
+        sample=sample,
+        seed=seed,
+        orders=orders,
+        media_control=media_control,
+        epochs=epochs,
     )
     prepare_the_end()
     with show_progress() as watch:
@@ -219,12 +235,17 @@ def score(
         list[Path] | None,
         typer.Option(help="What `medbench judge calibrate` wrote of a judge of this run, repeatable."),
     ] = None,
+    ratings: Annotated[
+        list[Path] | None,
+        typer.Option(help="People's ratings of this run's answers (JSONL), repeatable; in the place of earlier ones."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Score a run again, for example after the keys were mended; the model is not asked again.
 
     With --judge, judges first judge every open answer that they have not judged yet; what failed is judged again.
     Safe to interrupt: the same command goes on. The judges of a run form a panel, whose median counts.
+    With --ratings, the report shows what people would say of all answers, and what that makes of the judges.
 
     
     Examples:
@@ -232,13 +253,17 @@ def score(
       medbench score run --judge openai:qwen3-32b --judge-base-url https://host/v1
       medbench score run --judge one.toml --judge two.toml --judge three.toml
       medbench score run --calibration calibration.json
+      medbench score run --ratings physician-1.jsonl --ratings physician-2.jsonl
     """
     from medbench.runs.execute import rescore
     from medbench.runs.judges import add_calibrations
+    from medbench.runs.people import attach_ratings
 
     judges = _judges(judge, judge_base_url, judge_api_key_env)
     if calibration:
         add_calibrations(run_dir, calibration, [each.pins for each in judges])
+    if ratings:
+        attach_ratings(run_dir, ratings, judges_coming=bool(judges))
     with show_progress() as watch:
         outcome = rescore(run_dir, judges=judges, watch=watch if judges else None)
     finish(run_dir, outcome, as_json)
@@ -304,6 +329,11 @@ def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 
                 report=report or say("cli.no_report", path=run_dir),
             )
         )
+        if repeats := summary.repeats:
+            at_k, all_k = (
+                "–" if each is None else half_up(each.value) for each in (repeats.pass_at_k, repeats.pass_all_k)
+            )
+            print(say("cli.run_epochs", k=repeats.epochs, at_k=at_k, all_k=all_k))
     if outcome.stopped:
         print(f"{say('cli.error')} {harmless(outcome.reason)}", file=sys.stderr)
         raise typer.Exit(1)

@@ -30,7 +30,10 @@ class ResponseCache:
         self._unpack = zstandard.ZstdDecompressor()
 
     def key(self, request: bytes, variant: int, attachments: Sequence[str]) -> bytes:
-        """SHA-256 over request, model identity and revision, variant and the digests of attachments."""
+        """SHA-256 over request, model identity and revision, variant and the digests of attachments.
+
+        By its variant each epoch of an item has an answer of its own, also where the request is the same.
+        """
         digest = hashlib.sha256(self._scope)
         digest.update(b"\0%d\0" % variant)
         digest.update("\0".join(attachments).encode())

@@ -17,6 +17,7 @@ FAILURES_IN_A_ROW = 20
 """This many calls in a row that failed for good, with no success among them, mean that the endpoint is down."""
 
 SMOKE_ITEMS = 3
+"""An endpoint is not called down by fewer items than this: one item may be asked more than 20 times."""
 
 
 class Stopped(Exception):
@@ -34,6 +35,10 @@ class Call(Protocol):
     def seq(self) -> int:
         """Place in the plan."""
 
+    @property
+    def item(self) -> str:
+        """What it is about: calls about the same item may all fail where others succeed."""
+
 
 C = TypeVar("C", bound=Call)
 C_contra = TypeVar("C_contra", bound=Call, contravariant=True)
@@ -50,6 +55,12 @@ class Handler(Protocol[C_contra]):
 
 async def smoke(calls: list[C], handler: Handler[C], recorder: Recorder, progress: Progress) -> list[C]:
     """Ask the first items before anything else, to fail before it costs.
+
+    Args:
+        calls: One of each item.
+        handler: Performs them.
+        recorder: Keeps their results.
+        progress: Counts them.
 
     Returns:
         The calls that failed while others succeeded; they are asked again with the rest.
@@ -98,6 +109,7 @@ async def dispatch(
     """
     crew: set[asyncio.Task[None]] = set()
     held: list[Result] = []
+    failing: set[str] = set()
     troubles: list[BaseException] = []
     over = asyncio.Event()
     exhausted = False
@@ -131,19 +143,21 @@ async def dispatch(
             if call is None:
                 exhausted = True
                 return
-            take(await handler.perform(call))
+            take(call, await handler.perform(call))
             fill()
 
-    def take(result: Result) -> None:
+    def take(call: C, result: Result) -> None:
         if result.status == "failed":
             # Only later successes prove that it was the item and not a dead endpoint, so failures wait for one.
             held.append(result)
-            if len(held) >= FAILURES_IN_A_ROW:
+            failing.add(call.item)
+            if len(held) >= FAILURES_IN_A_ROW and len(failing) >= SMOKE_ITEMS:
                 raise Stopped("endpoint", say("engine.endpoint_down", n=len(held), detail=_detail(held[-1])))
             return
         if held:
             keep(held)
             held.clear()
+            failing.clear()
         keep((result,))
 
     def keep(results: Iterable[Result]) -> None:

@@ -9,6 +9,7 @@ import msgspec
 
 from medbench.errors import InputError
 from medbench.items.bank import Disclosure, bank_catalog, import_into
+from medbench.items.healthbench import HEALTHBENCH, HealthBenchReader, healthbench_dataset
 from medbench.items.media import FolderMedia
 from medbench.items.report import ImportSummary, Report, problem
 from medbench.items.rows import ItemReader
@@ -16,7 +17,7 @@ from medbench.items.source import open_reader
 from medbench.items.survey import RejectedFile, summarise, survey
 from medbench.items.table import Mapping, TableReader, read_mapping
 
-ItemFormat = Literal["medbench-v4", "jsonl", "csv"]
+ItemFormat = Literal["medbench-v4", "jsonl", "csv", "healthbench"]
 
 
 class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,12 +63,16 @@ def import_items(request: ImportRequest) -> ImportOutcome:
         catalog = catalog.with_datasets(request.catalog_folder)
     if mapping is not None and mapping.dataset is not None:
         catalog = catalog.with_datasets([mapping.dataset])
+    if written_as == "healthbench" and HEALTHBENCH not in catalog.datasets:
+        catalog = catalog.with_datasets([healthbench_dataset()])
     if not request.path.exists():
         raise InputError(problem("no_source", file=request.path))
     reader: ItemReader
     if mapping is not None:
         kind: Literal["csv", "jsonl"] = "csv" if written_as == "csv" else "jsonl"
         reader = TableReader(request.path, kind, mapping, catalog, FolderMedia(request.path.parent))
+    elif written_as == "healthbench":
+        reader = HealthBenchReader(request.path, catalog)
     else:
         reader = open_reader(request.path, "medbench-v4" if written_as == "medbench-v4" else "jsonl", catalog)
     aside = RejectedFile(request.skip_invalid) if request.skip_invalid is not None else None
@@ -94,6 +99,6 @@ def _mapping(request: ImportRequest, written_as: ItemFormat) -> Mapping | None:
         if written_as == "csv":
             raise InputError(problem("needs_mapping", field="--mapping"))
         return None
-    if written_as == "medbench-v4":
+    if written_as in ("medbench-v4", "healthbench"):
         raise InputError(problem("mapping_unused", field="--mapping"))
     return read_mapping(request.mapping)

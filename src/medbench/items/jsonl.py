@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+import msgspec
+
 from medbench.catalog.catalog import Catalog
-from medbench.errors import InputError
+from medbench.errors import InputError, Problem
 from medbench.items.media import MediaFiles
 from medbench.items.report import Report, problem
-from medbench.items.rows import LONGEST_ROW, Item, Place, RowError, RowReader
+from medbench.items.rows import LONGEST_ROW, Item, Place, RowError, RowReader, strict_json
 from medbench.streams import in_blocks
 
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -51,6 +53,28 @@ class JsonlReader:
                 report.reject(file, number, error.problems, error.row)
                 continue
             yield Item(question, key, place, line)
+
+
+def json_objects(path: Path) -> Iterator[tuple[int, dict[str, object] | Problem]]:
+    """The JSON objects of a JSONL file of any shape, with their line numbers; a problem where a line is none.
+
+    Raises:
+        InputError: The file can't be read.
+    """
+    for line, text in read_lines(path):
+        if text is None:
+            yield line, problem("row_too_long", file=path, line=line, most=LONGEST_ROW)
+            continue
+        try:
+            value = strict_json(text.decode())
+            msgspec.json.encode(value)
+        except UnicodeError:
+            yield line, problem("not_utf8_row", file=path, line=line)
+            continue
+        except (ValueError, RecursionError):
+            yield line, problem("not_json", file=path, line=line)
+            continue
+        yield line, value if isinstance(value, dict) else problem("not_object", file=path, line=line)
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 ItemLanguage = Literal["zh", "en"]
+Probe = Literal["perception", "reasoning"]
 
 
 class Basis(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -50,6 +51,13 @@ class Variant(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fi
     row: int = 0
 
 
+class Turn(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One message of a conversation."""
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+
+
 class Question(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """All of an item that may be asked or shown. Immutable; its public hash covers exactly this.
 
@@ -64,9 +72,11 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
         basis: Guideline clauses that the item rests on.
         media: Pictures and documents, in order.
         source: Where the item comes from, verbatim.
-        family: Items of one family share a cluster in every interval; empty: the item is its own family.
+        family: Items of one family share a cluster in every interval; empty: see `cluster`.
+        probe: What is seen on the pictures, or what follows from it; None: no probe.
         variants: Ways of asking that came with the item (the official release's shuffled rows); empty: made by the run.
         fields: Required keys of a JSON answer.
+        turns: What was said before `text`, which is the user's last message: roles `system`, `user` and `assistant`.
         meta: Anything else that may be shown.
     """
 
@@ -81,14 +91,32 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     media: tuple[Media, ...] = ()
     source: str = ""
     family: str = ""
+    probe: Probe | None = None
     variants: tuple[Variant, ...] = ()
     fields: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] = ()
     meta: dict[str, object] = {}
 
     @property
     def uid(self) -> str:
         """`dataset/id`, or `dataset/part/id`: unique in a bank."""
         return f"{self.dataset}/{self.part}/{self.id}" if self.part else f"{self.dataset}/{self.id}"
+
+    @property
+    def cluster(self) -> str:
+        """What its outcome may share with those of others: the family; else the pictures, as a hash; else nothing."""
+        if self.family:
+            return self.family
+        if self.media:
+            names = "\0".join(medium.sha256 or medium.path for medium in self.media)
+            return f"media:{hashlib.sha256(names.encode()).hexdigest()[:32]}"
+        return self.uid
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """What scores by criteria are broken down by: the texts in the list `tags` of `meta`."""
+        tags = self.meta.get("tags")
+        return tuple(tag for tag in tags if isinstance(tag, str)) if isinstance(tags, list | tuple) else ()
 
     def public_hash(self) -> str:
         """SHA-256 (hex) of the canonical JSON of the question."""
@@ -103,6 +131,20 @@ class KeyPoint(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
     kind: Literal["must", "should", "must_not"] = "must"
 
 
+class RubricCriterion(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """A criterion of an item's own rubric that an answer meets or does not meet.
+
+    Attributes:
+        text: What the criterion says.
+        points: What meeting it earns, or costs where below 0; never 0.
+        tags: What the item's score is broken down by, such as `axis:accuracy`.
+    """
+
+    text: str
+    points: float
+    tags: tuple[str, ...] = ()
+
+
 class Key(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
     """What a right answer is. Only `medbench.scoring` opens the file that holds these.
 
@@ -112,12 +154,14 @@ class Key(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
             Text: reference answer. None: the item has no key (the official release publishes none).
         key_points: For open answers.
         rubric: For open answers.
+        criteria: For open answers: a rubric with points.
     """
 
     uid: str
     answer: list[str] | dict[str, str] | str | None = None
     key_points: tuple[KeyPoint, ...] = ()
     rubric: str = ""
+    criteria: tuple[RubricCriterion, ...] = ()
 
     def salted_hash(self, salt: bytes) -> str:
         """Keyed SHA-256 (hex); the salt keeps a letter from being guessed in five tries."""

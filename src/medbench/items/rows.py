@@ -15,13 +15,15 @@ from medbench.catalog.model import ChoiceForm, Dataset, LabelForm, Part
 from medbench.errors import Problem, Severity
 from medbench.items.answers import AnswerError, read_answer
 from medbench.items.media import MediaFiles
-from medbench.items.model import Basis, ItemLanguage, Key, KeyPoint, Question
+from medbench.items.model import Basis, ItemLanguage, Key, KeyPoint, Probe, Question, RubricCriterion, Turn
 from medbench.items.report import Report, problem
 
 LONGEST_ROW = 4 * 1024 * 1024
 """Bytes; the longest official question has 33,000 characters."""
 MOST_OPTIONS = 26
 LONGEST_ID = 200
+MOST_STATEMENTS = 500
+"""Key points of an item, and criteria: a judge has to look at each."""
 
 _CHINESE = re.compile(r"[\u3400-\u9fff]")
 _BAD_ID = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
@@ -41,9 +43,12 @@ class ItemRow(msgspec.Struct, forbid_unknown_fields=True):
     basis: list[Basis] | None = None
     key_points: list[KeyPoint] | None = None
     rubric: str | None = None
+    criteria: list[RubricCriterion] | None = None
+    turns: list[Turn] | None = None
     media: list[str] | None = None
     source: str | None = None
     family: str | None = None
+    probe: Probe | None = None
     meta: dict[str, object] | None = None
 
 
@@ -180,6 +185,17 @@ class RowReader:
         for point in row.key_points or ():
             if not point.text.strip() or not point.weight > 0:
                 complain("bad_key_point", "key_points")
+        for index, criterion in enumerate(row.criteria or ()):
+            if not criterion.text.strip() or not criterion.points:
+                complain("bad_criterion", f"criteria[{index}]")
+        if row.criteria and all(criterion.points <= 0 for criterion in row.criteria):
+            complain("no_positive_points", "criteria")
+        for name, statements in (("key_points", row.key_points), ("criteria", row.criteria)):
+            if len(statements or ()) > MOST_STATEMENTS:
+                complain("too_many_statements", name, most=MOST_STATEMENTS)
+        for index, turn in enumerate(row.turns or ()):
+            if turn.role == "tool" or not turn.content.strip():
+                complain("bad_turn", f"turns[{index}]")
         if row.specialty and row.specialty not in self._specialties:
             near = get_close_matches(row.specialty, self._specialties, n=1, cutoff=0.5)
             complain("unknown_specialty", "specialty", "warning", name=row.specialty, near=_near(near))
@@ -201,10 +217,18 @@ class RowReader:
             media=media,
             source=row.source or "",
             family=row.family or "",
+            probe=row.probe,
+            turns=tuple(row.turns or ()),
             meta=row.meta or {},
         )
         rubric = "\n".join(text for text in (row.rubric or "", rest) if text)
-        return question, Key(uid=question.uid, answer=answer, key_points=tuple(row.key_points or ()), rubric=rubric)
+        return question, Key(
+            uid=question.uid,
+            answer=answer,
+            key_points=tuple(row.key_points or ()),
+            rubric=rubric,
+            criteria=tuple(row.criteria or ()),
+        )
 
     def _part(self, row: ItemRow, complain: Callable[..., None]) -> Part | None:
         part = self._parts.get((row.dataset, row.part))

@@ -91,7 +91,7 @@ class Counts:
         self.rows[question.dataset] += rows_of(question)
         if len(question.variants) > 1:
             self.variants += len(question.variants)
-        if key.answer is not None or key.key_points or key.rubric:
+        if key.answer is not None or key.key_points or key.rubric or key.criteria:
             self.with_gold += 1
         if question.media:
             self.found.update(medium.sha256 for medium in question.media if medium.sha256)

@@ -24,10 +24,10 @@ import msgspec
 from medbench.catalog.catalog import Catalog
 from medbench.catalog.model import Dataset
 from medbench.errors import InputError, Problem
-from medbench.items.jsonl import read_lines
+from medbench.items.jsonl import json_objects
 from medbench.items.media import MediaFiles
 from medbench.items.report import Report, problem
-from medbench.items.rows import FIELD_TYPES, LONGEST_ROW, Item, Place, RowError, RowReader, strict_json
+from medbench.items.rows import FIELD_TYPES, LONGEST_ROW, Item, Place, RowError, RowReader
 
 _LISTS = ("options", "media", "meta")
 _ESCAPED_BYTE = re.compile(r"[\udc80-\udcff]")
@@ -127,7 +127,7 @@ class TableReader:
         """
         reader = RowReader(self._catalog, self.media, report.add)
         file = str(self._path)
-        rows = self._csv_rows() if self._kind == "csv" else self._json_rows()
+        rows = self._csv_rows() if self._kind == "csv" else json_objects(self._path)
         for number, (line, row) in enumerate(rows, start=1):
             place = Place(file, line)
             if isinstance(row, Problem):
@@ -194,22 +194,6 @@ class TableReader:
                 return None
             options.append(part[mark.end() :].strip() if mark else part)
         return options
-
-    def _json_rows(self) -> Iterator[tuple[int, dict[str, object] | Problem]]:
-        for line, text in read_lines(self._path):
-            if text is None:
-                yield line, problem("row_too_long", file=self._path, line=line, most=LONGEST_ROW)
-                continue
-            try:
-                value = strict_json(text.decode())
-                msgspec.json.encode(value)
-            except UnicodeError:
-                yield line, problem("not_utf8_row", file=self._path, line=line)
-                continue
-            except (ValueError, RecursionError):
-                yield line, problem("not_json", file=self._path, line=line)
-                continue
-            yield line, value if isinstance(value, dict) else problem("not_object", file=self._path, line=line)
 
     def _csv_rows(self) -> Iterator[tuple[int, dict[str, object] | Problem]]:
         csv.field_size_limit(LONGEST_ROW)

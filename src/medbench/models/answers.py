@@ -51,7 +51,8 @@ class AnswersModel:
 
     An answer file holds one JSON object a line: dataset, id, answer, and part and variant where they apply. An official
     package holds `<Dataset>.jsonl` with question, answer and other (id, source); its rows stand for the rows of the
-    release in order, since shuffled rows can be identical and ids repeat.
+    release in order, since shuffled rows can be identical and ids repeat. It holds one answer per row, so that it can
+    answer no second epoch.
     """
 
     def __init__(self, path: Path) -> None:
@@ -138,8 +139,11 @@ class AnswersModel:
             if content is None:
                 yield Problem(message=say("models.answers_not_official"), file=str(self._path))
                 return
-            origin = _origin(question.id, str(content["question"]))
-            asked.setdefault(str(question.meta["file"]), {})[row] = origin
+            rows = asked.setdefault(str(question.meta["file"]), {})
+            if row in rows:
+                yield Problem(message=say("models.answers_one_epoch"), field="--epochs")
+                return
+            rows[row] = _origin(question.id, str(content["question"]))
         for file, rows in asked.items():
             if file not in self._rows_of:
                 yield Problem(message=say("models.answers_no_file", name=file), file=str(self._path))

@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
-from medbench.items.model import Media, Question
+from medbench.items.model import Media, Question, Turn
 from medbench.models.images import ImageLimits, PreparedImage, SentImage
 
 ResponseStatus = Literal["ok", "truncated", "blocked", "failed", "media_missing"]
@@ -28,13 +28,6 @@ class ToolCall(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str
     arguments: str = ""
     id: str = ""
-
-
-class Turn(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One message of a conversation beyond the plain question and answer."""
-
-    role: Literal["system", "user", "assistant", "tool"]
-    content: str
 
 
 class Response(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -182,7 +182,7 @@ class OpenAIModel:
             self._client.close()
 
     async def answer(self, question: Question, context: Context) -> Response:
-        """Ask the prompt as one user message, after the images of the question, if it has any.
+        """Ask the prompt as the user's message, behind the turns before it and the images of the question.
 
         Images come first, so that what an answer has to look like stands next to where it begins, and variants of an
         item share their beginning. In the request that is cached and budgeted they stand by their hash.
@@ -202,7 +202,11 @@ class OpenAIModel:
                 {"type": "text", "text": context.prompt},
             ]
         request = _encode(
-            {"model": self._identity.name, "messages": [{"role": "user", "content": content}], **self._parameters}
+            {
+                "model": self._identity.name,
+                "messages": [*question.turns, {"role": "user", "content": content}],
+                **self._parameters,
+            }
         )
         started = time.perf_counter()
         completion, attempts, cached = await context.call(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import csv
 import io
-import random
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, closing
@@ -17,19 +16,16 @@ from typing import Literal
 import msgspec
 
 from medbench.engine.ledger import Ledger
-from medbench.engine.local import Stopped
 from medbench.engine.progress import Watch
-from medbench.errors import InputError, Problem
 from medbench.models.model import Identity, Response
-from medbench.runs.judges import Judge, JudgeHandler
-from medbench.runs.judging import ask_judge
+from medbench.runs.judges import Judge
+from medbench.runs.judging import ask_what_is_left
 from medbench.scoring.judging.attacks import Corpus, Role, Subject, load_corpus, subjects
 from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.plan import SLOTS, JudgeCall, answer_of, judge_calls, repeats_of
 from medbench.scoring.judging.verdict import Judgement, Task, mean_of
 from medbench.stats import Estimate, clustered_mean, paired_difference, sign_flip_permutation
-from medbench.store.files import exclusive, write_atomically, write_json
-from medbench.text import say
+from medbench.store.files import exclusive, made, write_atomically, write_json
 
 RESULT_FILE = "attacks.json"
 CALLS_FILE = "calls.csv"
@@ -210,12 +206,12 @@ def attack_judge(
     corpus = load_corpus()
     chosen = list(subjects(corpus, sample=sample, seed=seed))
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(TemporaryDirectory())) if out is None else _made(out)
+        folder = Path(stack.enter_context(TemporaryDirectory())) if out is None else made(out, "--out")
         stack.enter_context(exclusive(folder))
         # Another corpus has other places: it never meets the judgements of this one.
         ledger = stack.enter_context(closing(Ledger(folder / f"attacks-{corpus.version()}.sqlite")))
         calls = [call for subject in chosen for call in _calls(subject, judge)]
-        stopped, reason = asyncio.run(_work(judge, calls, ledger, seed, watch))
+        stopped, reason = asyncio.run(ask_what_is_left(judge, calls, ledger, seed, watch))
         rated = list(_rated(chosen, judge, ledger))
         used = ledger.totals(judge.pins.kind)
         outcome = AttackOutcome(
@@ -347,38 +343,8 @@ def calls_table(rated: Iterable[Rated]) -> bytes:
     return file.getvalue().encode()
 
 
-def _made(out: Path) -> Path:
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        message = say("store.unwritable", path=out, error=error.strerror or error)
-        raise InputError(Problem(message=message, field="--out")) from error
-    return out
-
-
 def _calls(subject: Subject, judge: Judge) -> Iterable[JudgeCall]:
     return judge_calls(subject.asked, Response("ok", text=subject.text), subject.item.key, judge.pins)
-
-
-async def _work(
-    judge: Judge,
-    calls: Sequence[JudgeCall],
-    ledger: Ledger,
-    seed: int,
-    watch: Watch | None,
-) -> tuple[str, str]:
-    """Make the calls that have no judgement yet; code and reason where it stopped before its end."""
-    done = ledger.settled(judge.pins.kind, 0, calls[-1].seq)
-    left = [call for call in calls if done.get(call.seq) != call.hash(judge.pins)]
-    if not left:
-        return "", ""
-    # Attacks of one kind may all fail alike; in a row they would look like a dead endpoint.
-    random.Random(seed).shuffle(left)  # noqa: S311 - an order, not a secret
-    try:
-        await ask_judge(judge, left, lambda meter: JudgeHandler(judge, meter), ledger, watch)
-    except Stopped as error:
-        return error.code, str(error)
-    return "", ""
 
 
 def _rated(chosen: Sequence[Subject], judge: Judge, ledger: Ledger) -> Iterable[Rated]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -18,6 +18,7 @@ from medbench.text import say
 RUN_FILE = "run.json"
 Orders = Literal["rotate", "first", "all"]
 Disclosure = Literal["local", "hidden"]
+MediaControl = Literal["none", "removed", "swapped"]
 
 
 class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,8 +29,11 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         datasets: Only these datasets; empty: all.
         limit: Only the first N items.
         sample: Only N items, drawn with the seed.
-        seed: Of the sample.
+        seed: Of the sample, and of `swapped`.
         orders: Option orders of items in datasets with circular evaluation, where the item brings none.
+        media_control: `removed` asks the same without pictures, `swapped` with those of another item of the dataset;
+            both leave out what has none. What was selected before stays the same.
+        epochs: How often each item is asked, in all its orders each time.
     """
 
     track: str | None = None
@@ -38,6 +42,8 @@ class Selection(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sample: int | None = None
     seed: int = 0
     orders: Orders = "rotate"
+    media_control: MediaControl = "none"
+    epochs: Annotated[int, msgspec.Meta(ge=1)] = 1
 
 
 class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,7 +61,7 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         selection: Which items are asked.
         disclosure: `local`, or `hidden` where right and wrong per item stay with the scorer.
         n_items: Items asked.
-        n_calls: Calls planned: items in all their variants.
+        n_calls: Calls planned: items in all their option orders and epochs.
         created: UTC, ISO 8601.
     """
 
@@ -72,6 +78,11 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int = 1
     code_version: str = __version__
     python: str = platform.python_version()
+
+    @property
+    def short(self) -> str:
+        """The first digits of its identity: what ratings name its answers by."""
+        return self.config_hash()[:8]
 
     def config_hash(self) -> str:
         """SHA-256 (hex) over everything but the time and place of the run."""

@@ -86,7 +86,7 @@ def start_run(
     for question, part in selected(source, selection):
         items += 1
         pictured = pictured or any(medium.sha256 for medium in question.media)
-        calls += len(variants(question, part, selection))
+        calls += len(variants(question, part, selection)) * selection.epochs
     if not items:
         raise InputError(Problem(message=say("runs.nothing_selected"), field="--items"))
     if pictured and model.identity.images is not None:
@@ -327,9 +327,9 @@ async def _ask(
         await model.open()
         ledger.set_state("running")
         calls = handler.ahead(_unanswered(source, pins, ledger))
-        first = list(islice(calls, SMOKE_ITEMS))
+        first, others = _first_items(calls)
         again = await smoke(first, handler, recorder, progress)
-        await dispatch(chain(again, calls), handler, recorder, progress, meter, stop)
+        await dispatch(chain(again, others, calls), handler, recorder, progress, meter, stop)
     except Stopped as error:
         return error.code, str(error)
     finally:
@@ -343,6 +343,18 @@ async def _ask(
 def _media_folder(run_dir: Path, settings: Settings) -> Path:
     """Where prepared media are kept: beside the cache file, where there is one, so that runs share them."""
     return Path(f"{settings.cache}.media") if settings.cache else run_dir / MEDIA_FOLDER
+
+
+def _first_items(calls: Iterator[Asked]) -> tuple[list[Asked], list[Asked]]:
+    """A call of each of the first items, and what was read beside them: one bad item must not stop a run at once."""
+    first: dict[str, Asked] = {}
+    others = []
+    for call in calls:
+        if first.setdefault(call.item, call) is not call:
+            others.append(call)
+        elif len(first) == SMOKE_ITEMS:
+            break
+    return list(first.values()), others
 
 
 def _unanswered(source: ItemSource, pins: Pins, ledger: Ledger) -> Iterator[Asked]:

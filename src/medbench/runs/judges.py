@@ -25,12 +25,14 @@ from medbench.scoring.asked import Asked
 from medbench.scoring.judging.calibrate import Measured, read_measured
 from medbench.scoring.judging.calls import JudgePlanner
 from medbench.scoring.judging.judge import judge_once
+from medbench.scoring.judging.people import Attached
 from medbench.scoring.judging.plan import MOST_REPEATS, JudgeCall, JudgePins
 from medbench.store.files import write_json
 from medbench.text import say
 
 JUDGES_FILE = "judges.json"
 CALIBRATIONS_FILE = "calibrations.json"
+RATINGS_FILE = "ratings.json"
 PARAMETERS: Mapping[str, object] = {"max_tokens": 1024}
 """Enough for a verdict with its reason; a judge that reasons at length needs more, by its file."""
 WAIT_S = 0.1
@@ -179,6 +181,28 @@ def read_calibrations(run_dir: Path) -> tuple[Measured, ...]:
         InputError: The file can't be read.
     """
     return _listed(run_dir / CALIBRATIONS_FILE, Measured)
+
+
+def ratings_file(run_dir: Path, pins: Pins) -> Path:
+    """Where people's ratings of a run are kept: with the run, or under hidden disclosure beside the judgements."""
+    if pins.disclosure == "local":
+        return run_dir / RATINGS_FILE
+    return judge_ledger(run_dir, pins, Path(RATINGS_FILE)).with_suffix(f".{RATINGS_FILE}")
+
+
+def read_attached(run_dir: Path, pins: Pins) -> Attached | None:
+    """People's ratings of a run; None where it was given none.
+
+    Raises:
+        InputError: The file can't be read.
+    """
+    path = ratings_file(run_dir, pins)
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Attached)
+    except FileNotFoundError:
+        return None
+    except (OSError, msgspec.DecodeError) as error:
+        raise InputError(say("runs.bad_run_file", path=path, error=error)) from error
 
 
 def _listed(path: Path, entry: type[Entry]) -> tuple[Entry, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -152,6 +153,34 @@ async def ask_judge(
         await judge.model.close()
         if watching:
             watching.cancel()
+
+
+async def ask_what_is_left(
+    judge: Judge, calls: Sequence[JudgeCall], ledger: Ledger, seed: int, watch: Watch | None
+) -> tuple[str, str]:
+    """Let a judge make those of some judgements that the ledger lacks; failed ones are made again.
+
+    Args:
+        judge: Who is asked.
+        calls: In the order of their places; at least one.
+        ledger: Takes the judgements.
+        seed: Of the order of calls.
+        watch: Sees the progress.
+
+    Returns:
+        Code and reason where it stopped before its end, else two empty strings.
+    """
+    done = ledger.settled(judge.pins.kind, 0, calls[-1].seq)
+    left = [call for call in calls if done.get(call.seq) != call.hash(judge.pins)]
+    if not left:
+        return "", ""
+    # Answers of one kind may all fail alike; in a row they would look like a dead endpoint.
+    random.Random(seed).shuffle(left)  # noqa: S311 - an order, not a secret
+    try:
+        await ask_judge(judge, left, lambda meter: JudgeHandler(judge, meter), ledger, watch)
+    except Stopped as error:
+        return error.code, str(error)
+    return "", ""
 
 
 class _Counted:

@@ -47,13 +47,18 @@ class PairCall(msgspec.Struct, frozen=True, gc=False):
     pairing: Pairing
     swapped: bool
 
+    @property
+    def item(self) -> str:
+        """The item that it is about."""
+        return self.pairing.asked.item
+
     def hash(self, judge: Judge) -> bytes:
-        """What the verdict depends on."""
+        """What the verdict depends on, and which epoch it is of: answers may be the same in all of them."""
         digest = hashlib.blake2b(judge.pins.id.encode(), digest_size=16)
         rubric = load_rubric(self.pairing.asked.part.rubric).version()
         for text in (self.pairing.asked.question.uid, rubric, self.pairing.first, self.pairing.second):
             digest.update(text.encode("utf-8", "surrogatepass") + b"\0")
-        digest.update(msgspec.json.encode((self.swapped, self.pairing.key)))
+        digest.update(msgspec.json.encode((self.pairing.asked.variant, self.swapped, self.pairing.key)))
         return digest.digest()
 
 

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 from medbench.engine.ledger import Ledger
 from medbench.errors import InputError, Problem
-from medbench.models.model import Response
-from medbench.runs.config import read_pins
+from medbench.runs.config import Pins, read_pins
 from medbench.runs.execute import LEDGER_FILE, open_pinned
+from medbench.runs.judges import ratings_file, read_judges
 from medbench.runs.plan import asked
-from medbench.runs.results import panel_of, responses
-from medbench.scoring.asked import Asked
-from medbench.scoring.judging.answers import CRITERION, judged_answers
-from medbench.scoring.judging.sheet import SCALE, Drawn, draw, read_sheet, write_sheet
-from medbench.scoring.ratings import Rating, write_ratings
+from medbench.runs.results import answered, panel_of
+from medbench.scoring.judging.answers import judged_answers
+from medbench.scoring.judging.people import Attached, RatedFile, response_name
+from medbench.scoring.judging.plan import answer_of
+from medbench.scoring.judging.sheet import CRITERION, SCALE, Drawn, draw, read_sheet, write_sheet
+from medbench.scoring.ratings import Placed, Rating, few, gather, write_ratings
+from medbench.store.files import exclusive, write_json
 from medbench.text import say
 
 
@@ -27,7 +30,7 @@ def write_sample(run_dir: Path, size: int, seed: int, out: Path) -> int:
         InputError: The run has no judged answers.
         WorkError: The sheet can't be written.
     """
-    drawn = draw((answer for answer, _ in _judged(run_dir)), size, seed)
+    drawn = draw((answer for answer, _ in judged(run_dir)), size, seed)
     if not drawn:
         raise InputError(say("runs.nothing_judged", path=run_dir))
     write_sheet(out, drawn)
@@ -44,7 +47,7 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
     ratings: list[Rating] = []
     found: set[str] = set()
     low, high = SCALE
-    for answer, judges in _judged(run_dir):
+    for answer, judges in judged(run_dir):
         if answer.code in scores:
             found.add(answer.code)
             ratings.append(
@@ -53,6 +56,7 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
                     score=float(scores[answer.code]),
                     scale=(float(low), float(high)),
                     text=answer.answer,
+                    model=judges[0].model,
                 )
             )
             ratings += judges
@@ -64,7 +68,64 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
     return len(found)
 
 
-def _judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
+def attach_ratings(run_dir: Path, files: Sequence[Path], *, judges_coming: bool = False) -> None:
+    """Make people's ratings part of a run, in the place of those that it had; judges' ratings are passed over.
+
+    Args:
+        run_dir: The run.
+        files: Ratings files.
+        judges_coming: The run is about to get judges, where it has none yet.
+
+    Raises:
+        InputError: With all that is wrong: files that can't be used, ratings by another criterion or scale, of answers
+            that this run does not have, or of another text than it has; no rating by a person; a run without judges.
+    """
+    pins = read_pins(run_dir)
+    found, problems = gather(files)
+    people = [placed for placed in found if placed.rating.kind == "human"]
+    if not people and not problems:
+        problems.append(Problem(message=say("runs.ratings_of_nobody"), file=", ".join(map(str, files))))
+    if not judges_coming and not read_judges(run_dir):
+        problems.append(Problem(message=say("runs.nothing_judged", path=run_dir)))
+    problems += [*_foreign(people), *_not_in_run(run_dir, pins, people)]
+    if problems:
+        raise InputError(*few(problems))
+    sources = tuple(RatedFile(file.name, hashlib.sha256(file.read_bytes()).hexdigest()) for file in files)
+    path = ratings_file(run_dir, pins)
+    with exclusive(run_dir):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, Attached(sources, tuple(placed.rating for placed in people)))
+
+
+def _foreign(people: Sequence[Placed]) -> Iterator[Problem]:
+    """Criteria and scales that are not those of the run's judges, each told once."""
+    scale = tuple(map(float, SCALE))
+    first = {(placed.rating.criterion, placed.rating.scale): placed for placed in reversed(people)}
+    for (criterion, theirs), placed in first.items():
+        if (criterion, theirs) != (CRITERION, scale):
+            message = say("runs.ratings_other_scale", criterion=criterion, scale=theirs, wanted=CRITERION, ours=scale)
+            yield Problem(message=message, file=placed.file, line=placed.line)
+
+
+def _not_in_run(run_dir: Path, pins: Pins, people: Sequence[Placed]) -> Iterator[Problem]:
+    """Ratings of answers that the run does not have, or has with another text."""
+    texts: dict[tuple[str, str], str | None] = dict.fromkeys(placed.rating.unit for placed in people)
+    with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger:
+        for call, response in answered(asked(open_pinned(pins), pins.selection), ledger):
+            unit = call.question.family or call.question.uid, response_name(pins.short, call.seq)
+            if unit in texts and CRITERION in call.part.metrics:
+                texts[unit] = answer_of(response)
+    for placed in people:
+        item, answer = placed.rating.unit
+        text = texts[placed.rating.unit]
+        if text is None or placed.rating.text not in ("", text):
+            name = "runs.rating_of_other_run" if text is None else "runs.rating_of_other_text"
+            message = say(name, item=item, response=answer)
+            yield Problem(message=message, file=placed.file, line=placed.line)
+
+
+def judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
+    """Every answer of a run that its judges rated by a rubric, with each judge's rating."""
     pins = read_pins(run_dir)
     source = open_pinned(pins)
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
@@ -74,16 +135,4 @@ def _judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
         if panel is None:
             return
         plan = asked(source, pins.selection)
-        yield from judged_answers(
-            Path(pins.items), folder, _answered(plan, responses(ledger)), panel, pins.config_hash()[:8]
-        )
-
-
-def _answered(plan: Iterator[Asked], answers: Iterator[tuple[int, Response]]) -> Iterator[tuple[Asked, Response]]:
-    upcoming = next(answers, None)
-    for call in plan:
-        if upcoming is None:
-            return
-        if upcoming[0] == call.seq:
-            yield call, upcoming[1]
-            upcoming = next(answers, None)
+        yield from judged_answers(Path(pins.items), folder, answered(plan, ledger), panel, pins.short, pins.model.name)

@@ -11,14 +11,23 @@ from medbench.items.model import Question, Variant
 from medbench.items.render import make_variants
 from medbench.items.source import ItemSource
 from medbench.runs.config import Selection
+from medbench.runs.controls import media_control
 from medbench.scoring.asked import Asked
 
 KIND = "ask"
 
 
 def selected(source: ItemSource, selection: Selection) -> Iterator[tuple[Question, Part]]:
-    """Yield the questions that the selection asks for, with their parts, in the order of the source."""
+    """Yield the questions that the selection asks for, with their parts, in the order of the source.
+
+    Under a media control they have the pictures that the control gives them.
+
+    Raises:
+        InputError: A control can't be made.
+    """
     chosen = _sample(source, selection) if selection.sample is not None else None
+    questions = (question for question, _ in _filtered(source, selection))
+    controlled = None if selection.media_control == "none" else media_control(questions, selection)
     taken = 0
     for question, part in _filtered(source, selection):
         if chosen is not None and question.uid not in chosen:
@@ -26,16 +35,21 @@ def selected(source: ItemSource, selection: Selection) -> Iterator[tuple[Questio
         if selection.limit is not None and taken >= selection.limit:
             return
         taken += 1
-        yield question, part
+        if controlled is None:
+            yield question, part
+        elif (question_asked := controlled(question)) is not None:
+            yield question_asked, part
 
 
 def asked(source: ItemSource, selection: Selection) -> Iterator[Asked]:
     """Yield every call of the plan."""
     seq = 0
     for question, part in selected(source, selection):
-        for index, variant in enumerate(variants(question, part, selection)):
-            yield Asked(seq=seq, question=question, part=part, variant=index, form=variant)
-            seq += 1
+        orders = variants(question, part, selection)
+        for epoch in range(selection.epochs):
+            for index, form in enumerate(orders, start=epoch * len(orders)):
+                yield Asked(seq=seq, question=question, part=part, variant=index, form=form, epoch=epoch)
+                seq += 1
 
 
 def call_key(call: Asked) -> bytes:
@@ -46,7 +60,7 @@ def call_key(call: Asked) -> bytes:
 
 
 def variants(question: Question, part: Part, selection: Selection) -> tuple[Variant, ...]:
-    """The ways in which a question is asked: those it brings, or option orders where the dataset is circular."""
+    """The option orders of an epoch: those that a question brings, or made where the dataset is circular."""
     return make_variants(question, selection.orders) if question.variants or part.circular else (Variant(),)
 
 

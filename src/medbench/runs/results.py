@@ -13,9 +13,11 @@ from medbench.errors import InputError
 from medbench.items.source import ItemSource
 from medbench.models.model import Response
 from medbench.runs.config import Pins
-from medbench.runs.judges import judge_ledger, read_calibrations, read_judges
+from medbench.runs.judges import judge_ledger, read_attached, read_calibrations, read_judges
 from medbench.runs.plan import KIND, asked
+from medbench.scoring.asked import Asked
 from medbench.scoring.judging.contract import decode_judgement
+from medbench.scoring.judging.people import People
 from medbench.scoring.judging.verdict import Judgement
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow
@@ -35,6 +37,18 @@ def responses(ledger: Ledger) -> Iterator[tuple[int, Response]]:
         yield seq, _decode(body)
 
 
+def answered(plan: Iterator[Asked], ledger: Ledger) -> Iterator[tuple[Asked, Response]]:
+    """The calls of a plan that have a response, with it."""
+    arriving = responses(ledger)
+    upcoming = next(arriving, None)
+    for call in plan:
+        if upcoming is None:
+            return
+        if upcoming[0] == call.seq:
+            yield call, upcoming[1]
+            upcoming = next(arriving, None)
+
+
 def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> int:
     """Write `responses/*.parquet` from the ledger; returns the number of rows."""
     import pyarrow as pa
@@ -48,6 +62,7 @@ def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Led
             ("part", text),
             ("id", text),
             ("variant", pa.int32()),
+            ("epoch", pa.int32()),
             ("status", text),
             ("text", text),
             ("reasoning", text),
@@ -85,6 +100,7 @@ def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Led
                 question.part,
                 question.id,
                 call.variant,
+                call.epoch,
                 response.status,
                 response.text,
                 response.reasoning,
@@ -122,6 +138,7 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("part", text),
             ("family", text),
             ("variant", pa.int32()),
+            ("epoch", pa.int32()),
             ("status", text),
             ("value", pa.float64()),
             ("reason", text),
@@ -137,12 +154,20 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("key_point_value", pa.float64()),
             ("safe", pa.bool_()),
             ("key_point_lexical", pa.float64()),
+            ("details", text),
+            ("evidence", text),
+            ("probe", text),
+            ("rubric_points_value", pa.float64()),
+            ("judge_read", pa.bool_()),
+            ("people_value", pa.float64()),
         ]
     )
     folder = Path(pins.catalog_folder) if pins.catalog_folder else None
     with ExitStack() as files:
         panel = panel_of(run_dir, pins, ledger, files)
-        scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden", panel=panel)
+        attached = read_attached(run_dir, pins)
+        people = People(attached, panel, pins.short, pins.model.name) if attached and panel else None
+        scorer = Scorer(Path(pins.items), folder, hidden=pins.disclosure == "hidden", panel=panel, people=people)
         rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
         write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
         figures = msgspec.structs.replace(scorer.figures(), judges=_judge_use(run_dir, pins, ledger))
@@ -206,14 +231,15 @@ def read_figures(run_dir: Path) -> Figures:
 def _columns(row: ScoreRow) -> tuple[object, ...]:
     question = row.asked.question
     judged = {each.metric: each for each in row.judged}
-    judge, points = judged.get("llm_judge"), judged.get("keypoint_macro_recall")
+    judge, points, rubric = (judged.get(name) for name in ("llm_judge", "keypoint_macro_recall", "rubric_points"))
     return (
         row.asked.seq,
         question.uid,
         question.dataset,
         question.part,
-        question.family or question.uid,
+        question.cluster,
         row.asked.variant,
+        row.asked.epoch,
         row.status,
         row.value,
         row.reason,
@@ -229,6 +255,12 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         points.value if points else None,
         points.safe if points else None,
         row.lexical,
+        msgspec.json.encode(dict(row.marking.details)).decode() if row.marking.details else "",
+        msgspec.json.encode(row.marking.evidence).decode() if row.marking.evidence else "",
+        question.probe,
+        rubric.value if rubric else None,
+        judge.read if judge else None,
+        row.people,
     )
 
 

@@ -20,7 +20,8 @@ class RunStatus(msgspec.Struct, frozen=True):
 
     Attributes:
         items: Items asked.
-        rows: Calls planned: items in all their variants.
+        rows: Calls planned: items in all their option orders and epochs.
+        epochs: How often each item is asked.
         responses: Calls that have a response.
         scored: Responses with a score; None until the run is scored.
         coverage: Share of planned calls whose outcome counts.
@@ -41,6 +42,7 @@ class RunStatus(msgspec.Struct, frozen=True):
     by_error: dict[str, int]
     input_tokens: int
     output_tokens: int
+    epochs: int = 1
     scored: int | None = None
     coverage: float | None = None
     score: float | None = None
@@ -57,7 +59,8 @@ def run_status(run_dir: Path) -> RunStatus:
     pins = read_pins(run_dir)
     ledger_path = run_dir / LEDGER_FILE
     if not is_made(ledger_path):
-        return RunStatus(str(run_dir), "planned", "", pins.model.spec, pins.n_items, pins.n_calls, 0, 0, {}, {}, 0, 0)
+        asked = pins.model.spec, pins.n_items, pins.n_calls
+        return RunStatus(str(run_dir), "planned", "", *asked, 0, 0, {}, {}, 0, 0, pins.selection.epochs)
     ledger = Ledger(ledger_path, read_only=True)
     try:
         state, reason = ledger.state()
@@ -79,4 +82,5 @@ def run_status(run_dir: Path) -> RunStatus:
         by_error=totals.by_error,
         input_tokens=totals.input_tokens,
         output_tokens=totals.output_tokens,
+        epochs=pins.selection.epochs,
     )

@@ -29,12 +29,14 @@ class Package(msgspec.Struct, frozen=True):
         files: File -> rows.
         rows: All rows.
         empty: Rows without an answer text (failed, blocked or empty responses): they count as wrong.
+        epochs: Of the run. The package holds the answers of the first one, whatever came later: a row has one answer.
     """
 
     path: str
     files: dict[str, int]
     rows: int
     empty: int
+    epochs: int
 
 
 def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Package:
@@ -46,12 +48,14 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
         track: Only the datasets of this track.
 
     Raises:
-        InputError: The run is over other items, is not complete, or the zip exists.
+        InputError: The run is over other items, is a media control or not complete, or the zip exists.
         WorkError: The zip can't be written.
     """
     pins = read_pins(run_dir)
     if out.exists():
         raise InputError(Problem(message=say("runs.zip_exists", path=out), field="--out"))
+    if pins.selection.media_control != "none":
+        raise InputError(Problem(message=say("runs.submission_of_control"), file=str(run_dir)))
     source = open_pinned(pins)
     ledger = Ledger(run_dir / LEDGER_FILE, read_only=True)
     files: dict[str, dict[int, bytes]] = {}
@@ -66,6 +70,8 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
             if upcoming is not None and upcoming[0] == call.seq:
                 response = upcoming[1]
                 upcoming = next(arriving, None)
+            if call.epoch:
+                continue
             if track and source.catalog.datasets[question.dataset].track != track:
                 continue
             if not call.form.row:
@@ -88,6 +94,7 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
         files={name: len(rows) for name, rows in sorted(files.items())},
         rows=sum(map(len, files.values())),
         empty=empty,
+        epochs=pins.selection.epochs,
     )
 
 

@@ -10,14 +10,18 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
 
-from medbench.catalog.model import AnswerForm, ChoiceForm, FieldsForm, LabelForm, Metric
+import msgspec
+
+from medbench.catalog.model import AnswerForm, BoxesForm, ChoiceForm, FieldsForm, LabelForm, Metric
+from medbench.scoring.boxes import mark_boxes
+from medbench.scoring.edits import edit_distance
 from medbench.scoring.extract.label_grammar import grammar_of
 from medbench.scoring.extract.normalise import fold_key, nfkc
 from medbench.scoring.extract.values import plain_text, same_value
-from medbench.scoring.model import Extraction, Marking
+from medbench.scoring.model import Box, Extraction, Marking
 
-Answer = frozenset[int] | frozenset[str] | Sequence[str] | Mapping[str, str]
-"""What a key says: choice, positions as displayed; label, labels; fields, key -> value."""
+Answer = frozenset[int] | frozenset[str] | Sequence[str] | Mapping[str, str] | tuple[Box, ...]
+"""What a key says: choice, positions as displayed; label, labels; fields, key -> value; boxes."""
 
 _RIGHT = Marking(1.0)
 _WRONG = Marking(0.0)
@@ -32,7 +36,10 @@ def mark(
     - `accuracy_field`: fields that match / |required fields ∪ fields given|: a missing or an extra field is wrong.
     - `micro_f1`: counts of labels; for `FieldsForm(compare="characters")` counts of characters: each field's multisets
       (NFKC, without white space) are held against one another, and an extra field's characters are all false (ours).
-      The value is the item's own F1, and None where neither the key nor a readable answer holds anything.
+      The value is the item's own F1, and None where neither the key nor a readable answer holds anything. Detail
+      `character_error_rate`: edits / characters over the key's fields, at most one edit per character.
+
+    - `detection_iou`: see `mark_boxes`.
 
     Args:
         metric: One that code computes.
@@ -42,8 +49,7 @@ def mark(
         options: The closed list of labels where the form has none.
 
     Raises:
-        ValueError: The metric does not go with the form or the answer's type (`detection_iou` and judged metrics never
-            do).
+        ValueError: The metric does not go with the form or the answer's type (judged metrics never do).
     """
     if isinstance(form, ChoiceForm):
         if metric in ("accuracy", "accuracy_circular") and isinstance(answer, frozenset):
@@ -58,6 +64,9 @@ def mark(
             return _field_accuracy(form, extraction, answer)
         if metric == "micro_f1" and form.compare == "characters":
             return _character_f1(extraction, answer)
+    elif isinstance(form, BoxesForm) and metric == "detection_iou" and isinstance(answer, tuple):
+        given = extraction.value if isinstance(extraction.value, tuple) else None
+        return mark_boxes(given, answer, extraction.faults)
     raise ValueError(f"{metric} can't mark a {type(form).__name__} with an answer of type {type(answer).__name__}")
 
 
@@ -128,17 +137,23 @@ def _character_f1(extraction: Extraction, answer: Mapping[str, str]) -> Marking:
     given = extraction.value if isinstance(extraction.value, dict) else {}
     named = _folded(tuple(given))
     expected = _folded(tuple(answer))
-    hits = false = missed = 0
+    hits = false = missed = edits = characters = 0
     for key in named.keys() | expected.keys():
-        wanted = _characters(answer[expected[key]]) if key in expected else Counter[str]()
-        found = _characters(given[named[key]]) if key in named else Counter[str]()
-        shared = (wanted & found).total()
+        wanted = _characters(answer[expected[key]]) if key in expected else ""
+        found = _characters(given[named[key]]) if key in named else ""
+        shared = (Counter(wanted) & Counter(found)).total()
         hits += shared
-        false += found.total() - shared
-        missed += wanted.total() - shared
-    return _f1(hits, false, missed, read=read)
+        false += len(found) - shared
+        missed += len(wanted) - shared
+        characters += len(wanted)
+        # Twice as long is wrong throughout; so no answer costs more than its key allows.
+        edits += min(edit_distance(found, wanted), len(wanted)) if len(found) < 2 * len(wanted) else len(wanted)
+    marking = _f1(hits, false, missed, read=read)
+    if not characters:
+        return marking
+    return msgspec.structs.replace(marking, details=(("character_error_rate", edits / characters),))
 
 
-def _characters(text: str) -> Counter[str]:
-    """Characters with their numbers, after NFKC and without white space."""
-    return Counter("".join(nfkc(text).split()))
+def _characters(text: str) -> str:
+    """Characters after NFKC and without white space."""
+    return "".join(nfkc(text).split())

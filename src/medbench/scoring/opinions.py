@@ -77,6 +77,17 @@ class Panel:
         """What the panel says in one task; a judge that was not asked, or has not answered yet, does not count."""
         return panel([opinion.repeats[task] for opinion in opinions if opinion.repeats.get(task)], self.quorum)
 
+    def by_tag(self, opinions: Sequence[Opinion], task: Task) -> dict[str, float]:
+        """What the panel says in one task by tag; tags without a quorum are left out."""
+        several = [opinion.repeats[task] for opinion in opinions if opinion.repeats.get(task)]
+        tags = dict.fromkeys(tag for repeats in several for each in repeats for tag in each.by_tag)
+        found = {}
+        for tag in tags:
+            tagged = [[msgspec.structs.replace(each, value=each.by_tag.get(tag)) for each in rs] for rs in several]
+            if (value := panel(tagged, self.quorum).value) is not None:
+                found[tag] = value
+        return found
+
 
 def _by_response(said: Iterable[Said]) -> Iterator[tuple[int, list[Said]]]:
     for seq, several in groupby(said, key=lambda each: each[0] // SLOTS):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -51,6 +51,14 @@ class Rating(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         return (self.score - low) / (high - low)
 
 
+class Placed(NamedTuple):
+    """A rating and where it stands."""
+
+    rating: Rating
+    file: str
+    line: int
+
+
 def read_ratings(path: Path) -> list[Rating]:
     """Read a ratings file.
 
@@ -58,14 +66,52 @@ def read_ratings(path: Path) -> list[Rating]:
         InputError: It can't be read, or rows are wrong: not JSON, missing fields, a score off its scale, one criterion
             on two scales, an answer rated twice by the same rater.
     """
+    return read_all([path])
+
+
+def read_all(paths: Sequence[Path]) -> list[Rating]:
+    """Read several files as one; a rating that stands in two of them counts once.
+
+    Raises:
+        InputError: As `read_ratings`, of all files; or two files differ on the same rating.
+    """
+    found, problems = gather(paths)
+    if problems:
+        raise InputError(*few(problems))
+    return [each.rating for each in found]
+
+
+def few(problems: Sequence[Problem]) -> list[Problem]:
+    """The first problems, and how many more there are."""
+    more = len(problems) - MOST_SHOWN
+    return [*problems[:MOST_SHOWN], *([Problem(message=say("scoring.ratings_more", count=more))] if more > 0 else [])]
+
+
+def gather(paths: Sequence[Path]) -> tuple[list[Placed], list[Problem]]:
+    """As `read_all`, with what can be read and all that is wrong."""
+    problems: list[Problem] = []
+    together: dict[tuple[str, ...], Placed] = {}
+    for path in paths:
+        found, wrong = _read(path)
+        problems += wrong
+        for placed in found:
+            rating = placed.rating
+            who = (*rating.unit, rating.criterion, rating.kind, rating.rater)
+            if together.setdefault(who, placed).rating != rating:
+                message = say("scoring.rating_differs", rater=rating.rater, item=rating.item, response=rating.response)
+                problems.append(Problem(message=message, file=placed.file, line=placed.line))
+    return list(together.values()), problems
+
+
+def _read(path: Path) -> tuple[list[Placed], list[Problem]]:
+    """The ratings of one file that can be used, and all that is wrong with the others."""
     try:
         lines = path.read_bytes().splitlines()
     except OSError as error:
-        raise InputError(
-            Problem(message=say("scoring.ratings_unreadable", reason=error.strerror or error), file=str(path))
-        ) from error
+        message = say("scoring.ratings_unreadable", reason=error.strerror or error)
+        return [], [Problem(message=message, file=str(path))]
     decode = msgspec.json.Decoder(Rating).decode
-    ratings: list[Rating] = []
+    ratings: list[Placed] = []
     problems: list[Problem] = []
 
     def complain(line: int, name: str, **values: Any) -> None:  # noqa: ANN401 - fills a message
@@ -92,39 +138,10 @@ def read_ratings(path: Path) -> list[Rating]:
             complain(number, "rating_twice", rater=rating.rater, item=rating.item, response=rating.response)
         else:
             seen.add(who)
-            ratings.append(rating)
+            ratings.append(Placed(rating, str(path), number))
     if not ratings and not problems:
         problems.append(Problem(message=say("scoring.ratings_empty"), file=str(path)))
-    if len(problems) > MOST_SHOWN:
-        more = Problem(message=say("scoring.ratings_more", count=len(problems) - MOST_SHOWN), file=str(path))
-        problems = [*problems[:MOST_SHOWN], more]
-    if problems:
-        raise InputError(*problems)
-    return ratings
-
-
-def read_all(paths: Sequence[Path]) -> list[Rating]:
-    """Read several files as one; a rating that stands in two of them counts once.
-
-    Raises:
-        InputError: As `read_ratings`, of all files; or two files differ on the same rating.
-    """
-    problems: list[Problem] = []
-    together: dict[tuple[str, ...], Rating] = {}
-    for path in paths:
-        try:
-            ratings = read_ratings(path)
-        except InputError as error:
-            problems += error.problems
-            continue
-        for rating in ratings:
-            who = (*rating.unit, rating.criterion, rating.kind, rating.rater)
-            if together.setdefault(who, rating) != rating:
-                message = say("scoring.rating_differs", rater=rating.rater, item=rating.item, response=rating.response)
-                problems.append(Problem(message=message, file=str(path)))
-    if problems:
-        raise InputError(*problems[: MOST_SHOWN + 1])
-    return list(together.values())
+    return ratings, problems
 
 
 def write_ratings(path: Path, ratings: Iterable[Rating]) -> None:

@@ -7,33 +7,42 @@ from collections.abc import Mapping
 import msgspec
 
 from medbench.catalog.model import BoxesForm, ChoiceForm, Metric
+from medbench.items.answers import BOX_KEYS
 from medbench.items.model import Key
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
+from medbench.scoring.criteria import judged_criteria
 from medbench.scoring.extract import extract
+from medbench.scoring.extract.boxes import extract_boxes
 from medbench.scoring.judging.plan import answer_of, tasks_of
-from medbench.scoring.judging.verdict import Task, mean_of
+from medbench.scoring.judging.verdict import Judgement, Task, mean_of
 from medbench.scoring.keypoints import match_lexically, recall
 from medbench.scoring.metrics import mark
-from medbench.scoring.model import Extraction, Marking, ScoreStatus
+from medbench.scoring.model import Box, Extraction, Marking, ScoreStatus
 from medbench.scoring.opinions import Panel
 
 NOTHING = Extraction(value=None)
 NO_MARKING = Marking(value=None)
-TASKS: Mapping[Metric, Task] = {"llm_judge": "rubric", "keypoint_macro_recall": "key_points"}
+TASKS: Mapping[Metric, Task] = {
+    "llm_judge": "rubric",
+    "keypoint_macro_recall": "key_points",
+    "rubric_points": "criteria",
+}
 
 
 class JudgedMetric(msgspec.Struct, frozen=True, gc=False):
     """What judges make of one response by one metric.
 
     Attributes:
-        metric: `llm_judge` or `keypoint_macro_recall`.
-        status: `scored`, `awaiting_judge`, `judge_failed`, or `no_key` where key points are wanted and there are none.
-        value: Of the panel, in [0, 1].
+        metric: `llm_judge`, `keypoint_macro_recall` or `rubric_points`.
+        status: `scored`, `awaiting_judge`, `judge_failed`, or `no_key` where key points or criteria are wanted and
+            there are none.
+        value: Of the panel, in [0, 1]; `rubric_points` may lie below.
         by_judge: Each judge's mean over its repeats, in the order of the run's judges; None where it has none.
         spread: Largest less smallest of these.
         safe: Nothing that must not be said was said, and no point was contradicted; None where nobody looked.
         calibrated: What people would give, by the judges' maps; None without them.
+        by_tag: Tag -> value of the panel over the criteria that carry it.
     """
 
     metric: Metric
@@ -43,6 +52,12 @@ class JudgedMetric(msgspec.Struct, frozen=True, gc=False):
     spread: float | None = None
     safe: bool | None = None
     calibrated: float | None = None
+    by_tag: dict[str, float] = {}
+
+    @property
+    def read(self) -> bool:
+        """Whether a judge read the answer; else its value is a rule's: an answer without text is 0."""
+        return bool(self.by_judge)
 
 
 class ScoreRow(msgspec.Struct, frozen=True, gc=False):
@@ -51,13 +66,14 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     Attributes:
         asked: The call.
         status: `scored` or `unparsed` where it counts.
-        value: In [0, 1]; None where it does not count or the item alone has none.
-        reason: Why it is not simply scored: extraction's reason or the error code of the response.
+        value: In [0, 1], with `rubric_points` at most 1; None where it does not count or the item alone has none.
+        reason: Why it is not simply scored: extraction's reason, its first fault, or the error code of the response.
         extraction: What the answer says.
-        marking: Counts for micro-averaged metrics.
+        marking: Counts for micro-averaged metrics, details and evidence.
         closed_status: Of the closed-set metric alone, whose value is the marking's; None where there is none.
         judged: By the judged metrics of the part, in their order.
         lexical: Key points that the words alone seem to make, in [0, 1]: the baseline without a judge, never a score.
+        people: Mean of people's ratings, in [0, 1]; never the score.
     """
 
     asked: Asked
@@ -69,6 +85,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     closed_status: ScoreStatus | None = None
     judged: tuple[JudgedMetric, ...] = ()
     lexical: float | None = None
+    people: float | None = None
 
     @property
     def extracted(self) -> str:
@@ -80,7 +97,12 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
             if isinstance(self.asked.part.answer, ChoiceForm):
                 return "".join(chr(ord("A") + int(position)) for position in sorted(value, key=int))
             return "、".join(sorted(map(str, value)))
-        return msgspec.json.encode(value).decode() if isinstance(value, dict) else value[:200]
+        if isinstance(value, str):
+            return value[:200]
+        if isinstance(value, tuple):
+            boxes = [dict(zip(BOX_KEYS, ([box.label], box.edges), strict=True)) for box in value]
+            return msgspec.json.encode(boxes).decode()
+        return msgspec.json.encode(value).decode()
 
 
 def score_response(asked: Asked, response: Response, key: Key | None, panel: Panel | None = None) -> ScoreRow:
@@ -101,8 +123,6 @@ def score_response(asked: Asked, response: Response, key: Key | None, panel: Pan
     part = asked.part
     if response.status == "media_missing":
         return ScoreRow(asked, "excluded", None, response.error_code, NOTHING, NO_MARKING)
-    if isinstance(part.answer, BoxesForm):
-        return ScoreRow(asked, "excluded", None, "boxes_not_scored_yet", NOTHING, NO_MARKING)
     closed = _closed(asked, response, key) if part.closed_metrics else None
     if not part.judged_metrics:
         assert closed is not None
@@ -127,7 +147,8 @@ def _closed(asked: Asked, response: Response, key: Key | None) -> ScoreRow:
         # Where the key holds no label, nothing could be missed: the unreadable answer itself is the false one.
         marking = msgspec.structs.replace(marking, value=0.0, false_positives=int(not marking.false_negatives))
         return ScoreRow(asked, "unparsed", 0.0, extraction.reason, extraction, marking, "unparsed")
-    return ScoreRow(asked, "scored", marking.value, "", extraction, marking, "scored")
+    reason = extraction.faults[0].code if extraction.faults else ""
+    return ScoreRow(asked, "scored", marking.value, reason, extraction, marking, "scored")
 
 
 def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | None) -> tuple[JudgedMetric, ...]:
@@ -141,7 +162,8 @@ def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | No
         if task not in tasks:
             found.append(JudgedMetric(metric, "no_key", None))
         elif empty:
-            found.append(JudgedMetric(metric, "scored", 0.0))
+            nothing_met = judged_criteria(key.criteria if key else (), Judgement(task, "judged"))
+            found.append(JudgedMetric(metric, "scored", 0.0, by_tag=nothing_met.by_tag))
         elif panel is None or not any(opinion.repeats.get(task) for opinion in opinions):
             found.append(JudgedMetric(metric, "awaiting_judge", None))
         else:
@@ -149,12 +171,13 @@ def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | No
             by_judge = tuple(mean_of(opinion.repeats.get(task, [])) for opinion in opinions)
             status: ScoreStatus = "judge_failed" if said.value is None else "scored"
             calibrated = panel.calibrated(opinions) if task == "rubric" else None
-            found.append(JudgedMetric(metric, status, said.value, by_judge, said.spread, said.safe, calibrated))
+            by_tag = panel.by_tag(opinions, task)
+            found.append(JudgedMetric(metric, status, said.value, by_judge, said.spread, said.safe, calibrated, by_tag))
     return tuple(found)
 
 
 def _together(closed: ScoreRow, judged: tuple[JudgedMetric, ...]) -> ScoreRow:
-    """One value of all metrics. Key points that an item does not have leave its rubric as the only judged metric."""
+    """One value of all metrics. Key points or criteria that an item does not have leave the other judged metrics."""
     counting = [each for each in judged if each.status != "no_key"] or list(judged)
     missing = next((each.status for each in counting if each.value is None), None)
     if closed.asked.part.closed_metrics and closed.value is None:
@@ -178,9 +201,13 @@ def _read(asked: Asked, response: Response) -> Extraction:
     return extraction
 
 
-def _answer(asked: Asked, key: Key) -> frozenset[int] | list[str] | dict[str, str]:
+def _answer(asked: Asked, key: Key) -> frozenset[int] | list[str] | dict[str, str] | tuple[Box, ...]:
     """The key in the order displayed: letters become positions of this variant."""
     answer = key.answer
+    if isinstance(asked.part.answer, BoxesForm):
+        true = extract_boxes(asked.part.answer, str(answer)).value
+        assert isinstance(true, tuple)  # checked when the item was read
+        return true
     if isinstance(asked.part.answer, ChoiceForm):
         letters = answer if isinstance(answer, list) else [str(answer)]
         indexes = {ord(letter) - ord("A") for letter in letters}

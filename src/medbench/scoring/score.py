@@ -14,7 +14,9 @@ from medbench.items.model import Key, Question
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.judging.calibrate import Measured
+from medbench.scoring.judging.people import People, PeopleEstimate, PeopleUse
 from medbench.scoring.judging.plan import JudgePins
+from medbench.scoring.judging.sheet import CRITERION
 from medbench.scoring.media_use import MediaUse
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow, score_response
@@ -65,6 +67,8 @@ class Figures(msgspec.Struct, frozen=True):
         illustrative: Items marked as illustrative: made to try the bench out, not to judge a model.
         judges: In the order in which they came.
         media: What was sent of the questions' media.
+        probes: Items marked as probes.
+        people: People's ratings of its answers; None where the run was given none.
     """
 
     datasets: tuple[DatasetFigures, ...]
@@ -78,12 +82,22 @@ class Figures(msgspec.Struct, frozen=True):
     illustrative: int
     judges: tuple[JudgeUse, ...] = ()
     media: MediaUse | None = None
+    probes: int = 0
+    people: PeopleUse | None = None
 
 
 class Scorer:
     """Scores the responses of a run. The only place where a question meets its key."""
 
-    def __init__(self, items: Path, catalog_folder: Path | None, *, hidden: bool, panel: Panel | None = None) -> None:
+    def __init__(
+        self,
+        items: Path,
+        catalog_folder: Path | None,
+        *,
+        hidden: bool,
+        panel: Panel | None = None,
+        people: People | None = None,
+    ) -> None:
         """Open the keys.
 
         Args:
@@ -91,14 +105,16 @@ class Scorer:
             catalog_folder: Folder of own dataset definitions.
             hidden: Right and wrong per item must not leave the scorer.
             panel: The judges of the run; None: there are none.
+            people: People's ratings of its answers; None: there are none.
         """
         self._keys = open_keys(items, catalog_folder=catalog_folder)
         self._hidden = hidden
         self._panel = panel
+        self._people = people
         self._tallies: dict[tuple[str, str], PartTally] = {}
         self._totals = RunTotals()
         self._media = MediaUse()
-        self._illustrative = 0
+        self._illustrative = self._probes = 0
 
     def rows(self, plan: Iterable[Asked], responses: Iterable[tuple[int, Response]]) -> Iterator[ScoreRow]:
         """Score everything, yielding a row per response; under hidden disclosure rows carry no value.
@@ -116,22 +132,27 @@ class Scorer:
                     self._media.add(question.uid, response)
             tally = self._tallies.get((question.dataset, part.name))
             if tally is None:
-                tally = self._tallies[question.dataset, part.name] = PartTally(part)
-            tally.add_item(rows, item.key)
+                tally = self._tallies[question.dataset, part.name] = PartTally(part, item.calls[-1].epoch + 1)
+            tally.add_item(rows, item.key, item.answers if item.calls[-1].epoch else None)
             self._illustrative += question.meta.get("illustrative") is True
-            for row in rows:
+            self._probes += question.probe is not None
+            for response, row in zip(item.responses, rows, strict=True):
                 if row is not None:
+                    if self._people is not None and response is not None:
+                        row = msgspec.structs.replace(row, people=self._people.take(row.asked, response, row))
                     yield _concealed(row) if self._hidden else row
 
     def figures(self) -> Figures:
         """The figures of what was scored."""
         by_dataset: dict[str, list[PartFigures]] = {}
-        for (dataset, _), tally in self._tallies.items():
+        for (dataset, part), tally in self._tallies.items():
             figures = tally.figures()
-            if self._hidden and figures.estimate is not None and figures.estimate.n < SMALLEST_CELL:
-                figures = msgspec.structs.replace(figures, estimate=None, circular=None, chance=None, at_chance=None)
+            if self._people is not None:
+                figures = _with_people(figures, self._people.estimate(dataset, part))
+            if self._hidden:
+                figures = _concealed_figures(figures)
             by_dataset.setdefault(dataset, []).append(figures)
-        parts = [part for several in by_dataset.values() for part in several]
+        parts = [figures for several in by_dataset.values() for figures in several]
         return Figures(
             datasets=tuple(DatasetFigures(name, tuple(several)) for name, several in by_dataset.items()),
             items=sum(part.items for part in parts),
@@ -144,6 +165,8 @@ class Scorer:
             keys_fingerprint="" if self._hidden and not self._keys.salted else self._keys.fingerprint(),
             illustrative=self._illustrative,
             media=msgspec.structs.replace(self._media, changed=[], not_shown=[]) if self._hidden else self._media,
+            probes=self._probes,
+            people=self._people.use(SMALLEST_CELL if self._hidden else 0) if self._people is not None else None,
         )
 
 
@@ -157,6 +180,12 @@ class _Item(NamedTuple):
     @property
     def question(self) -> Question:
         return self.calls[0].question
+
+    @property
+    def answers(self) -> list[str] | None:
+        """The answers in all its variants; None where one has no response."""
+        texts = [response.text for response in self.responses if response is not None]
+        return texts if len(texts) == len(self.calls) else None
 
     def score(self, panel: Panel | None) -> list[ScoreRow | None]:
         return [
@@ -181,11 +210,45 @@ def _items(plan: Iterator[Asked], responses: Iterator[tuple[int, Response]], key
         yield item
 
 
+def _with_people(figures: PartFigures, found: PeopleEstimate | None) -> PartFigures:
+    judged = (
+        msgspec.structs.replace(each, people=found) if each.metric == CRITERION else each for each in figures.judged
+    )
+    return msgspec.structs.replace(figures, judged=tuple(judged))
+
+
+def _concealed_figures(figures: PartFigures) -> PartFigures:
+    """The figures without those of few items, and without tags.
+
+    Tags overlap, so that single answers could be told from their differences; and some are of the key.
+    """
+    judged = tuple(msgspec.structs.replace(each, by_tag={}) for each in figures.judged)
+    details = {name: each for name, each in figures.details.items() if each.n >= SMALLEST_CELL}
+    figures = msgspec.structs.replace(figures, details=details)
+    estimates = [each for each in (figures.estimate, figures.combined) if each is not None]
+    if all(each.n >= SMALLEST_CELL for each in estimates):
+        return msgspec.structs.replace(figures, judged=judged)
+    nothing = dict.fromkeys(("estimate", "circular", "chance", "at_chance", "combined", "lexical", "repeats"))
+    return msgspec.structs.replace(figures, **nothing, judged=())
+
+
 def _concealed(row: ScoreRow) -> ScoreRow:
     """The row without what would tell right from wrong."""
     return msgspec.structs.replace(
-        row, value=None, marking=msgspec.structs.replace(row.marking, **_NO_COUNTS), judged=(), lexical=None
+        row,
+        value=None,
+        marking=msgspec.structs.replace(row.marking, **_NO_COUNTS),
+        judged=(),
+        lexical=None,
+        people=None,
     )
 
 
-_NO_COUNTS = {"value": None, "true_positives": 0, "false_positives": 0, "false_negatives": 0}
+_NO_COUNTS = {
+    "value": None,
+    "true_positives": 0,
+    "false_positives": 0,
+    "false_negatives": 0,
+    "details": (),
+    "evidence": None,
+}

@@ -6,6 +6,7 @@ import hashlib
 from array import array
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from math import comb
 
 import msgspec
@@ -14,6 +15,8 @@ import numpy as np
 from medbench.catalog.model import ChoiceForm, LabelForm, Part
 from medbench.items.model import Key
 from medbench.models.model import Response
+from medbench.scoring.judging.people import PeopleEstimate
+from medbench.scoring.repeats import RepeatFigures, RepeatTally, epoch_outcomes
 from medbench.scoring.rows import JudgedMetric, ScoreRow
 from medbench.stats import (
     Estimate,
@@ -23,12 +26,17 @@ from medbench.stats import (
     position_preference,
 )
 
+COUNTS = frozenset({"scored", "unparsed"})
+"""Statuses of a score that has an outcome."""
+
 PREFERENCE_ITEMS = 2_000
 """Position preference is tested on the first items up to this many: its permutations cost more than all the rest."""
 
 
 class CircularFigures(msgspec.Struct, frozen=True):
     """Circular evaluation of one part (specs/scoring.md, section 3); shares in [0, 1].
+
+    Where items are asked in several epochs, an item in one epoch takes the place of an item.
 
     Attributes:
         acc_origin: Share of items right in the first order.
@@ -61,13 +69,15 @@ class JudgedFigures(msgspec.Struct, frozen=True):
     """One judged metric of one part.
 
     Attributes:
-        metric: `llm_judge` or `keypoint_macro_recall`.
+        metric: `llm_judge`, `keypoint_macro_recall` or `rubric_points`.
         estimate: Of the panel's values, in [0, 1]; None where there are none.
         by_status: Status -> responses.
         by_judge: Each judge's own mean, in the order of the run's judges.
         spread: Mean over the responses of the largest less the smallest judge; None for fewer than two judges.
         safe: Share of the responses in which nothing unsafe was found; None where nobody looked.
         calibrated: Of what people would give by the judges' maps, over the judged answers; None without maps.
+        by_tag: For `rubric_points`: tag of the items or of their criteria -> its estimate, most items first.
+        people: What people would give, from those answers that they rated; None where they rated none.
     """
 
     metric: str
@@ -77,6 +87,8 @@ class JudgedFigures(msgspec.Struct, frozen=True):
     spread: float | None = None
     safe: Estimate | None = None
     calibrated: Estimate | None = None
+    by_tag: dict[str, Estimate] = {}
+    people: PeopleEstimate | None = None
 
 
 class PartFigures(msgspec.Struct, frozen=True):
@@ -88,7 +100,7 @@ class PartFigures(msgspec.Struct, frozen=True):
         estimate: Of that metric, in [0, 1].
         awaiting: Judged metrics that some response still waits for.
         items: Items asked.
-        planned: Calls planned.
+        planned: Calls planned: every option order in every epoch.
         answered: Responses there are.
         counted: Responses whose outcome counts: all but those missing by our fault.
         by_status: Score status -> responses.
@@ -102,6 +114,8 @@ class PartFigures(msgspec.Struct, frozen=True):
         judged: Figures of the judged metrics.
         combined: Where there are judged metrics: of the mean of all metrics of each item, which is the part's score.
         lexical: Key points by words alone: the baseline that a judge must beat, no score.
+        details: Secondary figures of the metric by name, in [0, 1], each over the items that have one; no score.
+        repeats: Where every item was asked in several epochs.
     """
 
     name: str
@@ -122,6 +136,8 @@ class PartFigures(msgspec.Struct, frozen=True):
     judged: tuple[JudgedFigures, ...] = ()
     combined: Estimate | None = None
     lexical: Estimate | None = None
+    details: dict[str, Estimate] = {}
+    repeats: RepeatFigures | None = None
 
 
 class _JudgedTally:
@@ -129,6 +145,8 @@ class _JudgedTally:
 
     def __init__(self, metric: str) -> None:
         self.metric = metric
+        self._bounded = metric != "rubric_points"
+        self._tagged: dict[str, tuple[array[float], array[int]]] = {}
         self.by_status: Counter[str] = Counter()
         self._values, self._families = array("d"), array("q")
         self._safe, self._safe_families = array("d"), array("q")
@@ -136,13 +154,15 @@ class _JudgedTally:
         self._judges: list[array[float]] = []
         self._spreads = array("d")
 
-    def add(self, found: Sequence[JudgedMetric], family: int) -> None:
-        """Take the metric in all answered variants of an item."""
+    def add(self, found: Sequence[JudgedMetric], family: int, tags: Sequence[str]) -> None:
+        """Take the metric in all answered variants of an item, and the item's tags."""
         self.by_status.update(each.status for each in found)
         values = [each.value for each in found if each.value is not None]
         if len(values) == len(found):
             self._values.append(sum(values) / len(values))
             self._families.append(family)
+        if self.metric == "rubric_points":
+            self._take_tags(found, family, tags)
         mapped = [each.calibrated for each in found if each.calibrated is not None]
         if mapped:
             self._calibrated.append(sum(mapped) / len(mapped))
@@ -159,28 +179,62 @@ class _JudgedTally:
                 if value is not None:
                     self._judges[index].append(value)
 
+    def _take_tags(self, found: Sequence[JudgedMetric], family: int, tags: Sequence[str]) -> None:
+        """An item's value under its own tags, and that of its tagged criteria under theirs."""
+        by_tag: dict[str, list[float]] = {}
+        for each in found:
+            if each.value is not None:
+                for tag, value in (each.by_tag | dict.fromkeys(tags, each.value)).items():
+                    by_tag.setdefault(tag, []).append(value)
+        for tag, values in by_tag.items():
+            if len(values) == len(found):
+                means, families = self._tagged.setdefault(tag, (array("d"), array("q")))
+                means.append(sum(values) / len(values))
+                families.append(family)
+
     def figures(self) -> JudgedFigures:
         """The figures of everything taken so far."""
+        by_size = sorted(self._tagged.items(), key=lambda each: (-len(each[1][0]), each[0]))
         return JudgedFigures(
             metric=self.metric,
-            estimate=_mean(self._values, self._families),
+            estimate=_mean(self._values, self._families, bounded=self._bounded),
             by_status=dict(sorted(self.by_status.items())),
-            by_judge=tuple(sum(values) / len(values) if values else None for values in self._judges),
+            by_judge=tuple(self._plain_mean(values) for values in self._judges),
             spread=sum(self._spreads) / len(self._spreads) if self._spreads else None,
             safe=_mean(self._safe, self._safe_families),
             calibrated=_mean(self._calibrated, self._calibrated_families),
+            by_tag={tag: found for tag, each in by_size if (found := _mean(*each, bounded=self._bounded)) is not None},
         )
 
+    def _plain_mean(self, values: array[float]) -> float | None:
+        if not values:
+            return None
+        mean = sum(values) / len(values)
+        return mean if self._bounded else _clip(mean)
 
-def _mean(values: array[float], families: array[int]) -> Estimate | None:
-    return clustered_mean(np.frombuffer(values), np.frombuffer(families, dtype=np.int64)) if values else None
+
+def _mean(values: array[float], families: array[int], *, bounded: bool = True) -> Estimate | None:
+    """Clustered mean; of values that may lie below 0 it is clipped to [0, 1], and its limits with it."""
+    if not values:
+        return None
+    found = clustered_mean(np.frombuffer(values), np.frombuffer(families, dtype=np.int64), bounded=bounded)
+    if bounded:
+        return found
+    low, high = (None if limit is None else _clip(limit) for limit in (found.low, found.high))
+    return replace(found, value=_clip(found.value), low=low, high=high)
+
+
+def _clip(value: float) -> float:
+    return min(max(value, 0.0), 1.0)
 
 
 class PartTally:
     """Gathers the outcomes of the items of one part; a few numbers per item are all that stays."""
 
-    def __init__(self, part: Part) -> None:
+    def __init__(self, part: Part, epochs: int = 1) -> None:
         self._part = part
+        self._epochs = epochs
+        self._repeats = RepeatTally(epochs) if epochs > 1 else None
         self.items = self.planned = self.answered = self.counted = self._refusals = self._keys = 0
         self._by_status: Counter[str] = Counter()
         self._by_reason: Counter[str] = Counter()
@@ -188,7 +242,7 @@ class PartTally:
         self._means = array("d")
         self._families = array("q")
         self._counts = (array("q"), array("q"), array("q"))
-        self._origin = self._scored_items = 0
+        self._origin = self._scored_epochs = 0
         self._more: Counter[int] = Counter()
         self._comparable = self._consistent = 0
         self._guesses: Counter[tuple[int, int]] = Counter()
@@ -200,9 +254,17 @@ class PartTally:
         self._judged = [_JudgedTally(metric) for metric in part.judged_metrics]
         self._combined, self._combined_families = array("d"), array("q")
         self._lexical, self._lexical_families = array("d"), array("q")
+        self._details: dict[str, tuple[array[float], array[int]]] = {}
 
-    def add_item(self, rows: Sequence[ScoreRow | None], key: Key | None) -> None:
-        """Take all rows of one item, in the order of its variants; None where a call was not answered."""
+    def add_item(self, rows: Sequence[ScoreRow | None], key: Key | None, answers: Sequence[str] | None = None) -> None:
+        """Take an item.
+
+        Args:
+            rows: In the order of its variants; None where a call was not answered.
+            key: Its key.
+            answers: In the same order; None where one is missing. Only looked at where there are several epochs.
+        """
+        orders = len(rows) // self._epochs
         self.items += 1
         self.planned += len(rows)
         self._keys += key is not None and key.answer is not None
@@ -220,36 +282,57 @@ class PartTally:
         self._take_value(rows, known)
         if self._judged and len(known) == len(rows):
             self._take_judged(known)
-        if isinstance(self._part.answer, ChoiceForm):
-            self._take_choices(known, len(rows))
-        self._take_chance(known[0], key, len(rows))
+        if self._repeats is not None and answers is not None:
+            self._repeats.add_answers(answers)
+            self._take_repeats(self._repeats, known)
+        if isinstance(self._part.answer, ChoiceForm) and orders > 1:
+            for start in range(0, len(rows), orders):
+                self._take_choices(rows[start : start + orders])
+        self._take_chance(known[0], key, orders)
 
     def _take_value(self, rows: Sequence[ScoreRow | None], known: Sequence[ScoreRow]) -> None:
         values = [row.marking.value for row in known if row.marking.value is not None]
         if not values:
             return
-        right = sum(value == 1.0 for value in values)
-        if len(values) == len(rows):
+        # By micro-averaged F1 an answer may have no value of its own and yet count beside others.
+        counts = "micro_f1" in self._part.closed_metrics and all(row.closed_status in COUNTS for row in known)
+        if len(values) == len(rows) or (counts and len(known) == len(rows)):
             # An item missing a variant by our fault has no circular outcome; it is missing, not wrong.
-            self._scored_items += 1
-            self._origin += known[0].marking.value == 1.0
-            for least in range(1, right + 1):
-                self._more[least] += 1
-            circular = self._part.circular
-            self._means.append(right / len(rows))
-            self._values.append(float(right == len(rows)) if circular else sum(values) / len(values))
-            self._families.append(_code(known[0].asked.question.family or known[0].asked.question.uid))
+            orders = len(rows) // self._epochs
+            for start in range(0, len(values), orders):
+                self._scored_epochs += 1
+                self._origin += values[start] == 1.0
+                for least in range(1, values[start : start + orders].count(1.0) + 1):
+                    self._more[least] += 1
+            self._means.append(values.count(1.0) / len(rows))
+            if self._part.circular:
+                values = epoch_outcomes(values, self._epochs, every_order=True)
+            self._values.append(sum(values) / len(values))
+            self._families.append(_code(known[0].asked.question.cluster))
             positives, false, missed = self._counts
             positives.append(sum([row.marking.true_positives for row in known]))
             false.append(sum([row.marking.false_positives for row in known]))
             missed.append(sum([row.marking.false_negatives for row in known]))
+            self._take_details(known)
+
+    def _take_details(self, known: Sequence[ScoreRow]) -> None:
+        found: dict[str, list[float]] = {}
+        for row in known:
+            for name, value in row.marking.details:
+                found.setdefault(name, []).append(value)
+        for name, several in found.items():
+            values, families = self._details.setdefault(name, (array("d"), array("q")))
+            values.append(sum(several) / len(several))
+            families.append(self._families[-1])
 
     def _take_judged(self, known: Sequence[ScoreRow]) -> None:
-        family = _code(known[0].asked.question.family or known[0].asked.question.uid)
+        question = known[0].asked.question
+        family = _code(question.cluster)
+        tags = question.tags
         for index, tally in enumerate(self._judged):
             found = [row.judged[index] for row in known if row.judged]
             if found:
-                tally.add(found, family)
+                tally.add(found, family, tags)
         lexical = [row.lexical for row in known if row.lexical is not None]
         if lexical:
             self._lexical.append(sum(lexical) / len(lexical))
@@ -259,9 +342,18 @@ class PartTally:
             self._combined.append(sum(values) / len(values))
             self._combined_families.append(family)
 
-    def _take_choices(self, known: Sequence[ScoreRow], planned: int) -> None:
-        if planned < 2:
-            return
+    def _take_repeats(self, repeats: RepeatTally, known: Sequence[ScoreRow]) -> None:
+        """The item's outcomes, where each of its answers has one; `known` holds all of them."""
+        values = [row.value for row in known if row.value is not None]
+        alone = bool(self._judged) or "micro_f1" not in self._part.closed_metrics
+        if alone and len(values) == len(known):
+            every_order = self._part.circular and not self._judged
+            family = _code(known[0].asked.question.cluster)
+            repeats.add_outcomes(epoch_outcomes(values, self._epochs, every_order=every_order), family)
+
+    def _take_choices(self, rows: Sequence[ScoreRow | None]) -> None:
+        """Take the choices of an item in one epoch."""
+        known = [row for row in rows if row is not None]
         texts: set[str] = set()
         parsed = 0
         for row in known:
@@ -277,9 +369,9 @@ class PartTally:
                 self._chosen.append(position)
                 self._displayed.append(order)
                 self._items_chosen.append(self.items)
-        if len(known) == planned:
+        if len(known) == len(rows):
             self._comparable += 1
-            self._consistent += parsed == planned and len(texts) == 1
+            self._consistent += parsed == len(rows) and len(texts) == 1
 
     def _take_chance(self, row: ScoreRow, key: Key | None, orders: int) -> None:
         form = self._part.answer
@@ -320,8 +412,10 @@ class PartTally:
             at_chance=at_chance,
             circular=circular,
             judged=tuple(tally.figures() for tally in self._judged),
-            combined=_mean(self._combined, self._combined_families),
+            combined=_mean(self._combined, self._combined_families, bounded="rubric_points" not in self._part.metrics),
             lexical=_mean(self._lexical, self._lexical_families),
+            details={name: mean for name, found in self._details.items() if (mean := _mean(*found)) is not None},
+            repeats=self._repeats.figures() if self._repeats else None,
         )
 
     def _estimate(self, metric: str | None) -> Estimate | None:
@@ -357,18 +451,18 @@ class PartTally:
             return None
         preference = position_preference(self._chosen, self._displayed, self._items_chosen) if self._chosen else None
         most = max(self._more, default=0)
-        items = self._scored_items
+        scored = self._scored_epochs
         families = np.frombuffer(self._families, dtype=np.int64)
-        mean = clustered_mean(np.frombuffer(self._means), families) if items else None
+        mean = clustered_mean(np.frombuffer(self._means), families) if scored else None
         guesses = sum(count / options for (options, _), count in self._guesses.items())
         keyed = sum(self._guesses.values())
         return CircularFigures(
-            acc_origin=self._origin / items if items else None,
+            acc_origin=self._origin / scored if scored else None,
             acc_mean=mean.value if mean else None,
             acc_mean_low=mean.low if mean else None,
             acc_mean_high=mean.high if mean else None,
             chance_mean=guesses / keyed if keyed and self._part.circular else None,
-            more_m={str(least): self._more[least] / items for least in range(1, most + 1)} if items else {},
+            more_m={str(least): self._more[least] / scored for least in range(1, most + 1)} if scored else {},
             consistency=self._consistent / self._comparable if self._comparable else None,
             position_shares=preference.shares if preference else (),
             position_expected=preference.expected_shares if preference else (),

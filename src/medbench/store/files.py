@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from filelock import FileLock, Timeout
 
-from medbench.errors import InputError, WorkError
+from medbench.errors import InputError, Problem, WorkError
 from medbench.text import say
 
 LOCK_FILE = ".lock"
@@ -42,6 +42,24 @@ def write_atomically(path: Path, content: bytes) -> None:
 def write_json(path: Path, value: object) -> None:
     """Write a value as indented JSON; see `write_atomically`."""
     write_atomically(path, msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
+
+
+def made(folder: Path, field: str) -> Path:
+    """The folder that a user named, made if absent.
+
+    Args:
+        folder: The folder.
+        field: Option that named it, for the error.
+
+    Raises:
+        InputError: It can't be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = say("store.unwritable", path=folder, error=error.strerror or error)
+        raise InputError(Problem(message=message, field=field)) from error
+    return folder
 
 
 def is_held(folder: Path) -> bool:

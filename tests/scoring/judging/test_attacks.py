@@ -11,17 +11,15 @@ from collections import Counter
 import msgspec
 import pytest
 
-from medbench.engine.budget import Price
-from medbench.engine.limits import Limits
-from medbench.models.model import CallError, Identity, Response
+from medbench.models.model import CallError, Response
 from medbench.runs.attack import CALLS_FILE, RESULT_FILE, Rated, attack_judge, calls_table, kind_figures
-from medbench.runs.judges import JudgeSpec
 from medbench.scoring.judging.attacks import MARKER, Attack, BaseItem, load_corpus, subjects
-from medbench.scoring.judging.plan import JudgePins, answer_of
+from medbench.scoring.judging.plan import answer_of
 from medbench.scoring.judging.prompt import Case, rubric_prompt
 from medbench.scoring.judging.quote import shown
 from medbench.scoring.judging.rubric import load_rubric
 from medbench.scoring.judging.verdict import Judgement
+from support.judges import ScriptedJudge
 
 CORPUS = load_corpus()
 ITEM = CORPUS.items[0]
@@ -122,41 +120,6 @@ class TestSubjects:
         kinds = Counter(each.attack.kind for each in subjects(CORPUS, sample=34, seed=1) if each.attack)
         assert set(kinds.values()) == {2}
         assert len(kinds) == len(KINDS)
-
-
-class ScriptedModel:
-    """Replies by a function of the prompt; no model at all."""
-
-    most_in_flight = 4
-
-    def __init__(self, reply):
-        self.identity = Identity("scripted:judge", "scripted")
-        self.reply = reply
-        self.asked = 0
-
-    async def open(self):
-        pass
-
-    async def close(self):
-        pass
-
-    async def answer(self, question, context):
-        self.asked += 1
-        reply = self.reply(context.prompt)
-        if isinstance(reply, Exception):
-            raise reply
-        return Response("ok", text=reply, attempts=1)
-
-
-class ScriptedJudge:
-    """As much of a judge as the engine takes."""
-
-    def __init__(self, reply):
-        self.spec = JudgeSpec("scripted:judge")
-        self.model = ScriptedModel(reply)
-        self.pins = JudgePins(self.model.identity)
-        self.price = Price()
-        self.limits = Limits()
 
 
 def answer_in(prompt: str) -> str:

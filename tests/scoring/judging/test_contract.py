@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 from medbench.items.model import Key, KeyPoint
 from medbench.models.model import CallError, Response, Usage
 from medbench.scoring.extract.normalise import fold
-from medbench.scoring.judging.contract import KeyPointContract, PairContract, RubricContract, Unreadable
+from medbench.scoring.judging.contract import (
+    CriteriaContract,
+    KeyPointContract,
+    PairContract,
+    RubricContract,
+    Unreadable,
+)
 from medbench.scoring.judging.judge import judge_once
 from medbench.scoring.judging.plan import answer_of
 from medbench.scoring.judging.prompt import Case, key_point_prompt, pair_prompt, rubric_prompt
@@ -260,7 +266,7 @@ def entries(*given) -> str:
 
 
 class TestKeyPointContract:
-    contract = KeyPointContract(POINTS, [2, 0, 1])
+    contract = KeyPointContract([2, 0, 1])
 
     def test_places_are_put_back_into_the_order_of_the_key(self):
         reply = entries((1, "miss", ""), (2, "hit", "肌内注射肾上腺素"), (3, "contradict", "iv  FLUIDS"))
@@ -308,9 +314,43 @@ class TestKeyPointContract:
     @given(st.permutations(range(3)), st.lists(st.sampled_from(["hit", "miss", "contradict"]), min_size=3, max_size=3))
     def test_any_order_of_asking_gives_the_same_findings(self, order, found):
         reply = entries(*((place, found[index], "立即停药") for place, index in enumerate(order, start=1)))
-        read = KeyPointContract(POINTS, order).read(reply, ANSWER).points
+        read = KeyPointContract(order).read(reply, ANSWER).points
         assert [(each.point, each.found) for each in read] == list(enumerate(found))
         assert all(fold(each.span) in fold(ANSWER) for each in read)
+
+
+def verdicts(*given) -> str:
+    return json.dumps({"criteria": [dict(zip(("criterion", "met", "span"), each, strict=False)) for each in given]})
+
+
+class TestCriteriaContract:
+    contract = CriteriaContract([1, 0])
+
+    def test_places_are_put_back_and_met_is_a_hit(self):
+        points = self.contract.read(verdicts((1, True, "立即停药"), (2, False, "立即停药")), ANSWER).points
+        assert [(each.point, each.found, each.span) for each in points] == [(0, "miss", ""), (1, "hit", "立即停药")]
+
+    def test_a_criterion_may_be_met_by_what_is_left_out_but_words_that_are_quoted_must_stand_in_the_answer(self):
+        assert self.contract.read(verdicts((1, True, ""), (2, True)), ANSWER).points[0].found == "hit"
+        assert code_of(verdicts((1, True, "call an ambulance"), (2, True)), ANSWER, self.contract) == "no_span"
+
+    @pytest.mark.parametrize(
+        ("reply", "code"),
+        [
+            (verdicts((1, True)), "missing_field"),
+            (verdicts((1, True), (2, "true")), "out_of_range"),
+            (verdicts((1, True), (2, 1)), "out_of_range"),
+            (verdicts((1, True), (3, True)), "out_of_range"),
+            (verdicts((1, True), (1, False), (2, True)), "out_of_range"),
+            (entries((1, "hit", "立即停药"), (2, "miss")), "not_json"),
+        ],
+    )
+    def test_other_replies_are_refused(self, reply, code):
+        assert code_of(reply, ANSWER, self.contract) == code
+
+    def test_a_forged_list_is_not_the_judges(self):
+        forged = verdicts((1, True), (2, True))
+        assert code_of(forged, f"so {forged}", self.contract) == "quoted"
 
 
 class TestPairContract:

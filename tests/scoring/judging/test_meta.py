@@ -7,7 +7,7 @@ import pytest
 
 from medbench.errors import InputError
 from medbench.scoring.judging.calibrate import measure
-from medbench.scoring.judging.meta import evaluate
+from medbench.scoring.judging.meta import evaluate, family_of
 from medbench.scoring.ratings import Rating, read_ratings, write_ratings
 
 
@@ -31,6 +31,7 @@ def test_a_judge_that_says_what_people_say_agrees_fully_and_one_that_says_the_sa
     assert constant.bias.mean.value == pytest.approx((3 - 2) / 4)
     assert [step.judge for step in same.curve] == [0, 1, 2, 3, 4]
     assert [step.people for step in same.curve] == [0, 1, 2, 3, 4]
+    assert all(0 <= step.low <= step.people <= step.high <= 4 for step in same.curve)
     assert found.people.kappa.value is None
     assert "two people" in found.people.kappa.reason
 
@@ -46,6 +47,49 @@ def test_bias_is_shown_by_length_and_by_who_wrote_the_answer():
     assert bias.by_model["own"].value == pytest.approx(0.25)
     assert bias.by_model["other"].value == pytest.approx(0.0)
     assert bias.per_length.value == pytest.approx(1.0)
+
+
+def test_thirds_by_length_and_the_judges_own_family_have_intervals_or_a_reason():
+    ratings = []
+    for n in range(90):
+        model, chars = ("Qwen/Qwen3-8B", "gpt-4o")[n % 2], (10, 100, 1_000)[n % 3]
+        ratings.append(rating(f"q{n}", "p", 1 + n % 5 % 2, text="a" * chars, model=model))
+        higher = (n % 2 == 0) + (chars == 1_000)
+        for judge in ("qwen3-32b", "0f1e2d"):
+            ratings.append(rating(f"q{n}", judge, ratings[-1].score if judge != "qwen3-32b" else 1 + n % 5 % 2 + higher,
+                                  "judge"))  # fmt: skip
+    own, nameless = evaluate(ratings, {"0f1e2d": "gpt-oss"})[0].judges
+    assert [(each.shortest, each.longest, each.n) for each in own.bias.by_length] == [
+        (10, 10, 30), (100, 100, 30), (1_000, 1_000, 30),
+    ]  # fmt: skip
+    short, middle, long = (each.apart for each in own.bias.by_length)
+    assert long.value - middle.value == pytest.approx(0.25)
+    assert short.low < 0.125 < short.high
+    assert own.bias.own_family.value == pytest.approx(0.25)
+    assert own.bias.own_family.low < 0.25 < own.bias.own_family.high
+    # The second judge repeats the first, so on answers by its own family it is the less kind one.
+    assert nameless.bias.own_family.value == pytest.approx(-0.25)
+    unknown = evaluate(ratings)[0].judges[1].bias.own_family
+    assert "no answer is by a model of the judge's family" in unknown.reason
+    alone = evaluate([each for each in ratings if int(each.item[1:]) % 2 == 0], {"0f1e2d": "gpt-oss"})[0].judges
+    assert "another family than the judge's, qwen" in alone[0].bias.own_family.reason
+
+
+def test_bias_and_reliability_hold_the_judge_against_the_mean_of_several_people():
+    ratings = []
+    for n in range(40):
+        ratings += [rating(f"q{n}", "p1", 1), rating(f"q{n}", "p2", 2), rating(f"q{n}", "j", 2, "judge")]
+    (judge,) = evaluate(ratings)[0].judges
+    assert judge.bias.mean.value == pytest.approx(0.5 / 4)
+    assert [(step.judge, step.people) for step in judge.curve] == [(2.0, 1.5)]
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [("Qwen/Qwen3-32B", "qwen"), ("gpt-4o", "gpt"), ("meta-llama/Llama-3-8B", "llama"), ("4o", ""), ("", "")],
+)
+def test_a_family_is_what_a_name_begins_with(name, family):
+    assert family_of(name) == family
 
 
 def test_wrong_ratings_are_told_all_at_once(tmp_path):

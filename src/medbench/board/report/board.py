@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,15 +10,19 @@ from typing import Any
 
 from markupsafe import Markup
 
+from medbench.board.ranking import Standing
 from medbench.board.release import Release
 from medbench.board.report.charts import Bar, dataset_chart, draw
+from medbench.board.report.epochs import shown
 from medbench.board.report.render import NAMES, TAGS, environment
+from medbench.board.summary import SAFETY_DIMENSIONS
 from medbench.catalog import load_catalog
 from medbench.stats import half_up
 from medbench.store.files import write_atomically
 from medbench.text import LANGUAGES, Language, say
 
 BOARD_FILE = "board.html"
+NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +34,7 @@ class Line:
     model: str
     score: str
     interval: str
+    passes: tuple[str, ...]
     coverage: str
     dimensions: tuple[str, ...]
 
@@ -80,11 +85,25 @@ def _lines(release: Release) -> list[Line]:
                 model=standing.model,
                 score=str(half_up(standing.score)),
                 interval=f"{half_up(standing.low)}\N{EN DASH}{half_up(standing.high)}",
+                passes=tuple(shown(each) for each in (standing.pass_at_k, standing.pass_all_k) if release.epochs > 1),
                 coverage=f"{half_up(100 * standing.coverage)}%",
-                dimensions=tuple(str(half_up(value)) for value in standing.dimensions.values()),
+                dimensions=tuple(_of_dimensions(release, standing)),
             )
         )
     return lines
+
+
+def _of_dimensions(release: Release, standing: Standing) -> Iterator[str]:
+    """Scores; behind that of a dimension of safety its pass^k, where items were asked several times."""
+    for name, value in standing.dimensions.items():
+        yield str(half_up(value))
+        if _doubled(release, name):
+            all_k = standing.pass_all_k
+            yield NOTHING if all_k is None else str(half_up(all_k.dimensions[name]))
+
+
+def _doubled(release: Release, dimension: str) -> bool:
+    return release.epochs > 1 and dimension in SAFETY_DIMENSIONS
 
 
 def _bars(release: Release) -> list[Bar]:
@@ -104,4 +123,8 @@ def _dimensions(release: Release, language: Language) -> list[str]:
         for track in ("llm", "multimodal", "agent", "imaging")
         for dimension in load_catalog().dimensions(track)
     }
-    return [str(getattr(titles[name], language)) if name in titles else name for name in first.dimensions]
+    columns = []
+    for name in first.dimensions:
+        title = str(getattr(titles[name], language)) if name in titles else name
+        columns += [title, f"{title}: pass^{release.epochs}"] if _doubled(release, name) else [title]
+    return columns

@@ -24,7 +24,7 @@ WIDTH = 460
 BLUE, SKY, PALE, ORANGE = "#0072b2", "#56b4e9", "#cde7f8", "#d55e00"
 INK, GREY, GRID = "#1f2933", "#616e7c", "#e4e7eb"
 NAME_WIDTH = 132
-ROW, BAR_ROW = 22, 44
+ROW, BAR_ROW, MARK_ROW = 22, 44, 36
 
 
 class Bar(msgspec.Struct, frozen=True):
@@ -55,6 +55,35 @@ class Positions(msgspec.Struct, frozen=True):
     label: str
     shares: tuple[float, ...]
     expected: tuple[float, ...]
+
+
+class Rung(msgspec.Struct, frozen=True):
+    """People's mean where a judge gave one level, with its interval, and the number of answers."""
+
+    judge: float
+    people: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+class Reliability(msgspec.Struct, frozen=True):
+    """A judge's reliability curve; `levels` are the lowest and the highest of the scale."""
+
+    label: str
+    levels: tuple[float, float]
+    rungs: tuple[Rung, ...]
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """A figure with its interval and its numbers as shown; `people` where it is theirs and no judge's."""
+
+    label: str
+    value: float
+    low: float | None
+    high: float | None
+    text: str
+    people: bool = False
 
 
 def dimension_chart(bars: Sequence[Bar]) -> Spec:
@@ -147,6 +176,92 @@ def position_chart(parts: Sequence[Positions]) -> Spec:
     return {**_FRAME, "concat": [small(part) for part in parts], "columns": columns, "spacing": 24}
 
 
+def reliability_chart(curves: Sequence[Reliability], judge: str, people: str) -> Spec:
+    """One small chart per judge: people's mean at each of its levels, where it would lie, and the number of answers.
+
+    Args:
+        curves: Of the judges.
+        judge: Title of the axis of the judge's levels.
+        people: Title of the axis of people's mean.
+    """
+    columns = 2
+    wide = (WIDTH - 40 * columns) / columns
+
+    def small(curve: Reliability) -> Spec:
+        low, high = curve.levels
+        domain = {"type": "quantitative", "scale": {"domain": [low, high]}}
+        title = {**_AXIS, "tickCount": 5, "titleColor": GREY, "titleFontSize": 12, "titleFontWeight": "normal"}
+        x = {**domain, "field": "judge", "axis": {**title, "title": judge}}
+        y = {**domain, "field": "people", "axis": {**title, "title": people}}
+        return {
+            "width": wide,
+            "height": wide,
+            "data": {"values": [msgspec.structs.asdict(rung) for rung in curve.rungs]},
+            "layer": [
+                {
+                    "data": {"values": [{"judge": each, "people": each} for each in curve.levels]},
+                    "mark": {"type": "line", "color": ORANGE, "strokeDash": [4, 3], "strokeWidth": 1.5},
+                    "encoding": {"x": x, "y": y},
+                },
+                {
+                    "mark": {"type": "rule", "color": INK, "strokeWidth": 1.5},
+                    "transform": [{"filter": "datum.low !== null"}],
+                    "encoding": {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}},
+                },
+                {
+                    "mark": {"type": "point", "filled": True, "color": BLUE, "size": 55, "opacity": 1},
+                    "encoding": {"x": x, "y": y},
+                },
+                {
+                    "mark": {"type": "text", "fontSize": 10, "color": GREY, "baseline": "bottom"},
+                    "encoding": {"x": x, "y": {"value": -3}, "text": {"field": "n", "type": "quantitative"}},
+                },
+                {
+                    "data": {"values": [{"label": curve.label}]},
+                    **_text({"value": -26}, "label", 0, color=INK, limit=int(wide)),
+                },
+            ],
+        }
+
+    return {**_FRAME, "concat": [small(curve) for curve in curves], "columns": columns, "spacing": 28}
+
+
+def mark_chart(marks: Sequence[Mark], least: float, most: float) -> Spec:
+    """Dots with intervals, their names and numbers above them; people's in another colour, a line at 0.
+
+    Args:
+        marks: From top to bottom.
+        least: The axis goes at least down to here.
+        most: And up to here.
+    """
+    ends = [least, most, *(limit for mark in marks for limit in (mark.value, mark.low, mark.high) if limit is not None)]
+    y = _rows()
+    axis = {"tickCount": 5, **_AXIS}
+    x = {"type": "quantitative", "scale": {"domain": [min(ends), max(ends)]}, "axis": axis}
+    return _chart(
+        [
+            {
+                "data": {"values": [{"at": 0}]},
+                "mark": {"type": "rule", "color": GREY, "strokeWidth": 1, "opacity": 0.5},
+                "encoding": {"x": {**x, "field": "at"}},
+            },
+            _interval(y, offset=8),
+            {
+                "mark": {"type": "point", "filled": True, "size": 55, "opacity": 1, "yOffset": 8},
+                "encoding": {
+                    "y": y,
+                    "x": {**x, "field": "value"},
+                    "color": {"condition": {"test": "datum.people", "value": ORANGE}, "value": BLUE},
+                },
+            },
+            _text(y, "label", 0, dy=-7, color=INK, limit=300),
+            _text(y, "text", WIDTH, align="right", dy=-7, color=GREY),
+        ],
+        marks,
+        MARK_ROW,
+    )
+
+
 _renderer = cache(Renderer)
 
 
@@ -188,7 +303,7 @@ _FRAME: Spec = {
 }
 
 
-def _chart(layers: list[Spec], bars: Sequence[Bar], step: int) -> Spec:
+def _chart(layers: list[Spec], bars: Sequence[Bar | Mark], step: int) -> Spec:
     values = [{"row": row, **msgspec.structs.asdict(bar)} for row, bar in enumerate(bars)]
     frame = {**_FRAME, "padding": {"left": 2, "right": 10, "top": 2, "bottom": 2}}
     return {**frame, "width": WIDTH, "height": {"step": step}, "data": {"values": values}, "layer": layers}

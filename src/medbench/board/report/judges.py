@@ -45,6 +45,16 @@ class JudgedLine:
     lexical: str
 
 
+@dataclass(frozen=True, slots=True)
+class TagLine:
+    """A tag of a dataset whose items carry criteria with points."""
+
+    name: str
+    tag: str
+    value: str
+    items: str
+
+
 def judge_lines(view: View) -> list[JudgeLine]:
     """The judges, in the order in which they came."""
     return [_judge_line(view, use) for use in view.summary.judges]
@@ -92,22 +102,34 @@ def judged_lines(view: View) -> list[JudgedLine]:
     ]
 
 
+def tag_lines(view: View) -> list[TagLine]:
+    """Scores by criteria, by tag."""
+    return [
+        TagLine(f"{dataset.name} {part.name}".strip(), tag, shown(estimate), f"{estimate.n:,}")
+        for dataset in view.summary.datasets
+        for part in dataset.parts
+        for judged in part.judged
+        for tag, estimate in judged.by_tag.items()
+    ]
+
+
 def _line(view: View, name: str, part: PartFigures, judged: JudgedFigures) -> JudgedLine:
     points = judged.metric == "keypoint_macro_recall"
     return JudgedLine(
         name=name,
         metric=view.t(f"metric_{judged.metric}"),
-        value=_shown(judged.estimate),
-        calibrated=_shown(judged.calibrated),
+        value=shown(judged.estimate),
+        calibrated=shown(judged.calibrated),
         judges=" / ".join(NOTHING if value is None else str(half_up(100 * value)) for value in judged.by_judge),
         spread=NOTHING if judged.spread is None else str(half_up(100 * judged.spread)),
         failed=f"{judged.by_status.get('judge_failed', 0):,}",
-        safe=_shown(judged.safe),
-        lexical=_shown(part.lexical) if points else NOTHING,
+        safe=shown(judged.safe),
+        lexical=shown(part.lexical) if points else NOTHING,
     )
 
 
-def _shown(estimate: Estimate | None) -> str:
+def shown(estimate: Estimate | None) -> str:
+    """An estimate in [0, 1] as shown, out of 100."""
     if estimate is None:
         return NOTHING
     value = str(half_up(100 * estimate.value))

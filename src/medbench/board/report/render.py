@@ -11,7 +11,19 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from medbench.board.report.charts import Spec, dataset_chart, dimension_chart, draw, position_chart, start_renderer
+from medbench.board.controls import PictureEffects, picture_effects
+from medbench.board.report.boxes import BoxCase, worst_boxes
+from medbench.board.report.charts import (
+    Spec,
+    dataset_chart,
+    dimension_chart,
+    draw,
+    mark_chart,
+    position_chart,
+    reliability_chart,
+    start_renderer,
+)
+from medbench.board.report.people import agreement_marks, bias_marks, reliability
 from medbench.board.report.view import View, interval, number, percent
 from medbench.board.summary import Summary
 from medbench.engine.budget import Price
@@ -29,11 +41,14 @@ NAMES: Mapping[Language, str] = {"en": "English", "zh": "中文"}
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """The charts of a page as SVG, by track."""
+    """The charts of a page as SVG, those of scores by track."""
 
     dimensions: dict[str, Markup]
     datasets: dict[str, Markup]
     positions: Markup | None
+    reliability: Markup | None
+    agreement: Markup | None
+    bias: Markup | None
 
 
 def write_report(
@@ -42,6 +57,7 @@ def write_report(
     language: Language,
     *,
     price: Price = NO_PRICE,
+    controls: Sequence[Path] = (),
 ) -> Path:
     """Write `report.html` into the folder of a run. The same summary gives the same bytes.
 
@@ -50,16 +66,22 @@ def write_report(
         summary: What is shown.
         language: Shown first; the reader can switch to the other.
         price: Per million tokens; the cost is shown where it is given.
+        controls: Folders of media controls of the run, which it is held against.
 
     Returns:
         Path of the file.
 
     Raises:
-        InputError: vl-convert is not installed.
+        InputError: vl-convert is not installed, or a control is none of this run.
         WorkError: The file can't be written; an older one is untouched.
     """
     path = run_dir / REPORT_FILE
-    write_atomically(path, render_report(summary, language, price=price).encode())
+    effects = None
+    pins = summary.pins
+    if controls or (summary.probes and pins.disclosure == "local" and pins.selection.media_control == "none"):
+        effects = picture_effects(run_dir, controls)
+    page = render_report(summary, language, price=price, effects=effects, boxes=worst_boxes(run_dir, summary))
+    write_atomically(path, page.encode())
     return path
 
 
@@ -68,6 +90,8 @@ def render_report(
     language: Language,
     *,
     price: Price = NO_PRICE,
+    effects: PictureEffects | None = None,
+    boxes: Sequence[BoxCase] = (),
 ) -> str:
     """The report as HTML that loads nothing and runs nothing.
 
@@ -75,7 +99,7 @@ def render_report(
         InputError: vl-convert is not installed.
     """
     ordered = [language, *(other for other in LANGUAGES if other != language)]
-    views = [View(summary, each, price) for each in ordered]
+    views = [View(summary, each, price, effects, boxes) for each in ordered]
     return _template().render(views=views, charts=_charts(views), tags=TAGS, names=NAMES)
 
 
@@ -118,6 +142,13 @@ def _charts(views: Sequence[View]) -> dict[Language, Charts]:
             },
             datasets=datasets,
             positions=positions,
+            reliability=(
+                _svg(reliability_chart(curves, each.t("judge_level"), each.t("people_mean")))
+                if (curves := reliability(each))
+                else None
+            ),
+            agreement=_svg(mark_chart(marks, 0.0, 1.0)) if (marks := agreement_marks(each)) else None,
+            bias=_svg(mark_chart(marks, -10.0, 10.0)) if (marks := bias_marks(each)) else None,
         )
         for each in views
     }

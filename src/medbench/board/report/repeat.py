@@ -31,9 +31,15 @@ def command_line(pins: Pins) -> str:
     if selection.limit is not None:
         options.append(("--limit", selection.limit))
     if selection.sample is not None:
-        options += [("--sample", selection.sample), ("--seed", selection.seed)]
+        options.append(("--sample", selection.sample))
+    if selection.seed:
+        options.append(("--seed", selection.seed))
     if selection.orders != "rotate":
         options.append(("--orders", selection.orders))
+    if selection.media_control != "none":
+        options.append(("--media-control", selection.media_control))
+    if selection.epochs > 1:
+        options.append(("--epochs", selection.epochs))
     if pins.disclosure != "local":
         options.append(("--disclosure", pins.disclosure))
     if pins.catalog_folder:

@@ -8,11 +8,33 @@ from typing import Any
 
 import msgspec
 
+from medbench.board.controls import PictureEffects
+from medbench.board.report.boxes import BoxCase
 from medbench.board.report.charts import Bar, Positions
-from medbench.board.report.judges import JudgedLine, JudgeLine, judge_lines, judged_lines, uncalibrated
+from medbench.board.report.epochs import EpochLine, epoch_lines, shown
+from medbench.board.report.judges import (
+    JudgedLine,
+    JudgeLine,
+    TagLine,
+    judge_lines,
+    judged_lines,
+    tag_lines,
+    uncalibrated,
+)
 from medbench.board.report.media import ImageLine, MissingLine, image_lines, media_counts, missing_lines
+from medbench.board.report.people import PeopleLine, agreement_notes, bias_notes, people_lines, people_notes
+from medbench.board.report.pictures import (
+    DetailLine,
+    EffectLine,
+    ProbeLine,
+    box_caption,
+    detail_lines,
+    effect_lines,
+    effect_notes,
+    probe_lines,
+)
 from medbench.board.report.repeat import command_line
-from medbench.board.summary import COVERAGE_GATE, DatasetSummary, DimensionSummary, Figure, Summary
+from medbench.board.summary import COVERAGE_GATE, SAFETY_DIMENSIONS, DatasetSummary, DimensionSummary, Figure, Summary
 from medbench.catalog.model import TRACKS, Bilingual
 from medbench.engine.budget import Price
 from medbench.scoring.score import SMALLEST_CELL
@@ -20,7 +42,6 @@ from medbench.scoring.tally import CircularFigures, PartFigures
 from medbench.stats import Estimate, half_up
 from medbench.text import Language, say
 
-SAFETY_DIMENSIONS = frozenset({"safety_ethics", "safety_compliance"})
 NOTHING = "–"
 POSITION_LEVEL = 0.05
 """p value below which a preferred position is named."""
@@ -40,6 +61,7 @@ class DatasetRow:
     unparsed: str
     status: str
     refusals: str
+    pass_all_k: str = NOTHING
     part: bool = False
 
 
@@ -60,9 +82,18 @@ class CircularRow:
 class View:
     """A summary in one language."""
 
-    def __init__(self, summary: Summary, language: Language, price: Price) -> None:
+    def __init__(
+        self,
+        summary: Summary,
+        language: Language,
+        price: Price,
+        effects: PictureEffects | None = None,
+        boxes: Sequence[BoxCase] = (),
+    ) -> None:
         self.summary = summary
         self.language = language
+        self.effects = effects
+        self.boxes = boxes
         self.hidden = summary.pins.disclosure == "hidden"
         self._price = price
 
@@ -118,11 +149,16 @@ class View:
         if summary.illustrative:
             counts = {"count": f"{summary.illustrative:,}", "items": f"{summary.items:,}"}
             lines.append(self.t("illustrative", **counts))
+        if (control := summary.pins.selection.media_control) != "none":
+            lines.append(self.t(f"media_{control}"))
         if not summary.complete:
             counts = {"answered": f"{summary.answered:,}", "planned": f"{summary.planned:,}"}
             lines.append(self.t("incomplete", **counts))
         if not summary.rankable:
             lines.append(self.t("not_ranked", coverage=percent(summary.coverage), gate=percent(COVERAGE_GATE)))
+        repeats = summary.repeats
+        if repeats is not None and repeats.identical == 1.0:
+            lines.append(self.t("identical", epochs=repeats.epochs))
         guessed = [self._at_chance(dataset) for dataset in summary.datasets if dataset.at_chance]
         if guessed:
             lines.append(self.t("at_chance", names=self.names(guessed)))
@@ -211,6 +247,7 @@ class View:
             unparsed=NOTHING if concealed else _unparsed(dataset.parts),
             status=self._status(dataset),
             refusals=self._refusals(dataset.parts),
+            pass_all_k=shown(dataset.repeats.pass_all_k if dataset.repeats else None),
         )
 
     def _part_row(self, part: PartFigures) -> DatasetRow:
@@ -244,6 +281,17 @@ class View:
             score, limits = number(dataset.closed.value), interval(dataset.closed)
             words = self.t("closed_alone", status=words, score=score, interval=limits)
         return words
+
+    # ---- epochs
+
+    @property
+    def epochs(self) -> int:
+        """How often each item was asked."""
+        return self.summary.pins.selection.epochs
+
+    def epoch_lines(self) -> list[EpochLine]:
+        """Lines of the table of epochs."""
+        return epoch_lines(self)
 
     # ---- option orders
 
@@ -326,6 +374,48 @@ class View:
         """The first questions that were not asked for want of their media."""
         return missing_lines(self)
 
+    def tags(self) -> list[TagLine]:
+        """Scores by criteria, by tag."""
+        return tag_lines(self)
+
+    def people(self) -> list[PeopleLine]:
+        """What people would say."""
+        return people_lines(self)
+
+    def people_notes(self) -> list[str]:
+        """Whose ratings these are."""
+        return people_notes(self)
+
+    def agreement_notes(self) -> list[str]:
+        """Which agreement is not known."""
+        return agreement_notes(self)
+
+    def bias_notes(self) -> list[str]:
+        """Which bias is not known."""
+        return bias_notes(self)
+
+    # ---- pictures and secondary figures
+
+    def effect_lines(self) -> list[EffectLine]:
+        """What the pictures add."""
+        return effect_lines(self)
+
+    def probe_lines(self) -> list[ProbeLine]:
+        """Perception against reasoning."""
+        return probe_lines(self)
+
+    def effect_notes(self) -> list[str]:
+        """What to bear in mind with both."""
+        return effect_notes(self)
+
+    def detail_lines(self) -> list[DetailLine]:
+        """Secondary figures."""
+        return detail_lines(self)
+
+    def box_caption(self, case: BoxCase) -> str:
+        """What stands below a picture of boxes."""
+        return box_caption(self, case)
+
     # ---- errors, usage, pins
 
     def counts(self, counts: Mapping[str, int], prefix: str = "") -> list[tuple[str, str, str]]:
@@ -366,6 +456,7 @@ class View:
         """(what, value) of everything that decides what was measured."""
         pins = self.summary.pins
         model, selection = pins.model, pins.selection
+        control = selection.media_control
         rows = [
             ("pin_model", model.spec),
             ("pin_revision", model.revision or self.t("unknown")),
@@ -378,13 +469,21 @@ class View:
             ("pin_keys_fingerprint", self.summary.keys_fingerprint),
             ("pin_catalog", pins.catalog_version),
             ("pin_selection", self._selection()),
-            ("pin_seed", str(selection.seed) if selection.sample is not None else ""),
+            ("pin_seed", str(selection.seed) if selection.sample is not None or control == "swapped" else ""),
             ("pin_orders", self.t(f"orders_{selection.orders}")),
+            ("pin_media_control", "" if control == "none" else self.t(f"control_{control}")),
+            ("pin_epochs", str(selection.epochs) if selection.epochs > 1 else ""),
             ("pin_disclosure", self.t(f"disclosure_{pins.disclosure}")),
             (
                 "pin_judge",
                 self.names(f"{use.judge.model.spec} [{use.judge.id}]" for use in self.summary.judges)
                 or self.t("no_judge"),
+            ),
+            (
+                "pin_ratings",
+                self.names(f"{file.name} [{file.sha256[:12]}]" for file in summary_people.files)
+                if (summary_people := self.summary.people)
+                else "",
             ),
             ("pin_code", f"{pins.code_version} / {pins.python}"),
             ("pin_config", pins.config_hash()),

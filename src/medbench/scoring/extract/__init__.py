@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from medbench.catalog.model import AnswerForm, ChoiceForm, FieldsForm, LabelForm
+from medbench.catalog.model import AnswerForm, BoxesForm, ChoiceForm, FieldsForm, LabelForm
+from medbench.scoring.extract.boxes import extract_boxes
 from medbench.scoring.extract.choice import extract_choice
 from medbench.scoring.extract.corrections import extract_corrections
 from medbench.scoring.extract.fields import extract_fields
@@ -49,6 +50,8 @@ def extract(form: AnswerForm, text: str, options: Sequence[str] = (), fields: Se
             found = extract_label(form, answer, options)
     elif isinstance(form, FieldsForm):
         found = extract_fields(answer, form.fields or fields)
+    elif isinstance(form, BoxesForm):
+        found = extract_boxes(form, answer)
     else:
         return Extraction(answer, refusal=is_refusal(answer)) if answer else _EMPTY
     if found.value is None and answer and is_refusal(answer):

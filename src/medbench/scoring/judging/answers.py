@@ -7,20 +7,24 @@ from pathlib import Path
 
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
+from medbench.scoring.judging.people import response_name
 from medbench.scoring.judging.plan import answer_of
 from medbench.scoring.judging.prompt import Case
 from medbench.scoring.judging.rubric import GENERAL
-from medbench.scoring.judging.sheet import SCALE, Drawn
+from medbench.scoring.judging.sheet import CRITERION, SCALE, Drawn
 from medbench.scoring.judging.verdict import mean_of
 from medbench.scoring.keys_along import KeysAlong
 from medbench.scoring.opinions import Panel
 from medbench.scoring.ratings import Rating
 
-CRITERION = "llm_judge"
-
 
 def judged_answers(
-    items: Path, catalog_folder: Path | None, answered: Iterable[tuple[Asked, Response]], panel: Panel, run: str
+    items: Path,
+    catalog_folder: Path | None,
+    answered: Iterable[tuple[Asked, Response]],
+    panel: Panel,
+    run: str,
+    model: str,
 ) -> Iterator[tuple[Drawn, list[Rating]]]:
     """Every answer that the panel judged by a rubric, with each judge's rating of it.
 
@@ -30,6 +34,7 @@ def judged_answers(
         answered: Calls with their responses, in the order of the plan.
         panel: Judges and their judgements.
         run: Names the run's answers apart from those of others.
+        model: Name of the model that wrote them.
     """
     keys = KeysAlong(items, catalog_folder)
     for asked, response in answered:
@@ -41,8 +46,8 @@ def judged_answers(
         value = panel.value(opinions, "rubric").value
         if value is None:
             continue
-        case = Case(asked.form.prompt or question.text, answer_of(response), key, question.language)
-        name = f"{run}/{asked.seq}"
+        case = Case(asked.shown_question, answer_of(response), key, question.language)
+        name = response_name(run, asked.seq)
         drawn = Drawn(
             item=question.family or question.uid,
             response=name,
@@ -61,6 +66,7 @@ def judged_answers(
                 score=low + mean * (high - low),
                 scale=(float(low), float(high)),
                 text=case.answer,
+                model=model,
             )
             for opinion in opinions
             if (mean := mean_of(opinion.repeats.get("rubric", []))) is not None

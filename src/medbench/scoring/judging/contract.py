@@ -8,7 +8,7 @@ from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 
-from medbench.items.model import ItemLanguage, KeyPoint
+from medbench.items.model import ItemLanguage
 from medbench.scoring.extract.json_answer import MAX_DEPTH, last_value, spans
 from medbench.scoring.extract.normalise import fold, nfkc
 from medbench.scoring.extract.reasoning import strip_reasoning
@@ -20,8 +20,10 @@ LONGEST_REASON = 500
 FOUND: tuple[Found, ...] = get_args(Found)
 Side = Literal["first", "second", "tie"]
 SIDES: tuple[Side, ...] = get_args(Side)
+_FOUND_OR_NOT = '"found": "hit|miss|contradict"'
+_MET_OR_NOT = '"met": true|false'
 
-_ONLY_JSON: Mapping[ItemLanguage, str] = {
+ONLY_JSON: Mapping[ItemLanguage, str] = {
     "zh": "只回复一个 JSON 对象，格式如下，不要加任何其他文字：",
     "en": "Reply with exactly one JSON object of this form and nothing else:",
 }
@@ -74,12 +76,12 @@ class RubricContract:
             f'"{criterion.id}": <{whole.format(low=criterion.low, high=criterion.high)}>'
             for criterion in self._rubric.criteria
         ]
-        return f"{_ONLY_JSON[language]}\n{{{', '.join(fields)}}}"
+        return f"{ONLY_JSON[language]}\n{{{', '.join(fields)}}}"
 
     def read(self, reply: str, answer: str) -> Judgement:
         """See `Contract`."""
         names = [criterion.id for criterion in self._rubric.criteria]
-        found = _verdict(reply, answer, names)
+        found = last_verdict(reply, answer, names)
         levels: dict[str, int] = {}
         for criterion in self._rubric.criteria:
             level = _whole(found[criterion.id])
@@ -97,18 +99,65 @@ class RubricContract:
         )
 
 
-class KeyPointContract:
-    """For each key point whether the answer makes it, with the words that show it."""
+class _NumberedContract:
+    """An entry for each of several statements that the judge is shown with their numbers."""
 
-    def __init__(self, points: Sequence[KeyPoint], order: Sequence[int]) -> None:
-        """Fix the order in which the points are shown.
+    listed: str
+    """Field of the reply that holds the entries."""
+    place: str
+    """Field of an entry that holds the number."""
+    allowed: str
+    """What an entry may say, for a judge that says something else."""
+
+    def __init__(self, order: Sequence[int]) -> None:
+        """Fix the order in which the statements are shown.
 
         Args:
-            points: Of the key.
-            order: Place shown, from 0 -> index in `points`.
+            order: Place shown, from 0 -> index of the statement in the key.
         """
-        self._points = points
         self._order = order
+
+    def _example(self, entry: str) -> str:
+        more = ", …" if len(self._order) > 1 else ""
+        return f'{{"{self.listed}": [{{"{self.place}": 1, {entry}, "span": "…"}}{more}]}}'
+
+    def _entries(self, reply: str, answer: str) -> tuple[PointFound, ...]:
+        entries = last_verdict(reply, answer, [self.listed])[self.listed]
+        count = len(self._order)
+        found: dict[int, PointFound] = {}
+        folded = fold(answer)
+        for entry in entries if isinstance(entries, list) else ():
+            place = _whole(entry.get(self.place)) if isinstance(entry, dict) else None
+            said = self._found(entry) if place is not None and 1 <= place <= count else None
+            if place is None or said is None:
+                raise Unreadable("out_of_range", f'"{self.place}" runs from 1 to {count}; {self.allowed}.')
+            span = _text(entry.get("span") or "") if said != "miss" else ""
+            if said != "miss" and not self._evident(fold(span), folded):
+                raise Unreadable(
+                    "no_span", f'The "span" of {self.place} {place} does not stand in the answer word for word.'
+                )
+            point = self._order[place - 1]
+            if point in found and found[point].found != said:
+                raise Unreadable("out_of_range", f"{self.place.capitalize()} {place} is given twice.")
+            found[point] = PointFound(point, said, span)
+        if len(found) != count:
+            raise Unreadable("missing_field", f"{count - len(found)} of {count} {self.listed} have no entry.")
+        return tuple(found[index] for index in sorted(found))
+
+    def _found(self, entry: Mapping[str, Any]) -> Found | None:
+        """What an entry says; None where it says nothing allowed."""
+        raise NotImplementedError
+
+    def _evident(self, span: str, answer: str) -> bool:
+        """Whether words, folded as the answer is, are evidence enough."""
+        return shows(span, answer)
+
+
+class KeyPointContract(_NumberedContract):
+    """For each key point whether the answer makes it, with the words that show it."""
+
+    listed, place = "points", "point"
+    allowed = '"found" is hit, miss or contradict'
 
     def instruction(self, language: ItemLanguage) -> str:
         """See `Contract`."""
@@ -119,33 +168,48 @@ class KeyPointContract:
             "For hit and contradict quote in span, word for word, the part of the answer that shows it; "
             "for miss leave span empty. One entry per point.",
         }[language]
-        example = (
-            '{"points": [{"point": 1, "found": "hit|miss|contradict", "span": "…"}'
-            f"{', …' if len(self._order) > 1 else ''}]}}"
-        )
-        return f"{what}\n{_ONLY_JSON[language]}\n{example}"
+        return f"{what}\n{ONLY_JSON[language]}\n{self._example(_FOUND_OR_NOT)}"
 
     def read(self, reply: str, answer: str) -> Judgement:
         """See `Contract`."""
-        entries = _verdict(reply, answer, ["points"])["points"]
-        count = len(self._order)
-        found: dict[int, PointFound] = {}
-        folded = fold(answer)
-        for entry in entries if isinstance(entries, list) else ():
-            place = _whole(entry.get("point")) if isinstance(entry, dict) else None
-            if place is None or not 1 <= place <= count or entry.get("found") not in FOUND:
-                raise Unreadable("out_of_range", f'"point" runs from 1 to {count}; "found" is hit, miss or contradict.')
-            span = _text(entry.get("span") or "") if entry["found"] != "miss" else ""
-            if entry["found"] != "miss" and not _shows(fold(span), folded):
-                raise Unreadable("no_span", f'The "span" of point {place} does not stand in the answer word for word.')
-            point = self._order[place - 1]
-            if point in found and found[point].found != entry["found"]:
-                raise Unreadable("out_of_range", f"Point {place} is given twice.")
-            found[point] = PointFound(point, entry["found"], span)
-        if len(found) != count:
-            raise Unreadable("missing_field", f"{count - len(found)} of {count} points have no entry.")
-        points = tuple(found[index] for index in sorted(found))
-        return Judgement("key_points", "judged", points=points)
+        return Judgement("key_points", "judged", points=self._entries(reply, answer))
+
+    def _found(self, entry: Mapping[str, Any]) -> Found | None:
+        found = entry.get("found")
+        return found if found in FOUND else None
+
+
+class CriteriaContract(_NumberedContract):
+    """For each criterion of an item's rubric whether the answer meets it.
+
+    A criterion may be met by what an answer leaves out, so words that show it are wanted where there are some; words
+    that are given must stand in the answer.
+    """
+
+    listed, place = "criteria", "criterion"
+    allowed = '"met" is true or false'
+
+    def instruction(self, language: ItemLanguage) -> str:
+        """See `Contract`."""
+        what = {
+            "zh": "met 为 true 表示回答符合该标准，false 表示不符合。met 为 true 且回答中有文字可以证明时，"
+            "在 span 中逐字引用；因回答没有写某内容而符合的，span 为空。每条标准一项。",
+            "en": "met: true where the answer meets the criterion, else false. Where it is met and words of the answer "
+            "show it, quote them in span, word for word; where it is met by what the answer leaves out, leave span "
+            "empty. One entry per criterion.",
+        }[language]
+        return f"{what}\n{ONLY_JSON[language]}\n{self._example(_MET_OR_NOT)}"
+
+    def read(self, reply: str, answer: str) -> Judgement:
+        """See `Contract`."""
+        return Judgement("criteria", "judged", points=self._entries(reply, answer))
+
+    def _found(self, entry: Mapping[str, Any]) -> Found | None:
+        met = entry.get("met")
+        return ("hit" if met else "miss") if isinstance(met, bool) else None
+
+    def _evident(self, span: str, answer: str) -> bool:
+        return not span or shows(span, answer)
 
 
 class PairContract:
@@ -154,7 +218,7 @@ class PairContract:
     def instruction(self, language: ItemLanguage) -> str:
         """How to reply."""
         why = {"zh": "一两句理由", "en": "one or two sentences why"}[language]
-        return f'{_ONLY_JSON[language]}\n{{"reason": "<{why}>", "better": "first|second|tie"}}'
+        return f'{ONLY_JSON[language]}\n{{"reason": "<{why}>", "better": "first|second|tie"}}'
 
     def read(self, reply: str, answer: str) -> Side:
         """The side that is better.
@@ -166,14 +230,14 @@ class PairContract:
         Raises:
             Unreadable: The reply keeps no contract.
         """
-        better = _verdict(reply, answer, ["better"])["better"]
+        better = last_verdict(reply, answer, ["better"])["better"]
         if better not in SIDES:
             raise Unreadable("out_of_range", '"better" is first, second or tie.')
         side: Side = better
         return side
 
 
-def _verdict(reply: str, answer: str, names: Sequence[str]) -> Mapping[str, Any]:
+def last_verdict(reply: str, answer: str, names: Sequence[str]) -> Mapping[str, Any]:
     """The last JSON object of a reply that has these fields and does not stand in the answer itself.
 
     Raises:
@@ -224,8 +288,8 @@ def _plain(value: object) -> str:
     return str(number) if number is not None else json.dumps(value, sort_keys=True)
 
 
-def _shows(span: str, answer: str) -> bool:
-    """Whether words stand in an answer, both folded; punctuation alone shows nothing."""
+def shows(span: str, answer: str) -> bool:
+    """Whether words stand in a text, both folded; punctuation alone shows nothing."""
     return span in answer and any(sign.isalnum() for sign in span)
 
 

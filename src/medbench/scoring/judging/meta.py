@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
-from statistics import median_low
+from statistics import fmean, median_low
 from typing import Any
 
 import msgspec
@@ -17,6 +18,7 @@ from medbench.stats import (
     Estimate,
     Undefined,
     adjacent_agreement,
+    balanced_pairwise_f1,
     clustered_mean,
     cohen_kappa,
     exact_agreement,
@@ -35,6 +37,10 @@ MOST_STEPS = 50
 """Different scores up to which kappas are reckoned; beyond it a scale is continuous."""
 TAU_ROWS = 2_000
 """Kendall's tau grows with the square of the answers."""
+LENGTHS = 3
+"""Groups of answers by their length."""
+
+NO_NAMES: Mapping[str, str] = {}
 
 Floats = NDArray[np.float64]
 
@@ -78,18 +84,31 @@ class Agreement(msgspec.Struct, frozen=True):
     kendall: Figure
 
 
+class Lengths(msgspec.Struct, frozen=True):
+    """Answers of like length: characters of the shortest and the longest, and the mean difference on these."""
+
+    shortest: int
+    longest: int
+    apart: Figure
+    n: int
+
+
 class Bias(msgspec.Struct, frozen=True):
-    """Where a judge's scores lie apart from people's, on the scale from 0 to 1: judge less people.
+    """Where a judge's scores lie apart from people's, on the scale from 0 to 1: judge less their mean.
 
     Attributes:
         mean: Over all answers.
         per_length: Correlation of the difference with the logarithm of the answer's length.
+        by_length: The short, the middle and the long third of the answers; empty where the ratings carry no texts.
         by_model: Who wrote the answers -> mean difference on these.
+        own_family: Mean difference on answers by models of the judge's own family less that on the others'.
     """
 
     mean: Figure
     per_length: Figure
+    by_length: tuple[Lengths, ...]
     by_model: dict[str, Figure]
+    own_family: Figure
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -102,6 +121,20 @@ class Step(msgspec.Struct, frozen=True):
     n: int
 
 
+class Balanced(msgspec.Struct, frozen=True):
+    """The balanced pairwise F1 of HealthBench, for criteria that are met or not; see `balanced_pairwise_f1`.
+
+    Attributes:
+        judge: The judge against every rating of every person.
+        people: Every person against every other.
+        at_least: Of the people who can be placed, the share whose F1 is at most what the judge's is on the same pairs.
+    """
+
+    judge: Figure
+    people: Figure
+    at_least: float | None
+
+
 class JudgeFigures(msgspec.Struct, frozen=True):
     """One judge on one criterion.
 
@@ -109,12 +142,14 @@ class JudgeFigures(msgspec.Struct, frozen=True):
         agreement: With people: with the (lower) median of their ratings, where several rated an answer.
         bias: Of its scores.
         curve: Reliability: by the judge's score.
+        balanced: None where scores lie between the ends of the scale.
     """
 
     judge: str
     agreement: Agreement
     bias: Bias
     curve: tuple[Step, ...]
+    balanced: Balanced | None = None
 
 
 class CriterionFigures(msgspec.Struct, frozen=True):
@@ -137,8 +172,13 @@ class CriterionFigures(msgspec.Struct, frozen=True):
     pairs: tuple[Agreement, ...]
 
 
-def evaluate(ratings: Sequence[Rating]) -> tuple[CriterionFigures, ...]:
-    """Evaluate judges against people, criterion by criterion."""
+def evaluate(ratings: Sequence[Rating], models: Mapping[str, str] = NO_NAMES) -> tuple[CriterionFigures, ...]:
+    """Evaluate judges against people, criterion by criterion.
+
+    Args:
+        ratings: Of people and judges.
+        models: Judge -> name of its model, where the judge's own name does not tell its family.
+    """
     found = []
     for criterion in dict.fromkeys(rating.criterion for rating in ratings):
         mine = [rating for rating in ratings if rating.criterion == criterion]
@@ -147,7 +187,7 @@ def evaluate(ratings: Sequence[Rating]) -> tuple[CriterionFigures, ...]:
         judges = tuple(
             judged
             for name in names
-            if (judged := _judge(name, [each for each in mine if each.rater == name and each.kind == "judge"], people))
+            if (judged := _judge(name, _of_judge(name, mine), people, family_of(models.get(name, name))))
         )
         among = _people(people)
         found.append(
@@ -163,7 +203,17 @@ def evaluate(ratings: Sequence[Rating]) -> tuple[CriterionFigures, ...]:
     return tuple(found)
 
 
+def family_of(model: str) -> str:
+    """The family that a model's name tells: `qwen` of `Qwen/Qwen3-32B`, `gpt` of `gpt-4o`; empty: it tells none."""
+    found = re.match(r"[a-z]+", model.rpartition("/")[2].lower())
+    return found[0] if found else ""
+
+
 Units = dict[tuple[str, str], list[Rating]]
+
+
+def _of_judge(name: str, ratings: Sequence[Rating]) -> list[Rating]:
+    return [rating for rating in ratings if rating.kind == "judge" and rating.rater == name]
 
 
 def _by_unit(ratings: Any) -> Units:  # noqa: ANN401 - any iterable
@@ -173,7 +223,7 @@ def _by_unit(ratings: Any) -> Units:  # noqa: ANN401 - any iterable
     return units
 
 
-def _judge(name: str, ratings: Sequence[Rating], people: Units) -> JudgeFigures | None:
+def _judge(name: str, ratings: Sequence[Rating], people: Units, family: str) -> JudgeFigures | None:
     """A judge against people; None where they share no answer."""
     shared = [rating for rating in ratings if rating.unit in people]
     if not shared:
@@ -182,14 +232,29 @@ def _judge(name: str, ratings: Sequence[Rating], people: Units) -> JudgeFigures 
     first = np.array([rating.score for rating in shared], dtype=np.float64)
     second = np.array([median_low(each.score for each in several) for several in theirs], dtype=np.float64)
     items = [rating.item for rating in shared]
+    means = np.array([fmean(each.score for each in several) for several in theirs], dtype=np.float64)
     low, high = shared[0].scale
-    apart = (first - second) / (high - low)
+    apart = (first - means) / (high - low)
     return JudgeFigures(
         judge=name,
         agreement=_two(name, first, second, items),
-        bias=_bias(apart, shared, theirs, items),
-        curve=_curve(first, second, items),
+        bias=_bias(apart, shared, theirs, items, family),
+        curve=_curve(first, means, items, shared[0].scale),
+        balanced=_balanced(shared, theirs, items),
     )
+
+
+def _balanced(shared: Sequence[Rating], people: Sequence[list[Rating]], items: Sequence[str]) -> Balanced | None:
+    every = [*shared, *(rating for several in people for rating in several)]
+    if any(rating.share not in (0.0, 1.0) for rating in every):
+        return None
+    column = {name: place for place, name in enumerate(sorted({each.rater for several in people for each in several}))}
+    table = np.full((len(shared), len(column)), np.nan)
+    for row, several in enumerate(people):
+        for rating in several:
+            table[row, column[rating.rater]] = rating.share
+    found = balanced_pairwise_f1([rating.share for rating in shared], table, items)
+    return Balanced(_figure(lambda: found.judge), _figure(lambda: found.people), found.judge_at_least)
 
 
 def _two(raters: str, first: Floats, second: Floats, items: Sequence[str]) -> Agreement:
@@ -266,7 +331,9 @@ def _alike(table: Floats, apart: int) -> Floats:
     return close
 
 
-def _bias(apart: Floats, shared: Sequence[Rating], people: Sequence[list[Rating]], items: Sequence[str]) -> Bias:
+def _bias(
+    apart: Floats, shared: Sequence[Rating], people: Sequence[list[Rating]], items: Sequence[str], family: str
+) -> Bias:
     texts = [
         rating.text or next((each.text for each in several if each.text), "")
         for rating, several in zip(shared, people, strict=True)
@@ -276,7 +343,8 @@ def _bias(apart: Floats, shared: Sequence[Rating], people: Sequence[list[Rating]
         for rating, several in zip(shared, people, strict=True)
     ]
     told = np.array([bool(text) for text in texts])
-    lengths = np.log([max(1, len(text)) for text in texts])
+    sizes = np.array([max(1, len(text)) for text in texts])
+    lengths = np.log(sizes)
     known = [item for item, has in zip(items, told, strict=True) if has]
     by_model = {}
     for model in sorted({model for model in models if model}):
@@ -288,11 +356,41 @@ def _bias(apart: Floats, shared: Sequence[Rating], people: Sequence[list[Rating]
         per_length=_figure(
             lambda: pearson(apart[told], lengths[told], known), int(told.sum()) > 2, "the ratings carry no texts"
         ),
+        by_length=_by_length(apart[told], sizes[told], known),
         by_model=by_model,
+        own_family=_own_family(apart, [family_of(model) for model in models], items, family),
     )
 
 
-def _curve(judge: Floats, people: Floats, items: Sequence[str]) -> tuple[Step, ...]:
+def _by_length(apart: Floats, sizes: NDArray[np.int64], items: Sequence[str]) -> tuple[Lengths, ...]:
+    """Thirds of the answers by length; answers of one length stay together, so that there may be fewer groups."""
+    if not sizes.size:
+        return ()
+    places = np.searchsorted(np.quantile(sizes, np.arange(1, LENGTHS) / LENGTHS), sizes, side="left")
+    groups = []
+    for place in np.unique(places):
+        here = places == place
+        theirs = [item for item, chosen in zip(items, here, strict=True) if chosen]
+        shortest, longest = int(sizes[here].min()), int(sizes[here].max())
+        groups.append(Lengths(shortest, longest, _mean(apart[here], theirs), int(here.sum())))
+    return tuple(groups)
+
+
+def _own_family(apart: Floats, families: Sequence[str], items: Sequence[str], family: str) -> Figure:
+    own = np.array([bool(family) and each == family for each in families])
+    others = np.array([each not in ("", family) for each in families])
+    if not own.any():
+        return Figure(reason="no answer is by a model of the judge's family, as far as names tell")
+    if not others.any():
+        return Figure(reason=f"no answer is by a model of another family than the judge's, {family}")
+    told = own | others
+    ours, theirs = apart[own].mean(), apart[others].mean()
+    # Each answer's part in the difference of the two means, so that answers to one item may stand on both sides.
+    parts = np.where(own, (apart - ours) / own.sum(), (theirs - apart) / others.sum()) * told.sum()
+    return _mean((ours - theirs + parts)[told], [item for item, chosen in zip(items, told, strict=True) if chosen])
+
+
+def _curve(judge: Floats, people: Floats, items: Sequence[str], scale: tuple[float, float]) -> tuple[Step, ...]:
     """People's mean at each of the judge's scores, or at each tenth of them where there are many."""
     values = np.unique(judge)
     if values.size > MOST_STEPS:
@@ -304,8 +402,10 @@ def _curve(judge: Floats, people: Floats, items: Sequence[str]) -> tuple[Step, .
     for place in np.unique(places):
         here = places == place
         theirs = [item for item, chosen in zip(items, here, strict=True) if chosen]
-        mean = _mean(people[here], theirs)
-        steps.append(Step(float(judge[here].mean()), float(people[here].mean()), mean.low, mean.high, int(here.sum())))
+        low, width = scale[0], scale[1] - scale[0]
+        mean = clustered_mean((people[here] - low) / width, theirs)
+        lower, upper = (None if limit is None else low + width * limit for limit in (mean.low, mean.high))
+        steps.append(Step(float(judge[here].mean()), low + width * mean.value, lower, upper, int(here.sum())))
     return tuple(steps)
 
 

@@ -64,7 +64,7 @@ async def ask_pair(pairing: Pairing, swapped: bool, ask: Ask) -> tuple[Side | No
         CallError: The judge could not be asked.
     """
     question = pairing.asked.question
-    case = Case(pairing.asked.form.prompt or question.text, pairing.first, pairing.key, question.language)
+    case = Case(pairing.asked.shown_question, pairing.first, pairing.key, question.language)
     prompt, contract, fence, answers = pair_prompt(
         case, pairing.second, load_rubric(pairing.asked.part.rubric), swapped=swapped
     )
@@ -126,7 +126,7 @@ class PairOutcome(msgspec.Struct, frozen=True):
             winner: Winner = "tie" if straight != back or straight == "tie" else "a" if straight == "first" else "b"
             winners.append(winner)
             values.append({"a": 1.0, "tie": 0.5, "b": 0.0}[winner])
-            families.append(pairing.asked.question.family or pairing.asked.question.uid)
+            families.append(pairing.asked.question.cluster)
         return PairOutcome(
             judge=judge,
             pairs=len(verdicts),

@@ -12,8 +12,9 @@ from medbench.catalog.model import Part
 from medbench.items.model import Key
 from medbench.models.model import Identity, Response
 from medbench.scoring.asked import Asked
+from medbench.scoring.criteria import judged_criteria
 from medbench.scoring.extract.reasoning import strip_reasoning
-from medbench.scoring.judging.prompt import Case, Prompt, key_point_prompt, rubric_prompt
+from medbench.scoring.judging.prompt import Case, Prompt, criteria_prompt, key_point_prompt, rubric_prompt
 from medbench.scoring.judging.quote import shown
 from medbench.scoring.judging.rubric import load_rubric
 from medbench.scoring.judging.verdict import Judgement, Task
@@ -22,7 +23,8 @@ from medbench.scoring.keypoints import judged_recall
 SLOTS = 1 << 14
 """Judge calls that a response may take: its place in the plan times this is the place of its first one."""
 POINTS = 1 << 10
-"""Key points that an item may have where they are judged one by one, and the places of one repeat."""
+"""Places of one repeat: the rubric's, then those of the key points, then from the middle on those of the criteria."""
+FIRST_CRITERION = POINTS // 2
 MOST_REPEATS = SLOTS // POINTS
 CONTRACT = 2
 """Raise this where prompts or the reading of replies change what a judge says."""
@@ -34,7 +36,7 @@ class JudgePins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         model: The model.
         repeats: How often each answer is judged.
-        points: Key points of an answer in one call, or a call each.
+        points: Key points, or criteria, of an answer in one call, or a call each.
         contract: Version of prompts and reading.
     """
 
@@ -65,7 +67,7 @@ class JudgeCall(msgspec.Struct, frozen=True, gc=False):
         key: Of the item.
         task: What is judged.
         repeat: Number of the repeat, from 0.
-        points: Indices of the key points judged in this call.
+        points: Indices of the key points, or of the criteria, judged in this call.
     """
 
     seq: int
@@ -76,13 +78,21 @@ class JudgeCall(msgspec.Struct, frozen=True, gc=False):
     repeat: int
     points: tuple[int, ...] = ()
 
+    @property
+    def item(self) -> str:
+        """The item that it is about."""
+        return self.asked.item
+
     def prompt(self) -> Prompt:
         """What the judge is asked."""
         question = self.asked.question
-        case = Case(self.asked.form.prompt or question.text, self.answer, self.key, question.language)
+        case = Case(self.asked.shown_question, self.answer, self.key, question.language)
         if self.task == "rubric":
             return rubric_prompt(case, load_rubric(self.asked.part.rubric), repeat=self.repeat)
         assert self.key is not None
+        if self.task == "criteria":
+            criteria = [self.key.criteria[index] for index in self.points]
+            return criteria_prompt(case, criteria, seed=question.uid, repeat=self.repeat)
         points = [self.key.key_points[index] for index in self.points]
         return key_point_prompt(case, points, seed=question.uid, repeat=self.repeat)
 
@@ -97,12 +107,14 @@ class JudgeCall(msgspec.Struct, frozen=True, gc=False):
 
 
 def tasks_of(part: Part, key: Key | None) -> tuple[Task, ...]:
-    """What of an answer is judged: key points need a key that has some, a rubric needs none."""
+    """What of an answer is judged: key points and criteria need a key that has some, a general rubric needs none."""
     tasks: list[Task] = []
     if "llm_judge" in part.metrics:
         tasks.append("rubric")
     if "keypoint_macro_recall" in part.metrics and key is not None and key.key_points:
         tasks.append("key_points")
+    if "rubric_points" in part.metrics and key is not None and key.criteria:
+        tasks.append("criteria")
     return tuple(tasks)
 
 
@@ -126,10 +138,11 @@ def judge_calls(asked: Asked, response: Response, key: Key | None, pins: JudgePi
                 yield JudgeCall(first, asked, answer, key, task, repeat)
                 continue
             assert key is not None
-            indices = tuple(range(len(key.key_points)))
+            base = first + (1 if task == "key_points" else FIRST_CRITERION)
+            indices = tuple(range(len(key.key_points if task == "key_points" else key.criteria)))
             groups = [indices] if pins.points == "together" else [(index,) for index in indices]
             for group in groups:
-                yield JudgeCall(first + 1 + group[0], asked, answer, key, task, repeat, group)
+                yield JudgeCall(base + group[0], asked, answer, key, task, repeat, group)
 
 
 def repeats_of(
@@ -137,7 +150,7 @@ def repeats_of(
 ) -> dict[Task, list[Judgement]]:
     """The judgements of one response by one judge, as one per task and repeat.
 
-    Points that were judged one by one are put together; a repeat that lacks one of its points has failed.
+    Points and criteria that were judged one by one are put together; a repeat that lacks one of them has failed.
 
     Args:
         judgements: (place among the judge's calls, judgement).
@@ -145,24 +158,28 @@ def repeats_of(
         pins: The judge.
     """
     found: dict[Task, list[Judgement]] = {}
-    pieces: dict[int, list[tuple[int, Judgement]]] = {}
+    pieces: dict[tuple[int, Task], list[tuple[int, Judgement]]] = {}
     for seq, judgement in judgements:
         if judgement.task == "rubric":
             found.setdefault("rubric", []).append(judgement)
         else:
-            pieces.setdefault(seq % SLOTS // POINTS, []).append((seq % POINTS - 1, judgement))
-    points = key.key_points if key is not None else ()
-    for several in pieces.values():
-        whole = _together(several, len(points)) if pins.points == "one_by_one" else several[0][1]
-        found.setdefault("key_points", []).append(judged_recall(points, whole))
+            first = 1 if judgement.task == "key_points" else FIRST_CRITERION
+            place = seq % SLOTS // POINTS, judgement.task
+            pieces.setdefault(place, []).append((seq % POINTS - first, judgement))
+    points, criteria = (key.key_points, key.criteria) if key is not None else ((), ())
+    for (_, task), several in pieces.items():
+        count = len(points if task == "key_points" else criteria)
+        whole = _together(task, several, count) if pins.points == "one_by_one" else several[0][1]
+        reckoned = judged_recall(points, whole) if task == "key_points" else judged_criteria(criteria, whole)
+        found.setdefault(task, []).append(reckoned)
     return found
 
 
-def _together(pieces: Sequence[tuple[int, Judgement]], count: int) -> Judgement:
+def _together(task: Task, pieces: Sequence[tuple[int, Judgement]], count: int) -> Judgement:
     failed = next((judgement for _, judgement in pieces if judgement.status != "judged"), None)
     if failed is not None:
         return failed
     if len(pieces) != count:
-        return Judgement("key_points", "judge_failed", reason="incomplete")
+        return Judgement(task, "judge_failed", reason="incomplete")
     points = [msgspec.structs.replace(found, point=index) for index, one in pieces for found in one.points]
-    return Judgement("key_points", "judged", points=tuple(points), cut=any(one.cut for _, one in pieces))
+    return Judgement(task, "judged", points=tuple(points), cut=any(one.cut for _, one in pieces))

@@ -8,8 +8,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from medbench.items.model import ItemLanguage, Key, KeyPoint
-from medbench.scoring.judging.contract import Contract, KeyPointContract, PairContract, RubricContract
+from medbench.items.model import ItemLanguage, Key, KeyPoint, RubricCriterion
+from medbench.scoring.judging.contract import (
+    Contract,
+    CriteriaContract,
+    KeyPointContract,
+    PairContract,
+    RubricContract,
+)
 from medbench.scoring.judging.quote import Fence, shown
 from medbench.scoring.judging.rubric import Rubric
 
@@ -34,6 +40,12 @@ _WORDS = {
     "find": {
         "zh": "逐条判断回答是否说到下列要点。只看回答中实际写出的内容。",
         "en": "Say for each of these points whether the answer makes it. Only what the answer really says counts.",
+    },
+    "criteria": {"zh": "评分标准", "en": "Criteria"},
+    "meet": {
+        "zh": "逐条判断回答是否符合下列标准。标准可能描述优点，也可能描述缺点：只判断是否符合，不判断好坏。",
+        "en": "Say for each of these criteria whether the answer meets it. A criterion may describe a merit or a "
+        "fault: say only whether it is met, not whether that is good.",
     },
     "answer": {"zh": "考生的回答", "en": "Examinee's answer"},
     "first": {"zh": "第一个回答", "en": "First answer"},
@@ -111,15 +123,33 @@ def rubric_prompt(case: Case, rubric: Rubric, *, repeat: int = 0) -> Prompt:
 
 def key_point_prompt(case: Case, points: Sequence[KeyPoint], *, seed: str, repeat: int = 0) -> Prompt:
     """Ask which key points an answer makes; the order of the points is shuffled with the seed and the repeat."""
-    language = case.language
-    order = list(range(len(points)))
+    order = _shuffled(len(points), seed, repeat)
+    texts = [points[index].text for index in order]
+    return _numbered(case, texts, KeyPointContract(order), ("find", "points"), f"key points {repeat}")
+
+
+def criteria_prompt(case: Case, criteria: Sequence[RubricCriterion], *, seed: str, repeat: int = 0) -> Prompt:
+    """Ask which criteria of the item's rubric an answer meets; shuffled as key points are, points not shown."""
+    order = _shuffled(len(criteria), seed, repeat)
+    texts = [criteria[index].text for index in order]
+    return _numbered(case, texts, CriteriaContract(order), ("meet", "criteria"), f"criteria {repeat}")
+
+
+def _shuffled(count: int, seed: str, repeat: int) -> list[int]:
+    order = list(range(count))
     random.Random(f"{seed} {repeat}").shuffle(order)  # noqa: S311 - an order, not a secret
-    contract = KeyPointContract(points, order)
+    return order
+
+
+def _numbered(case: Case, texts: Sequence[str], contract: Contract, words: tuple[str, str], salt: str) -> Prompt:
+    """Ask for a verdict on each of several statements, in the order in which they are given."""
+    language = case.language
+    task, title = words
     answer, cut = shown(case.answer)
-    fence = Fence(case.question, answer, *(point.text for point in points), salt=f"key points {repeat}")
-    lines = [*_task(language), _word("find", language), *_question(case, fence)]
-    lines.append(f"# {_word('points', language)}")
-    lines += [f"{place}. {' '.join(points[index].text.split())}" for place, index in enumerate(order, start=1)]
+    fence = Fence(case.question, answer, *texts, salt=salt)
+    lines = [*_task(language), _word(task, language), *_question(case, fence)]
+    lines.append(f"# {_word(title, language)}")
+    lines += [f"{place}. {' '.join(text.split())}" for place, text in enumerate(texts, start=1)]
     lines += [f"# {_word('answer', language)}", fence.quote("answer", answer), contract.instruction(language)]
     return Prompt("\n".join(lines), contract, fence, answer, cut, language)
 

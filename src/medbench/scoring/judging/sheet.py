@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
+from numpy.typing import NDArray
 
 from medbench.errors import InputError, Problem, WorkError
 from medbench.items.model import ItemLanguage
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 LONGEST_CELL = 32_000
 """A cell holds 32,767 characters."""
+CRITERION = "llm_judge"
+"""What is rated: the metric by whose rubric judges rate."""
 SCALE = (0, 10)
 """Of every rubric that has one criterion only, as ours do."""
 STRATA = 3
@@ -60,7 +64,26 @@ class Drawn(msgspec.Struct, frozen=True):
     @property
     def code(self) -> str:
         """What the sheet shows in place of item and response."""
-        return hashlib.sha256(f"{self.item}\0{self.response}".encode()).hexdigest()[:12]
+        return code_of(self.item, self.response)
+
+
+def code_of(item: str, response: str) -> str:
+    """A name of an answer that tells nothing of it: 12 hexadecimal digits."""
+    return hashlib.sha256(f"{item}\0{response}".encode()).hexdigest()[:12]
+
+
+def strata_of(values: Sequence[float] | NDArray[np.float64], codes: Sequence[int]) -> NDArray[np.int64]:
+    """Stratum of each answer of a dataset: 0, 1 or 2, the low, middle and high third of the judge's values.
+
+    Args:
+        values: The judge's, shape (n,).
+        codes: Of the answers, shape (n,): like values are parted by them, which is by chance.
+    """
+    order = np.lexsort((np.asarray(codes), np.asarray(values)))
+    places = np.empty(order.size, dtype=np.int64)
+    bounds = [part * order.size // STRATA for part in range(1, STRATA)]
+    places[order] = np.searchsorted(bounds, np.arange(order.size), side="right")
+    return places
 
 
 def draw(answers: Iterable[Drawn], size: int, seed: int) -> list[Drawn]:
@@ -77,9 +100,10 @@ def draw(answers: Iterable[Drawn], size: int, seed: int) -> list[Drawn]:
     chance = random.Random(seed)  # noqa: S311 - a sample, not a secret
     strata = []
     for name in sorted(by_dataset):
-        ordered = sorted(by_dataset[name], key=lambda each: (each.value, each.item, each.response))
+        several = sorted(by_dataset[name], key=lambda each: each.code)
+        places = strata_of([each.value for each in several], [int(each.code, 16) for each in several])
         for part in range(STRATA):
-            third = ordered[part * len(ordered) // STRATA : (part + 1) * len(ordered) // STRATA]
+            third = [each for each, place in zip(several, places, strict=True) if place == part]
             chance.shuffle(third)
             strata.append(third)
     chosen: list[Drawn] = []
@@ -104,9 +128,9 @@ def write_sheet(path: Path, drawn: Sequence[Drawn]) -> None:
     page = book.active
     assert page is not None
     page.title = "ratings"
-    _row(page, HEADER)
+    add_row(page, HEADER)
     for each in drawn:
-        _row(page, (each.code, each.rubric, each.question, each.reference, each.answer, "", ""))
+        add_row(page, (each.code, each.rubric, each.question, each.reference, each.answer, "", ""))
     low, high = SCALE
     whole = DataValidation(type="whole", operator="between", formula1=str(low), formula2=str(high))
     page.add_data_validation(whole)
@@ -115,10 +139,10 @@ def write_sheet(path: Path, drawn: Sequence[Drawn]) -> None:
         page.column_dimensions[column].width = width
     page.freeze_panes = "B2"
     levels = book.create_sheet("levels")
-    _row(levels, ("rubric", "score", "anchor"))
+    add_row(levels, ("rubric", "score", "anchor"))
     for name, language in dict.fromkeys((each.rubric, each.language) for each in drawn):
         for level in load_rubric(name).criteria[0].levels:
-            _row(levels, (name, str(level.score), getattr(level.anchor, language)))
+            add_row(levels, (name, str(level.score), getattr(level.anchor, language)))
     levels.column_dimensions["C"].width = 120
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -133,16 +157,7 @@ def read_sheet(path: Path) -> dict[str, int]:
     Raises:
         InputError: It can't be read, or holds scores off the scale or codes twice: all at once.
     """
-    from zipfile import BadZipFile
-
-    from openpyxl import load_workbook
-    from openpyxl.utils.exceptions import InvalidFileException
-
-    try:
-        book = load_workbook(path, read_only=True, data_only=True)
-        rows = list(book[book.sheetnames[0]].iter_rows(values_only=True))
-    except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
-        raise InputError(Problem(message=say("scoring.sheet_unreadable", reason=error), file=str(path))) from error
+    rows = read_rows(path)
     head = [str(cell or "").strip().lower() for cell in rows[0]] if rows else []
     if "id" not in head or "score" not in head:
         raise InputError(Problem(message=say("scoring.sheet_columns"), file=str(path), line=1))
@@ -169,7 +184,25 @@ def read_sheet(path: Path) -> dict[str, int]:
     return found
 
 
-def _row(page: Worksheet, values: Sequence[str]) -> None:
+def read_rows(path: Path) -> list[tuple[object, ...]]:
+    """The rows of a workbook's first page, values in place of formulas.
+
+    Raises:
+        InputError: It can't be read.
+    """
+    from zipfile import BadZipFile
+
+    from openpyxl import load_workbook
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = load_workbook(path, read_only=True, data_only=True)
+        return list(book[book.sheetnames[0]].iter_rows(values_only=True))
+    except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
+        raise InputError(Problem(message=say("scoring.sheet_unreadable", reason=error), file=str(path))) from error
+
+
+def add_row(page: Worksheet, values: Sequence[str]) -> None:
     """A row of text: what begins like a formula stays text."""
     from openpyxl.styles import Alignment
 

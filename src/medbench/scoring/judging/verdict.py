@@ -8,17 +8,17 @@ from typing import Literal
 
 import msgspec
 
-Task = Literal["rubric", "key_points"]
+Task = Literal["rubric", "key_points", "criteria"]
 Found = Literal["hit", "miss", "contradict"]
 
 
 class PointFound(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One key point in one answer.
+    """One key point, or one criterion of the item's rubric, in one answer.
 
     Attributes:
-        point: Index in the key's points, from 0.
-        found: The answer makes the point, does not, or says the contrary.
-        span: The words of the answer that show it; empty for a miss.
+        point: Index in the key's points or criteria, from 0.
+        found: The answer makes the point, does not, or says the contrary. A criterion that is met is a hit.
+        span: The words of the answer that show it; empty for a miss, and for a criterion that no words show.
     """
 
     point: int
@@ -32,10 +32,11 @@ class Judgement(msgspec.Struct, frozen=True, omit_defaults=True):
     Attributes:
         task: What was judged.
         status: `judged`, or `judge_failed` where the judge gave no readable verdict.
-        value: In [0, 1]; None where the judge failed.
+        value: In [0, 1], by criteria at most 1; None where the judge failed.
         levels: Criterion -> level, for rubrics.
-        points: For key points.
-        safe: No point that must not be made was made, and none was contradicted; None for rubrics.
+        points: For key points and criteria.
+        safe: No point that must not be made was made, and none was contradicted; None for all but key points.
+        by_tag: For criteria: tag -> value over the criteria that carry it.
         reason: Why the judge failed, as a short code.
         said: The judge's own reason, shortened; untrusted text.
         repaired: The first reply could not be read, the second could.
@@ -49,6 +50,7 @@ class Judgement(msgspec.Struct, frozen=True, omit_defaults=True):
     levels: dict[str, int] = {}
     points: tuple[PointFound, ...] = ()
     safe: bool | None = None
+    by_tag: dict[str, float] = {}
     reason: str = ""
     said: str = ""
     repaired: bool = False

@@ -1,0 +1,141 @@
+"""What the report says of pictures: what they add, perception against reasoning, and the worst boxes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from medbench.board.controls import Gap
+from medbench.board.report.boxes import BoxCase
+from medbench.stats import half_up
+
+if TYPE_CHECKING:
+    from medbench.board.report.view import View
+
+NOTHING = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class EffectLine:
+    """A group of items with and without its pictures."""
+
+    name: str
+    items: str
+    pictures: str
+    own: str
+    removed: str
+    swapped: str
+    own_less_removed: str
+    own_less_swapped: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeLine:
+    """Perception against reasoning on the same pictures."""
+
+    name: str
+    pictures: str
+    perception: str
+    reasoning: str
+    gap: str
+
+
+@dataclass(frozen=True, slots=True)
+class DetailLine:
+    """A secondary figure of a part of a dataset."""
+
+    name: str
+    detail: str
+    value: str
+    n: str
+
+
+def effect_lines(view: View) -> list[EffectLine]:
+    """Dimensions, kinds of probe and all together; none without a control."""
+    if view.effects is None:
+        return []
+    return [
+        EffectLine(
+            name=view.t(f"group_{row.id or row.group}") if row.title is None else view.title(row.title),
+            items=f"{row.n:,}",
+            pictures=f"{row.clusters:,}",
+            own=_points(row.own),
+            removed=_points(row.removed),
+            swapped=_points(row.swapped),
+            own_less_removed=_gap(row.own_less_removed),
+            own_less_swapped=_gap(row.own_less_swapped),
+        )
+        for row in view.effects.controls
+    ]
+
+
+def probe_lines(view: View) -> list[ProbeLine]:
+    """Dimensions that have both kinds of probe, and all together."""
+    if view.effects is None:
+        return []
+    return [
+        ProbeLine(
+            name=view.t("group_overall") if row.title is None else view.title(row.title),
+            pictures=f"{row.pictures:,}",
+            perception=f"{_points(row.perception)} ({row.perception_items:,})",
+            reasoning=f"{_points(row.reasoning)} ({row.reasoning_items:,})",
+            gap=_gap(row.gap),
+        )
+        for row in view.effects.probes
+    ]
+
+
+def effect_notes(view: View) -> list[str]:
+    """What to bear in mind."""
+    effects = view.effects
+    if effects is None:
+        return []
+    notes = [view.t("effects_legend")]
+    if effects.left_out:
+        notes.append(view.t("effects_left_out", count=f"{effects.left_out:,}"))
+    if effects.not_compared:
+        notes.append(view.t("effects_not_compared", names=view.names(effects.not_compared)))
+    return notes
+
+
+def detail_lines(view: View) -> list[DetailLine]:
+    """Secondary figures of all parts."""
+    return [
+        DetailLine(
+            name=f"{dataset.name} {part.name}".strip(),
+            detail=view.t(f"detail_{name}"),
+            value=_estimate(figure.value, figure.low, figure.high),
+            n=f"{figure.n:,} / {figure.clusters:,}",
+        )
+        for dataset in view.summary.datasets
+        for part in dataset.parts
+        for name, figure in part.details.items()
+    ]
+
+
+def box_caption(view: View, case: BoxCase) -> str:
+    """Score of a picture, its boxes, and what is wrong with those of the answer."""
+    pairs = ", ".join(str(half_up(iou, 2)) for iou in case.pairs) or NOTHING
+    counts = {"true": len(case.true), "given": case.answered}
+    text = view.t("box_caption", score=_points(100 * case.value), pairs=pairs, **counts)
+    if case.faults:
+        named = view.names(view.t("box_fault", place=place, why=view.t(code)) for place, code in case.faults[:5])
+        text = view.t("box_caption_faults", text=text, faults=named)
+    return text if case.image else view.t("box_caption_no_image", text=text)
+
+
+def _points(value: float | None) -> str:
+    return NOTHING if value is None else str(half_up(value))
+
+
+def _estimate(value: float, low: float | None, high: float | None) -> str:
+    text = _points(100 * value)
+    return text if low is None or high is None else f"{text} ({_points(100 * low)}–{_points(100 * high)})"
+
+
+def _gap(gap: Gap | None) -> str:
+    if gap is None:
+        return NOTHING
+    if gap.low is None or gap.high is None:
+        return f"{half_up(gap.difference):+}"
+    return f"{half_up(gap.difference):+} ({half_up(gap.low):+} … {half_up(gap.high):+})"
