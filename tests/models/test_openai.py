@@ -129,6 +129,13 @@ def test_the_key_is_sent_and_shown_nowhere(monkeypatch):
     assert model._detail(f"wrong key {KEY} given") == "wrong key *** given"
 
 
+def test_what_an_endpoint_quotes_of_an_image_is_left_out():
+    model = OpenAIModel("m", "https://host.example/v1")
+    quoted = "bad: data:image/png;base64," + "Qk0+" * 900_000
+    assert model._detail(quoted) == "bad: data:image/png;base64,…"
+    assert model._detail("bad: data:image/png;base64," + "Qk0+" * 90 + ", see") == "bad: data:image/png;base64,…, see"
+
+
 @pytest.mark.parametrize(
     "url", ["host/v1", "ftp://host/v1", "https://user:pass@host/v1", "https://host/v1?key=1", "http://"]
 )

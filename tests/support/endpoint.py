@@ -6,6 +6,8 @@ test. It prints one JSON line `{"port": N}` when it listens. Beside /v1/chat/com
     GET  /_counts   requests, by_prompt {sha256 of the last user message: n}, in_flight, max_in_flight, connections,
                     headers (names only), last_request (its JSON), distinct_prompts
     GET  /_totals   the same without by_prompt, which is long after many requests
+    GET  /_pieces   with --record-pieces: of each request what its last user message was made of, in order: a list of
+                    ["text", the text] or [media type, sha256 of the image]
     POST /_plan     replaces the plan of faults; its ordinals and tries begin anew
     POST /_reset    zero counts; the plan begins anew
 
@@ -56,8 +58,9 @@ _decode_request = msgspec.json.Decoder(ChatRequest).decode
 class Service:
     """What all connections share: the answers, the plan and the counts."""
 
-    def __init__(self, answers: Answers, plan: Plan, latency_s: float) -> None:
+    def __init__(self, answers: Answers, plan: Plan, latency_s: float, *, record_pieces: bool = False) -> None:
         self.answers = answers
+        self.record_pieces = record_pieces
         self.latency_s = latency_s
         self.state = PlanState(plan)
         self.in_flight = 0
@@ -72,6 +75,7 @@ class Service:
         self.by_prompt: dict[bytes, int] = {}
         self.headers: set[bytes] = set()
         self.last_request = b"null"
+        self.pieces: list[list[tuple[str, str]]] = []
 
     def totals(self) -> dict[str, object]:
         """All counts but those by prompt."""
@@ -171,6 +175,8 @@ class Connection(asyncio.Protocol):
             self.finish(http(400, error_body(f"This is no chat completion request: {error}", "invalid_request_error")))
             return
         service.last_request = body
+        if service.record_pieces:
+            service.pieces.append(request.pieces())
         prompt = request.prompt()
         digest = prompt_digest(prompt)
         service.by_prompt[digest] = service.by_prompt.get(digest, 0) + 1
@@ -252,6 +258,8 @@ class Connection(asyncio.Protocol):
             return http(200, msgspec.json.encode(service.counts()))
         if path == b"/_totals" and method == b"GET":
             return http(200, msgspec.json.encode(service.totals()))
+        if path == b"/_pieces" and method == b"GET":
+            return http(200, msgspec.json.encode(service.pieces))
         if path == b"/_reset" and method == b"POST":
             service.clear()
             return http(200, b"{}")
@@ -291,6 +299,11 @@ class Endpoint:
         """The same without `by_prompt`."""
         return cast("dict[str, Any]", self._ask("/_totals", None))
 
+    def pieces(self) -> list[list[tuple[str, str]]]:
+        """Of each request what its last user message was made of: ("text", text) or (media type, SHA-256)."""
+        sent = cast("list[list[list[str]]]", self._ask("/_pieces", None))
+        return [[(kind, content) for kind, content in pieces] for pieces in sent]
+
     def plan(self, *faults: Mapping[str, object], seed: int = 0) -> None:
         """Replace the plan; each fault is a `support.faults.Fault` as a dictionary."""
         self._ask("/_plan", {"faults": faults, "seed": seed})
@@ -316,6 +329,7 @@ def running_endpoint(
     by_prompt: dict[str, str] | None = None,
     by_model: dict[str, str] | None = None,
     reasoning: str = "",
+    record_pieces: bool = False,
 ) -> Iterator[Endpoint]:
     """Run an endpoint on 127.0.0.1 in a process of its own until the block ends.
 
@@ -328,11 +342,14 @@ def running_endpoint(
         by_prompt: Prompt -> answer; other prompts get `text` or a letter by their hash.
         by_model: Name of the model asked -> answer to every prompt; other models answer as if it were not given.
         reasoning: `reasoning_content` of each answer.
+        record_pieces: Keep what each request was made of.
     """
     command = [sys.executable, str(Path(__file__).resolve()), "--stop-with-stdin", "--latency-ms", str(latency_ms)]
     hashes = {prompt_digest(prompt).hex(): answer for prompt, answer in (by_prompt or {}).items()}
     if echo:
         command.append("--echo")
+    if record_pieces:
+        command.append("--record-pieces")
     if text:
         command.append(f"--text={text}")
     if reasoning:
@@ -391,6 +408,7 @@ def main() -> None:
     parser.add_argument("--map", help="JSON file of sha256 of a prompt -> answer; -: one line of it on stdin")
     parser.add_argument("--by-model", default="{}", help="JSON: name of a model -> its answer to every prompt")
     parser.add_argument("--reasoning", default="", help="reasoning_content of each answer")
+    parser.add_argument("--record-pieces", action="store_true", help="keep what each request was made of")
     parser.add_argument("--stop-with-stdin", action="store_true", help="end when stdin closes")
     options = parser.parse_args()
     plan = msgspec.json.decode(options.plan.read_bytes(), type=Plan) if options.plan else Plan()
@@ -405,7 +423,7 @@ def main() -> None:
         reasoning=options.reasoning,
         by_model=msgspec.json.decode(options.by_model, type=dict[str, str]),
     )
-    service = Service(answers, plan, options.latency_ms / 1000)
+    service = Service(answers, plan, options.latency_ms / 1000, record_pieces=options.record_pieces)
     with contextlib.suppress(KeyboardInterrupt):
         asyncio.run(serve(service, options.port, stop_with_stdin=options.stop_with_stdin))
 

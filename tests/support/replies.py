@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
+from base64 import b64decode
 from email.utils import formatdate
 from http import HTTPStatus
 
@@ -25,11 +26,18 @@ _ERROR_CODES = {
 }
 
 
+class ImageUrl(msgspec.Struct):
+    """Address of an image; its data, where it is a `data:` URL."""
+
+    url: str = ""
+
+
 class Part(msgspec.Struct):
-    """A piece of a message's content; only text is read."""
+    """A piece of a message's content: text or an image."""
 
     type: str = ""
     text: str = ""
+    image_url: ImageUrl | None = None
 
 
 class Message(msgspec.Struct):
@@ -57,6 +65,20 @@ class ChatRequest(msgspec.Struct):
             if message.role == "user":
                 return message.plain()
         return ""
+
+    def pieces(self) -> list[tuple[str, str]]:
+        """What the last user message is made of, in order: (`text`, the text) or (media type, SHA-256 of the data)."""
+        content = next(message.content for message in reversed(self.messages) if message.role == "user")
+        if not isinstance(content, list):
+            return [("text", content or "")]
+        pieces = []
+        for part in content:
+            if part.image_url is None:
+                pieces.append((part.type, part.text))
+                continue
+            kind, _, data = part.image_url.url.removeprefix("data:").partition(";base64,")
+            pieces.append((kind, hashlib.sha256(b64decode(data, validate=True)).hexdigest()))
+        return pieces
 
 
 class Answers(msgspec.Struct, frozen=True):

@@ -13,6 +13,7 @@ from medbench.catalog import Catalog
 from medbench.catalog.model import Bilingual, Dataset, Track
 from medbench.runs.config import Pins
 from medbench.scoring.judging.people import PeopleUse
+from medbench.scoring.media_use import MediaUse
 from medbench.scoring.repeats import RepeatFigures
 from medbench.scoring.score import Figures, JudgeUse
 from medbench.scoring.tally import PartFigures
@@ -129,6 +130,7 @@ class Summary(msgspec.Struct, frozen=True):
         complete: Every planned call has a response.
         illustrative: Items asked that are marked as illustrative: made to try the bench out, not to judge a model.
         judges: Judges of open answers.
+        media: What was sent of the questions' media.
         probes: Items marked as probes of perception or reasoning.
         repeats: Where items were asked in several epochs: means over the dimensions that this run scored.
         people: People's ratings of its answers; None where there are none.
@@ -166,6 +168,7 @@ class Summary(msgspec.Struct, frozen=True):
     keys_fingerprint: str
     illustrative: int = 0
     judges: tuple[JudgeUse, ...] = ()
+    media: MediaUse | None = None
     probes: int = 0
     repeats: Repeats | None = None
     people: PeopleUse | None = None
@@ -226,6 +229,7 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         requests=totals.requests,
         illustrative=figures.illustrative,
         judges=figures.judges,
+        media=figures.media,
         probes=figures.probes,
         people=figures.people,
         cached=totals.cached,

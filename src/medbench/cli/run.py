@@ -20,6 +20,7 @@ from medbench.text import current_language, say
 
 if TYPE_CHECKING:
     from medbench.board.summary import Summary
+    from medbench.models.images import ImageLimits
     from medbench.runs.judges import Judge
     from medbench.runs.status import RunStatus
 
@@ -36,6 +37,14 @@ PriceInput = Annotated[float | None, typer.Option(min=0.0, help="Price per milli
 PriceOutput = Annotated[float | None, typer.Option(min=0.0, help="Price per million output tokens.")]
 Cache = Annotated[Path | None, typer.Option(help="Response cache (a SQLite file); off without it.")]
 Timeout = Annotated[float | None, typer.Option(min=0.1, help="Seconds for one request; 600 by default.")]
+ImageSide = Annotated[
+    int | None,
+    typer.Option(min=64, help="Longest side of an image that the endpoint takes; 2048 pixels by default."),
+]
+ImageBytes = Annotated[
+    int | None, typer.Option(min=10_000, help="Most bytes of an image that it takes; 5000000 by default.")
+]
+ImageCount = Annotated[int | None, typer.Option(min=1, help="Most images of one request; 20 by default.")]
 Judges = Annotated[
     list[str] | None,
     typer.Option("--judge", help="Judge of open answers, repeatable: a model as in --model, or a judge file (TOML)."),
@@ -56,6 +65,9 @@ def run(
         list[str] | None,
         typer.Option(help="Sampling parameter NAME=JSON, repeatable; null removes a default."),
     ] = None,
+    image_side: ImageSide = None,
+    image_bytes: ImageBytes = None,
+    image_count: ImageCount = None,
     track: Annotated[Track | None, typer.Option(help="Only this track.")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="Only this dataset, repeatable.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N items.")] = None,
@@ -99,6 +111,7 @@ def run(
       medbench run --items items.jsonl --model local:smollm2 --out run
       medbench run --items bank --model openai:qwen3-8b --base-url https://host/v1 --api-key-env KEY --out run
       medbench run --items release.zip --model answers:answers.zip --track llm --out run
+      medbench run --items release.zip --model openai:qwen3-vl --base-url URL --image-side 1536 --out run
       medbench run --items bank --model openai:vl --base-url https://host/v1 --media-control removed --out removed
       medbench run --items bank --model openai:qwen3-8b --base-url URL --epochs 5 --parameter temperature=0.7 --out run
     """
@@ -119,6 +132,7 @@ def run(
         api_key_env=api_key_env,
         parameters=_parameters(parameter or []),
         timeout_s=settings.timeout_s,
+        images=_image_limits(image_side, image_bytes, image_count),
     )
     system = create_model(model, options)
     judges = _judges(judge, judge_base_url, judge_api_key_env)
@@ -381,6 +395,13 @@ def _given(
             raise InputError(Problem(message=say("cli.bad_concurrency", text=concurrency), field="--concurrency"))
         given["concurrency"] = int(concurrency)
     return given
+
+
+def _image_limits(side: int | None, size: int | None, count: int | None) -> ImageLimits:
+    from medbench.models.images import ImageLimits
+
+    given = {"side": side, "size": size, "count": count}
+    return ImageLimits(**{name: value for name, value in given.items() if value is not None})
 
 
 def _parameters(given: list[str]) -> dict[str, object]:

@@ -42,7 +42,8 @@ class Budget:
     """Sets aside the most that a call may take before it is sent, and books what it took.
 
     A request takes at most as many input tokens as its JSON has bytes, and at most its limit of output tokens. That is
-    several times what it mostly takes; the difference comes back as soon as the call does.
+    several times what it mostly takes; the difference comes back as soon as the call does. Images are estimated apart
+    (`medbench.models.images.most_tokens`).
     """
 
     def __init__(self, *, tokens: int | None, cost: float | None, price: Price) -> None:
@@ -62,11 +63,11 @@ class Budget:
         self.used_tokens += input_tokens + output_tokens
         self.used_cost += (price or self._price).cost(input_tokens, output_tokens)
 
-    def reserve(self, request_bytes: int, output_limit: int, price: Price | None = None) -> Reservation | None:
+    def reserve(self, input_limit: int, output_limit: int, price: Price | None = None) -> Reservation | None:
         """Set aside what the call may take; None when calls in flight must come back first.
 
         Args:
-            request_bytes: Of the request.
+            input_limit: Most tokens that the request may take.
             output_limit: Most tokens that the answer may take.
             price: Of the model asked; by default that of the system under test.
 
@@ -75,7 +76,7 @@ class Budget:
         """
         output = output_limit or FALLBACK_OUTPUT_TOKENS
         price = price or self._price
-        wanted = Reservation(request_bytes, output, price.cost(request_bytes, output), price)
+        wanted = Reservation(input_limit, output, price.cost(input_limit, output), price)
         tokens = self.used_tokens + self._reserved_tokens + wanted.tokens
         cost = self.used_cost + self._reserved_cost + wanted.cost
         over_tokens = self._token_limit is not None and tokens > self._token_limit

@@ -63,7 +63,14 @@ class Meter:
         self._chance = random.Random()  # noqa: S311 - jitter, not a secret
 
     async def call(
-        self, request: bytes, send: Send, *, output_limit: int, variant: int, attachments: Sequence[str]
+        self,
+        request: bytes,
+        send: Send,
+        *,
+        output_limit: int,
+        variant: int,
+        attachments: Sequence[str],
+        image_tokens: int = 0,
     ) -> tuple[Completion, int, bool]:
         """Send one leaf call; see `medbench.models.model.Context.call`.
 
@@ -81,7 +88,7 @@ class Meter:
         while True:
             attempt += 1
             try:
-                completion = await self._send_once(request, send, output_limit)
+                completion = await self._send_once(request, send, output_limit, image_tokens)
             except CallError as error:
                 if error.throttled:
                     self.concurrency.throttled()
@@ -97,14 +104,14 @@ class Meter:
                 self._cache.put(key, completion)
             return completion, attempt, False
 
-    async def _send_once(self, request: bytes, send: Send, output_limit: int) -> Completion:
-        reservation = await self._reserve(len(request), output_limit) if self._budget else None
+    async def _send_once(self, request: bytes, send: Send, output_limit: int, image_tokens: int) -> Completion:
+        reservation = await self._reserve(len(request) + image_tokens, output_limit) if self._budget else None
         given = output = 0
         try:
             if self._requests:
                 await self._pause(self._requests.take(1.0))
             if self._tokens:
-                await self._pause(self._tokens.take(len(request) / 3 + output_limit))
+                await self._pause(self._tokens.take(len(request) / 3 + image_tokens + output_limit))
             await self.concurrency.acquire()
             try:
                 completion = await send(request)
@@ -121,9 +128,9 @@ class Meter:
                 self._budget.settle(reservation, given, output)
                 self._budget.freed.set()
 
-    async def _reserve(self, request_bytes: int, output_limit: int) -> Reservation:
+    async def _reserve(self, input_limit: int, output_limit: int) -> Reservation:
         assert self._budget
-        while (reservation := self._budget.reserve(request_bytes, output_limit, self._price)) is None:
+        while (reservation := self._budget.reserve(input_limit, output_limit, self._price)) is None:
             self._budget.freed.clear()
             await self._budget.freed.wait()
         return reservation

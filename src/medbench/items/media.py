@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Literal, Protocol
 
@@ -15,6 +15,8 @@ LARGEST_MEDIUM = 512 * 1024 * 1024
 # Reasons are codes, not sentences: they are part of a question, and its hash must not depend on the reader's language.
 Reason = Literal["bad_name", "outside", "absent", "unreadable", "empty", "other_kind", "too_large"]
 CHUNK = 1024 * 1024
+VOLUMES = (".nii", ".nii.gz")
+"""How the names of volumes end, which only imaging models take."""
 
 _SIGNATURES: dict[str, tuple[tuple[int, bytes], ...]] = {
     "png": ((0, b"\x89PNG\r\n\x1a\n"),),
@@ -54,6 +56,14 @@ def bad_name(name: str) -> Reason | Literal[""]:
     return ""
 
 
+def kind_of(head: bytes) -> str:
+    """What a file is by its first 256 bytes, whatever its name says: `png`, `jpg`, …, `dcm`; empty: nothing known."""
+    for kind, signatures in _SIGNATURES.items():
+        if any(head[start : start + len(bytes_)] == bytes_ for start, bytes_ in signatures):
+            return kind
+    return ""
+
+
 def examine(name: str, stream: BinaryIO) -> Media:
     """Hash a file and look at its first bytes.
 
@@ -69,9 +79,7 @@ def examine(name: str, stream: BinaryIO) -> Media:
         digest.update(chunk)
     if not size:
         return Media(path=name, missing="empty")
-    if PurePosixPath(name).suffix.lower() in _CHECKED_SUFFIXES and not any(
-        head[start : start + len(bytes_)] == bytes_ for kinds in _SIGNATURES.values() for start, bytes_ in kinds
-    ):
+    if PurePosixPath(name).suffix.lower() in _CHECKED_SUFFIXES and not kind_of(head):
         return Media(path=name, missing="other_kind")
     return Media(path=name, sha256=digest.hexdigest(), size=size)
 
@@ -111,6 +119,11 @@ class FolderMedia:
                 return examine(name, stream)
         except (OSError, ValueError):
             return Media(path=name, missing="unreadable")
+
+
+def pictures(media: Sequence[Media]) -> tuple[Media, ...]:
+    """The media that can be shown to somebody who sees: all but volumes."""
+    return tuple(medium for medium in media if not medium.path.lower().endswith(VOLUMES))
 
 
 class NoMedia:

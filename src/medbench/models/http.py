@@ -10,8 +10,9 @@ import asyncio
 import selectors
 import ssl
 from collections.abc import Mapping
+from functools import partial
 from io import BytesIO
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Protocol, cast
 from urllib.request import getproxies, proxy_bypass
 
 import pycurl
@@ -46,6 +47,19 @@ class Reply(NamedTuple):
     content_type: str
     retry_after: str | None
     body: bytes
+
+
+class Body(Protocol):
+    """A request that is read as it goes out.
+
+    Attributes:
+        size: Bytes in all.
+    """
+
+    size: int
+
+    def read(self, most: int, /) -> bytes | None:
+        """The next bytes, at most so many; None where they can't be had, which ends the sending."""
 
 
 class TransportError(Exception):
@@ -110,7 +124,7 @@ class HttpClient:
         self._sockets = selectors.DefaultSelector()
         self._loop.add_reader(cast(Any, self._sockets).fileno(), self._ready)
 
-    async def post(self, body: bytes) -> Reply:
+    async def post(self, body: bytes | Body) -> Reply:
         """Send one request once.
 
         Raises:
@@ -188,10 +202,14 @@ class _Transfer:
         self.curl.setopt(pycurl.WRITEFUNCTION, self._take_body)
         self.curl.setopt(pycurl.HEADERFUNCTION, self._take_header)
 
-    def begin(self, loop: asyncio.AbstractEventLoop, body: bytes) -> asyncio.Future[None]:
+    def begin(self, loop: asyncio.AbstractEventLoop, body: bytes | Body) -> asyncio.Future[None]:
         # A function that can't be wound back keeps libcurl from sending a body again over another connection.
-        self.curl.setopt(pycurl.READFUNCTION, BytesIO(body).read)
-        self.curl.setopt(pycurl.POSTFIELDSIZE_LARGE, len(body))
+        if isinstance(body, bytes):
+            self.curl.setopt(pycurl.READFUNCTION, BytesIO(body).read)
+            self.curl.setopt(pycurl.POSTFIELDSIZE_LARGE, len(body))
+        else:
+            self.curl.setopt(pycurl.READFUNCTION, partial(_give, body))
+            self.curl.setopt(pycurl.POSTFIELDSIZE_LARGE, body.size)
         self._pieces: list[bytes] = []
         self._size = 0
         self._retry_after: str | None = None
@@ -221,3 +239,8 @@ class _Transfer:
     def _take_header(self, line: bytes) -> None:
         if line[:12].lower() == b"retry-after:":
             self._retry_after = line[12:].strip().decode("latin-1")
+
+
+def _give(body: Body, most: int) -> bytes | int:
+    piece = body.read(most)
+    return pycurl.READFUNC_ABORT if piece is None else piece

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 import msgspec
 
 from medbench.items.model import Media, Question, Turn
+from medbench.models.images import ImageLimits, PreparedImage, SentImage
 
 ResponseStatus = Literal["ok", "truncated", "blocked", "failed", "media_missing"]
 ErrorClass = Literal["retryable", "submitter", "ours"]
@@ -49,6 +50,7 @@ class Response(msgspec.Struct, frozen=True, omit_defaults=True):
         error_code: Short stable code such as `http_500` or `timeout`.
         error_detail: What the endpoint said, shortened; secrets removed.
         served_model: Model name that the endpoint reported.
+        images: What was sent of the question's media, in order.
     """
 
     status: ResponseStatus
@@ -66,6 +68,7 @@ class Response(msgspec.Struct, frozen=True, omit_defaults=True):
     error_code: str = ""
     error_detail: str = ""
     served_model: str = ""
+    images: tuple[SentImage, ...] = ()
 
 
 class Completion(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -119,6 +122,7 @@ class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
         endpoint: Base URL without credentials.
         api_key_env: Name of the environment variable that holds the key; never the key.
         parameters: Sampling parameters sent with each request.
+        images: Limits of the images that it takes; None: it takes none.
     """
 
     spec: str
@@ -127,6 +131,7 @@ class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
     endpoint: str = ""
     api_key_env: str = ""
     parameters: dict[str, object] = {}
+    images: ImageLimits | None = None
 
 
 class Context(Protocol):
@@ -148,6 +153,15 @@ class Context(Protocol):
     def media(self) -> tuple[Media, ...]:
         """Media of the question, in order."""
 
+    async def images(self) -> tuple[PreparedImage, ...]:
+        """The media as images within the model's limits, in order; pages of a document follow one another.
+
+        Volumes are left out: they are no pictures.
+
+        Raises:
+            MediaMissing: They can't be shown. A model leaves this error to whoever asked it.
+        """
+
     def file(self, medium: Media) -> Path | None:
         """The file of one of these media; None where it is missing. May be called from a worker."""
 
@@ -163,14 +177,20 @@ class Context(Protocol):
         """
 
     async def call(
-        self, request: bytes, send: Callable[[bytes], Awaitable[Completion]], *, output_limit: int = 0
+        self,
+        request: bytes,
+        send: Callable[[bytes], Awaitable[Completion]],
+        *,
+        output_limit: int = 0,
+        image_tokens: int = 0,
     ) -> tuple[Completion, int, bool]:
         """Send a leaf call within limits, cache and budget, with retries.
 
         Args:
-            request: Canonical request; the cache's key covers it.
+            request: Canonical request, in which images stand by their hash; the cache's key covers it.
             send: Sends it once; raises `CallError`.
             output_limit: Most tokens that the answer may take, for the budget.
+            image_tokens: Most tokens that the images may take, for the budget.
 
         Returns:
             The completion, the number of sends (0 when cached), whether it came from the cache.

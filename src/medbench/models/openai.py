@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,6 +15,7 @@ import msgspec
 
 from medbench.errors import InputError, Problem
 from medbench.items.model import Question
+from medbench.models.images import ImageLimits, MediaMissing, PreparedImage, RequestBody, most_tokens
 from medbench.models.model import CallError, Completion, Context, ErrorClass, Identity, Response, ToolCall, Usage
 from medbench.text import say
 
@@ -71,6 +73,7 @@ class _ErrorReply(msgspec.Struct):
     error: _ErrorBody
 
 
+_ENCODED = re.compile(r"[A-Za-z0-9+/]{64,}={0,2}")
 _decode_reply = msgspec.json.Decoder(_Reply).decode
 _decode_error = msgspec.json.Decoder(_ErrorReply).decode
 _encode = msgspec.json.Encoder(order="deterministic").encode
@@ -109,6 +112,7 @@ class OpenAIModel:
         timeout_s: float = 600.0,
         spec: str | None = None,
         revision: str = "",
+        images: ImageLimits | None = None,
     ) -> None:
         """Check the endpoint's address and find the key.
 
@@ -120,6 +124,7 @@ class OpenAIModel:
             timeout_s: Whole time of one send.
             spec: Spec string to pin; `openai:NAME` by default.
             revision: Exact revision of the weights, where it is known.
+            images: Limits of the images that it takes; None: it takes none.
 
         Raises:
             InputError: The address or the key can't be used.
@@ -144,6 +149,7 @@ class OpenAIModel:
             endpoint=base_url,
             api_key_env=api_key_env or "",
             parameters=self._parameters,
+            images=images,
         )
         self._client: HttpClient | None = None
 
@@ -176,27 +182,41 @@ class OpenAIModel:
             self._client.close()
 
     async def answer(self, question: Question, context: Context) -> Response:
-        """Ask the prompt as the user's message, behind the turns before it.
+        """Ask the prompt as the user's message, behind the turns before it and the images of the question.
 
-        Pictures are not sent yet, so questions with media are not asked.
+        Images come first, so that what an answer has to look like stands next to where it begins, and variants of an
+        item share their beginning. In the request that is cached and budgeted they stand by their hash.
 
         Raises:
             CallError: The call failed for good.
+            MediaMissing: The question's media can't be shown.
         """
+        images: tuple[PreparedImage, ...] = ()
+        content: object = context.prompt
         if question.media:
-            reasons = "; ".join(f"{media.path}: {media.missing or 'not sent'}" for media in question.media)
-            return Response(
-                status="media_missing", error_class="ours", error_code="media_missing", error_detail=reasons
-            )
+            if self._identity.images is None:
+                raise MediaMissing("media_text_only", self._identity.name)
+            images = await context.images()
+            if not images:
+                raise MediaMissing("media_volume", ", ".join(medium.path for medium in question.media))
+            content = [
+                *({"type": "image_url", "image_url": {"url": image.reference}} for image in images),
+                {"type": "text", "text": context.prompt},
+            ]
         request = _encode(
             {
                 "model": self._identity.name,
-                "messages": [*question.turns, {"role": "user", "content": context.prompt}],
+                "messages": [*question.turns, {"role": "user", "content": content}],
                 **self._parameters,
             }
         )
         started = time.perf_counter()
-        completion, attempts, cached = await context.call(request, self.send, output_limit=self._output_limit)
+        completion, attempts, cached = await context.call(
+            request,
+            partial(self.send, images=images),
+            output_limit=self._output_limit,
+            image_tokens=most_tokens(images),
+        )
         return Response(
             status=completion.status,
             text=completion.text,
@@ -207,20 +227,25 @@ class OpenAIModel:
             attempts=attempts,
             cached=cached,
             served_model=completion.served_model,
+            images=tuple(image.sent for image in images),
         )
 
-    async def send(self, request: bytes) -> Completion:
-        """Send one request once.
+    async def send(self, request: bytes, *, images: Sequence[PreparedImage] = ()) -> Completion:
+        """Send one request once, with the data of the images that it names.
 
         Raises:
             CallError: Whatever went wrong, by class.
+            MediaMissing: A file of the images changed since they were prepared.
         """
         from medbench.models.http import TransportError
 
         assert self._client is not None
+        body = RequestBody(request, images) if images else None
         try:
-            reply = await self._client.post(request)
+            reply = await self._client.post(body or request)
         except TransportError as error:
+            if body and body.changed:
+                raise MediaMissing("media_changed", "; ".join(image.sent.path for image in images)) from error
             error_class: ErrorClass = "submitter" if error.code in FOR_GOOD else "retryable"
             raise CallError(error_class, error.code, self._detail(error.detail)) from error
         if reply.status != 200:
@@ -282,7 +307,8 @@ class OpenAIModel:
 
     def _detail(self, text: str) -> str:
         text = self._key.redact(text) if self._key else text
-        return text[:MAX_DETAIL]
+        # An endpoint that quotes the request quotes the images in it.
+        return _ENCODED.sub("…", text[: 10 * MAX_DETAIL])[:MAX_DETAIL]
 
 
 def _address(base_url: str) -> SplitResult:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from medbench.errors import InputError, Problem
+from medbench.models.images import ImageLimits
 from medbench.models.model import Model
 from medbench.plugins import MODELS, load_plugin, plugin_names
 from medbench.text import say
@@ -22,6 +23,7 @@ class ModelOptions(msgspec.Struct, frozen=True):
         parameters: Sampling parameters sent with each request.
         timeout_s: Whole time of one send.
         folder: Where a relative path in the spec begins.
+        images: Limits of the images that its endpoint takes; None: none are to be sent.
     """
 
     base_url: str | None = None
@@ -29,6 +31,7 @@ class ModelOptions(msgspec.Struct, frozen=True):
     parameters: Mapping[str, object] = {}
     timeout_s: float = 600.0
     folder: Path = Path()
+    images: ImageLimits | None = ImageLimits()
 
 
 def _openai(name: str, options: ModelOptions) -> Model:
@@ -42,6 +45,7 @@ def _openai(name: str, options: ModelOptions) -> Model:
         parameters=options.parameters,
         api_key_env=options.api_key_env,
         timeout_s=options.timeout_s,
+        images=options.images,
     )
 
 

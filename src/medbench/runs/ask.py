@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -10,28 +11,41 @@ import msgspec
 from medbench.catalog import default_instruction
 from medbench.engine.ledger import Result
 from medbench.engine.meter import Meter
+from medbench.items.media import pictures
 from medbench.items.model import Media
 from medbench.items.render import render
+from medbench.models.images import MediaMissing, PreparedImage
 from medbench.models.model import CallError, Completion, Model, Response
+from medbench.models.preparation import MediaPreparer
 from medbench.runs.plan import KIND, call_key
 from medbench.scoring.asked import Asked
 from medbench.store.artifacts import Artifacts
 
+LOOK_AHEAD = 64
+"""Calls of the plan whose media are made ready before it is their turn: so many more than processes that decode that
+these never wait, and few enough to be no memory."""
 _encode = msgspec.json.Encoder().encode
 
 
 class AskContext:
     """The context of one call; see `medbench.models.model.Context`."""
 
-    __slots__ = ("_artifacts", "_asked", "_media_path", "_meter", "prompt")
+    __slots__ = ("_artifacts", "_asked", "_media_path", "_meter", "_preparer", "prompt")
 
     def __init__(
-        self, asked: Asked, prompt: str, meter: Meter, media_path: Callable[[Media], Path | None], artifacts: Artifacts
+        self,
+        asked: Asked,
+        prompt: str,
+        meter: Meter,
+        media_path: Callable[[Media], Path | None],
+        preparer: MediaPreparer,
+        artifacts: Artifacts,
     ) -> None:
         self._asked = asked
         self._media_path = media_path
         self._artifacts = artifacts
         self._meter = meter
+        self._preparer = preparer
         self.prompt = prompt
 
     @property
@@ -49,6 +63,10 @@ class AskContext:
         """Media of the question."""
         return self._asked.question.media
 
+    async def images(self) -> tuple[PreparedImage, ...]:
+        """Pictures of the question, ready to send."""
+        return await self._preparer.images(pictures(self._asked.question.media))
+
     def file(self, medium: Media) -> Path | None:
         """The file of one of the question's media, and of nothing else."""
         return self._media_path(medium) if medium in self._asked.question.media else None
@@ -58,7 +76,12 @@ class AskContext:
         return self._artifacts.keep(content, suffix)
 
     async def call(
-        self, request: bytes, send: Callable[[bytes], Awaitable[Completion]], *, output_limit: int = 0
+        self,
+        request: bytes,
+        send: Callable[[bytes], Awaitable[Completion]],
+        *,
+        output_limit: int = 0,
+        image_tokens: int = 0,
     ) -> tuple[Completion, int, bool]:
         """Send a leaf call through the meter."""
         return await self._meter.call(
@@ -67,6 +90,7 @@ class AskContext:
             output_limit=output_limit,
             variant=self._asked.variant,
             attachments=[media.sha256 for media in self._asked.question.media],
+            image_tokens=image_tokens,
         )
 
 
@@ -77,18 +101,39 @@ class AskHandler:
         model: The system under test.
         meter: Meters its leaf calls.
         media_path: Where the file of a medium is.
+        preparer: Makes media ready for models that take images.
         artifacts: Keeps the files that it makes.
     """
 
     kind = KIND
 
     def __init__(
-        self, model: Model, meter: Meter, media_path: Callable[[Media], Path | None], artifacts: Artifacts
+        self,
+        model: Model,
+        meter: Meter,
+        media_path: Callable[[Media], Path | None],
+        preparer: MediaPreparer,
+        artifacts: Artifacts,
     ) -> None:
         self._model = model
         self._meter = meter
         self._media_path = media_path
+        self._preparer = preparer
         self._artifacts = artifacts
+
+    def ahead(self, calls: Iterable[Asked]) -> Iterator[Asked]:
+        """The same calls; the media of those that follow are made ready meanwhile."""
+        if self._model.identity.images is None:
+            yield from calls
+            return
+        waiting: deque[Asked] = deque()
+        for call in calls:
+            if found := pictures(call.question.media):
+                self._preparer.begin(found)
+            waiting.append(call)
+            if len(waiting) > LOOK_AHEAD:
+                yield waiting.popleft()
+        yield from waiting
 
     async def perform(self, call: Asked) -> Result:
         """Ask one question in one variant."""
@@ -108,8 +153,12 @@ class AskHandler:
 
     async def _respond(self, call: Asked) -> Response:
         try:
-            context = AskContext(call, prompt_of(call), self._meter, self._media_path, self._artifacts)
+            context = AskContext(call, prompt_of(call), self._meter, self._media_path, self._preparer, self._artifacts)
             return await self._model.answer(call.question, context)
+        except MediaMissing as error:
+            return Response(
+                status="media_missing", error_class="ours", error_code=error.code, error_detail=error.detail
+            )
         except CallError as error:
             return Response(
                 status="failed",

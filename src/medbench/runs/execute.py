@@ -21,8 +21,11 @@ from medbench.engine.local import SMOKE_ITEMS, Stopped, dispatch, smoke
 from medbench.engine.meter import Meter
 from medbench.engine.progress import Progress, Watch, show
 from medbench.errors import InputError, Problem, WorkError
+from medbench.items.media import pictures
 from medbench.items.source import ItemSource, open_source
+from medbench.models.images import ImageLimits
 from medbench.models.model import Identity, Model
+from medbench.models.preparation import MediaPreparer, require_libraries
 from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.ask import AskHandler
 from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pins, write_pins
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
     from medbench.scoring.score import Figures
 
 LEDGER_FILE = "ledger.sqlite"
+MEDIA_FOLDER = "media"
 PLAN_SLICE = 128
 
 
@@ -82,12 +86,16 @@ def start_run(
     _refuse_existing(run_dir)
     items = calls = 0
     metrics: set[str] = set()
+    pictured = False
     for question, part in selected(source, selection):
         items += 1
         metrics.update(part.metrics)
+        pictured = pictured or any(medium.sha256 for medium in pictures(question.media))
         calls += len(variants(question, part, selection)) * selection.epochs
     if not items:
         raise InputError(Problem(message=say("runs.nothing_selected"), field="--items"))
+    if pictured and model.identity.images is not None:
+        require_libraries()
     # Also where no judge is asked yet: a name that is mended later makes another catalog, by which no run can go on.
     check_rubrics(source.catalog.datasets.values())
     require_metrics(metrics)
@@ -190,6 +198,7 @@ def options_of(identity: Identity, settings: Settings) -> ModelOptions:
         api_key_env=identity.api_key_env or None,
         parameters=identity.parameters,
         timeout_s=settings.timeout_s,
+        images=identity.images,
     )
 
 
@@ -315,12 +324,15 @@ async def _ask(
         wanted = limits.concurrency or model.most_in_flight
         limits = msgspec.structs.replace(limits, concurrency=min(wanted, model.most_in_flight))
     meter = Meter(limits, progress, budget=budget, cache=cache)
-    handler = AskHandler(model, meter, source.media_path, Artifacts(run_dir / ARTIFACTS_FOLDER))
+    preparer = MediaPreparer(
+        _media_folder(run_dir, settings), source.media_path, model.identity.images or ImageLimits()
+    )
+    handler = AskHandler(model, meter, source.media_path, preparer, Artifacts(run_dir / ARTIFACTS_FOLDER))
     recorder = Recorder(ledger, KIND, lambda: meter.concurrency.limit)
     try:
         await model.open()
         ledger.set_state("running")
-        calls = _unanswered(source, pins, ledger)
+        calls = handler.ahead(_unanswered(source, pins, ledger))
         first, others = _first_items(calls)
         again = await smoke(first, handler, recorder, progress)
         await dispatch(chain(again, others, calls), handler, recorder, progress, meter, stop)
@@ -328,9 +340,15 @@ async def _ask(
         return error.code, str(error)
     finally:
         await model.close()
+        await preparer.close()
         if cache:
             cache.close()
     return "", ""
+
+
+def _media_folder(run_dir: Path, settings: Settings) -> Path:
+    """Where prepared media are kept: beside the cache file, where there is one, so that runs share them."""
+    return Path(f"{settings.cache}.media") if settings.cache else run_dir / MEDIA_FOLDER
 
 
 def _first_items(calls: Iterator[Asked]) -> tuple[list[Asked], list[Asked]]:

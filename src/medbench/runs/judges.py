@@ -17,6 +17,7 @@ from medbench.engine.limits import Limits
 from medbench.engine.meter import Meter
 from medbench.errors import InputError, Problem
 from medbench.items.model import Media, Question
+from medbench.models.images import PreparedImage
 from medbench.models.model import Completion, Model, Response
 from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.config import Pins
@@ -92,6 +93,7 @@ class Judge:
                 api_key_env=spec.api_key_env,
                 parameters={**PARAMETERS, **spec.parameters},
                 timeout_s=spec.timeout_s,
+                images=None,
             ),
         )
         self.pins = JudgePins(
@@ -237,6 +239,10 @@ class JudgeContext:
         self.media: tuple[Media, ...] = ()
         self._meter = meter
 
+    async def images(self) -> tuple[PreparedImage, ...]:
+        """None: a judge is shown text."""
+        return ()
+
     def file(self, medium: Media) -> Path | None:
         """None: a judge is shown text."""
         return None
@@ -246,10 +252,21 @@ class JudgeContext:
         raise NotImplementedError
 
     async def call(
-        self, request: bytes, send: Callable[[bytes], Awaitable[Completion]], *, output_limit: int = 0
+        self,
+        request: bytes,
+        send: Callable[[bytes], Awaitable[Completion]],
+        *,
+        output_limit: int = 0,
+        image_tokens: int = 0,
     ) -> tuple[Completion, int, bool]:
         """Send a leaf call through the meter."""
-        return await self._meter.call(request, send, output_limit=output_limit, variant=self.variant, attachments=())
+        return await self._meter.call(
+            *(request, send),
+            output_limit=output_limit,
+            variant=self.variant,
+            attachments=(),
+            image_tokens=image_tokens,
+        )
 
 
 class JudgeHandler:

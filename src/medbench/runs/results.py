@@ -81,6 +81,7 @@ def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Led
             ("attempts", pa.int32()),
             ("cached", pa.bool_()),
             ("served_model", text),
+            ("images", text),
         ]
     )
 
@@ -118,6 +119,7 @@ def compact_responses(run_dir: Path, source: ItemSource, pins: Pins, ledger: Led
                 response.attempts,
                 response.cached,
                 response.served_model,
+                _json(response.images),
             )
             upcoming = next(arriving, None)
 

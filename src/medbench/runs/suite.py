@@ -12,6 +12,7 @@ import msgspec
 from medbench.engine.progress import Watch
 from medbench.errors import InputError, Problem
 from medbench.items.source import open_source
+from medbench.models.images import ImageLimits
 from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.config import RUN_FILE, Disclosure, Selection
 from medbench.runs.execute import Outcome, resume_run, start_run
@@ -35,6 +36,7 @@ class Contender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         concurrency: Most calls in flight; None: found by trying.
         price_input: Per million tokens.
         price_output: Per million tokens.
+        images: Limits of the images that its endpoint takes.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Contender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     concurrency: int | None = None
     price_input: float = 0.0
     price_output: float = 0.0
+    images: ImageLimits = ImageLimits()
 
 
 class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,6 +176,7 @@ def _made(suite: Suite, here: Path) -> tuple[Sequence[Judge], dict[str, Any], li
             parameters=contender.parameters,
             timeout_s=suite.timeout_s,
             folder=here,
+            images=contender.images,
         )
         try:
             models[contender.name] = create_model(contender.model, options)

@@ -18,6 +18,7 @@ from medbench.scoring.judging.calibrate import Measured
 from medbench.scoring.judging.people import People, PeopleEstimate, PeopleUse
 from medbench.scoring.judging.plan import JudgePins
 from medbench.scoring.judging.sheet import CRITERION
+from medbench.scoring.media_use import MediaUse
 from medbench.scoring.opinions import Panel
 from medbench.scoring.rows import ScoreRow, score_response
 from medbench.scoring.tally import PartFigures, PartTally, RunTotals
@@ -67,6 +68,7 @@ class Figures(msgspec.Struct, frozen=True):
         keys_fingerprint: Hash over the keys; empty under hidden disclosure where they have no salt.
         illustrative: Items marked as illustrative: made to try the bench out, not to judge a model.
         judges: In the order in which they came.
+        media: What was sent of the questions' media.
         probes: Items marked as probes.
         people: People's ratings of its answers; None where the run was given none.
     """
@@ -81,6 +83,7 @@ class Figures(msgspec.Struct, frozen=True):
     keys_fingerprint: str
     illustrative: int
     judges: tuple[JudgeUse, ...] = ()
+    media: MediaUse | None = None
     probes: int = 0
     people: PeopleUse | None = None
 
@@ -115,6 +118,7 @@ class Scorer:
         self._people = people
         self._tallies: dict[tuple[str, str], PartTally] = {}
         self._totals = RunTotals()
+        self._media = MediaUse()
         self._illustrative = self._probes = 0
 
     def rows(self, plan: Iterable[Asked], responses: Iterable[tuple[int, Response]]) -> Iterator[ScoreRow]:
@@ -130,6 +134,7 @@ class Scorer:
             for response in item.responses:
                 if response is not None:
                     self._totals.add(response)
+                    self._media.add(question.uid, response)
             tally = self._tallies.get((question.dataset, part.name))
             if tally is None:
                 tally = self._tallies[question.dataset, part.name] = PartTally(part, item.calls[-1].epoch + 1)
@@ -164,6 +169,7 @@ class Scorer:
             # A hash without a salt would let the few possible keys of a few items be tried one by one.
             keys_fingerprint="" if self._hidden and not self._keys.salted else self._keys.fingerprint(),
             illustrative=self._illustrative,
+            media=msgspec.structs.replace(self._media, changed=[], not_shown=[]) if self._hidden else self._media,
             probes=self._probes,
             people=self._people.use(SMALLEST_CELL if self._hidden else 0) if self._people is not None else None,
         )

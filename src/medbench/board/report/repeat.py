@@ -6,6 +6,7 @@ import shlex
 
 import msgspec
 
+from medbench.models.images import ImageLimits
 from medbench.runs.config import Pins
 
 
@@ -19,6 +20,11 @@ def command_line(pins: Pins) -> str:
         options.append(("--api-key-env", model.api_key_env))
     for name, value in {**_removed_defaults(pins), **model.parameters}.items():
         options.append(("--parameter", f"{name}={msgspec.json.encode(value).decode()}"))
+    if model.images:
+        defaults = ImageLimits()
+        for option, name in (("--image-side", "side"), ("--image-bytes", "size"), ("--image-count", "count")):
+            if (value := getattr(model.images, name)) != getattr(defaults, name):
+                options.append((option, value))
     if selection.track:
         options.append(("--track", selection.track))
     options += [("--dataset", name) for name in selection.datasets]

@@ -21,6 +21,7 @@ from medbench.board.report.judges import (
     tag_lines,
     uncalibrated,
 )
+from medbench.board.report.media import ImageLine, MissingLine, image_lines, media_counts, missing_lines
 from medbench.board.report.people import PeopleLine, agreement_notes, bias_notes, people_lines, people_notes
 from medbench.board.report.pictures import (
     DetailLine,
@@ -359,6 +360,20 @@ class View:
         """What they gave."""
         return judged_lines(self)
 
+    # ---- pictures and documents
+
+    def media(self) -> str:
+        """How many images were sent, and how; empty where the run has no media."""
+        return media_counts(self)
+
+    def images(self) -> list[ImageLine]:
+        """The first images that were not sent as they are."""
+        return image_lines(self)
+
+    def media_missing(self) -> list[MissingLine]:
+        """The first questions that were not asked for want of their media."""
+        return missing_lines(self)
+
     def tags(self) -> list[TagLine]:
         """Scores by criteria, by tag."""
         return tag_lines(self)
@@ -448,6 +463,7 @@ class View:
             ("pin_endpoint", model.endpoint),
             ("pin_served", self.names(self.summary.served_models)),
             ("pin_parameters", _json(model.parameters)),
+            ("pin_images", self._image_limits()),
             ("pin_items", pins.items),
             ("pin_items_fingerprint", pins.items_fingerprint),
             ("pin_keys_fingerprint", self.summary.keys_fingerprint),
@@ -473,6 +489,12 @@ class View:
             ("pin_config", pins.config_hash()),
         ]
         return [(self.t(name), value) for name, value in rows if value]
+
+    def _image_limits(self) -> str:
+        limits, media = self.summary.pins.model.images, self.summary.media
+        if limits is None or media is None or not media.responses:
+            return ""
+        return self.t("image_limits", side=f"{limits.side:,}", size=f"{limits.size:,}", count=limits.count)
 
     def command(self) -> str:
         """The command that asks the same again."""
