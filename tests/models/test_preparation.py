@@ -9,7 +9,9 @@ import io
 import json
 import os
 import signal
+from typing import get_args
 
+import msgspec
 import numpy as np
 import pydicom
 import pytest
@@ -19,8 +21,10 @@ from PIL import Image
 
 from medbench.errors import InputError
 from medbench.items.media import FolderMedia
-from medbench.models.images import ImageLimits, MediaMissing, PreparedImage, RequestBody, SentImage, most_tokens
-from medbench.models.preparation import MediaPreparer
+from medbench.items.media import Reason as FoundReason
+from medbench.models.images import Fault, ImageLimits, MediaMissing, PreparedImage, RequestBody, SentImage, most_tokens
+from medbench.models.preparation import MediaPreparer, Reason
+from medbench.text import LANGUAGES, say
 from support.media import dicom, encoded, noise, pdf
 
 
@@ -152,6 +156,12 @@ def test_pages_of_a_document_are_rendered_in_order(tmp_path):
     assert all(np.asarray(picture.convert("L")).min() < 50 for picture in pictures)
 
 
+def test_signs_in_a_font_of_the_library_are_shown(tmp_path):
+    (tmp_path / "a.pdf").write_bytes(pdf(1, text="a - b \\225 \\223c\\224"))  # bullet and quotes, by their codes
+    (_,), (picture,) = one(tmp_path, "a.pdf")
+    assert np.asarray(picture.convert("L")).min() < 50
+
+
 def test_a_large_page_is_rendered_within_the_limit(tmp_path):
     (tmp_path / "a.pdf").write_bytes(pdf(1, size=(14_400, 7_200)))
     (sent,), _ = one(tmp_path, "a.pdf", limits=ImageLimits(side=500))
@@ -168,6 +178,13 @@ def test_a_slice_is_shown_by_its_window(tmp_path):
     expected = np.clip(((hu - 49.5) / 99 + 0.5) * 255 + 0.5, 0, 255).astype(np.uint8)
     assert np.array_equal(np.asarray(picture), expected)
     assert expected.tolist() == [[0, 0, 103], [232, 255, 255]]
+
+
+def test_a_window_may_lie_at_zero(tmp_path):
+    (tmp_path / "a.dcm").write_bytes(dicom(np.array([[924, 1024, 1124]]), WindowCenter=0, WindowWidth=201))
+    (sent,), (picture,) = one(tmp_path, "a.dcm")
+    assert sent.window == (0.0, 201.0)
+    assert np.asarray(picture).tolist() == [[1, 128, 255]]
 
 
 def test_a_ct_slice_without_a_window_shows_soft_tissue(tmp_path):
@@ -312,22 +329,25 @@ def test_a_request_is_read_as_if_its_images_stood_in_it(tmp_path_factory, sizes,
     folder = tmp_path_factory.mktemp("body")
     images = [image_of(folder / str(n), os.urandom(size)) for n, size in enumerate(sizes)]
     urls = [{"type": "image_url", "image_url": {"url": image.reference}} for image in images]
-    request = json.dumps({"m": [*urls, {"text": text + f'"{images[0].reference}"'}]}).encode()
+    # A text may hold what looks like an address, and even be one.
+    texts = [{"text": images[0].reference}, *urls, {"text": text + f'"url":"{images[0].reference}"'}]
+    request = msgspec.json.encode({"m": texts})
     body = RequestBody(request, images)
     whole = read_all(body, step)
     assert whole is not None
     assert len(whole) == body.size
-    sent = json.loads(whole)["m"]
+    first, *sent = json.loads(whole)["m"]
+    assert first["text"] == images[0].reference
     for image, part in zip(images, sent, strict=False):
         assert part["image_url"]["url"].startswith("data:image/png;base64,")
         assert base64.b64decode(part["image_url"]["url"].partition(",")[2]) == image.file.read_bytes()
-    assert sent[-1]["text"] == text + f'"{images[0].reference}"'
+    assert sent[-1]["text"] == text + f'"url":"{images[0].reference}"'
 
 
 @pytest.mark.parametrize("change", [b"x" * 100_000, b"short", None], ids=["other", "short", "gone"])
 def test_a_request_whose_image_changed_ends_before_it_is_whole(tmp_path, change):
     image = image_of(tmp_path / "a", os.urandom(100_000))
-    request = json.dumps({"url": image.reference}).encode()
+    request = msgspec.json.encode({"url": image.reference})
     if change is None:
         image.file.unlink()
     else:
@@ -341,3 +361,10 @@ def test_tokens_set_aside_follow_the_pixels(tmp_path):
     assert most_tokens([]) == 0
     assert most_tokens([image_of(tmp_path / "a", b"x", 1024, 1024)]) == 4096
     assert most_tokens([image_of(tmp_path / "a", b"x", 17, 16), image_of(tmp_path / "b", b"x", 1, 1)]) == 3
+
+
+def test_every_reason_has_words_in_the_report():
+    reasons = {*get_args(Fault), *get_args(Reason), *get_args(FoundReason)}
+    for language in LANGUAGES:
+        words = [say(f"report.media_reason_{reason}", language=language) for reason in reasons]
+        assert len(set(words)) == len(reasons)

@@ -126,7 +126,7 @@ class RequestBody:
     """The bytes of a request, its images read and encoded piece by piece as they are sent, so that none is in memory.
 
     Args:
-        request: JSON, in which `PreparedImage.reference` stands for the address of each image.
+        request: Compact JSON, in which `PreparedImage.reference` stands for the `url` of each image.
         images: In the order in which they stand there.
 
     Attributes:
@@ -140,8 +140,8 @@ class RequestBody:
         self.size = 0
         for image in images:
             # In JSON a quote inside a text is escaped: this is found nowhere but where an address stands.
-            before, _, request = request.partition(f'"{image.reference}"'.encode())
-            head = before + f'"data:image/{image.sent.kind};base64,'.encode()
+            before, _, request = request.partition(f'"url":"{image.reference}"'.encode())
+            head = before + f'"url":"data:image/{image.sent.kind};base64,'.encode()
             self._parts += [head, image, b'"']
             self.size += len(head) + -(-image.sent.size // 3) * 4 + 1
         self._parts.append(request)

@@ -46,6 +46,8 @@ MOST_PIXELS = 40_000_000
 """Of one picture, before it is made smaller: a mammogram has 14 million."""
 DOTS_PER_INCH = 200
 """Of a PDF's page, where the limit on its side allows: small print of 6 points is then 17 pixels high."""
+OTHER_SCRIPTS = 0x400
+"""The first letter behind Latin and Greek: Cyrillic; Chinese comes later."""
 CT_WINDOW = (40.0, 400.0)
 """Soft tissue, in HU; for CT slices that bring no window of their own."""
 FORMATS = {"png": "PNG", "jpg": "JPEG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP", "tiff": "TIFF"}
@@ -172,11 +174,11 @@ def _pages(data: bytes, limits: ImageLimits) -> Iterator[Made]:
 def _check_fonts(page: pypdfium2.PdfPage) -> None:
     """Refuse a page with text in a font that the file does not bring: it would be shown without it.
 
-    The library has Latin fonts of its own. Those of this machine are out of reach, so that a page looks the same on
-    every machine.
+    The library has Latin fonts of its own, with Greek letters and signs. Those of this machine are out of reach, so
+    that a page looks the same on every machine.
 
     Raises:
-        Unusable: There is such text beyond Latin.
+        Unusable: There is such text in another script.
     """
     text = page.get_textpage()
     for shape in page.get_objects(filter=[pdfium.FPDF_PAGEOBJ_TEXT]):
@@ -185,7 +187,7 @@ def _check_fonts(page: pypdfium2.PdfPage) -> None:
         length = pdfium.FPDFTextObj_GetText(shape.raw, text.raw, None, 0)
         buffer = (pdfium.FPDF_WCHAR * (length // 2))()
         pdfium.FPDFTextObj_GetText(shape.raw, text.raw, buffer, length)
-        if any(code > 0x24F for code in buffer):
+        if any(code >= OTHER_SCRIPTS and chr(code).isalpha() for code in buffer):
             raise Unusable("fonts_missing")
 
 
@@ -224,7 +226,7 @@ def _window(dataset: Dataset, values: np.ndarray[Any, Any]) -> tuple[float, floa
     """The file's first window; without one soft tissue for CT, else all values of the slice."""
     given = [dataset.get(name) for name in ("WindowCenter", "WindowWidth")]
     centre, width = (each[0] if isinstance(each, MutableSequence) and each else each for each in given)
-    if centre and width and float(width) >= 1.0:
+    if centre not in (None, "") and width not in (None, "") and float(width) >= 1.0:
         return float(centre), float(width)
     if dataset.get("Modality") == "CT":
         return CT_WINDOW
