@@ -67,6 +67,6 @@ def test_an_item_without_an_answer_has_no_key(items, tmp_path):
 def test_a_context_gives_the_files_of_its_question_and_no_others(items, tmp_path):
     source = open_source(items("truth.nii"), catalog_folder=tmp_path / "catalog")
     (call,) = asked(source, Selection())
-    context = AskContext(call, "", None, source.media_path, Artifacts(tmp_path / "artifacts"))
+    context = AskContext(call, "", None, source.media_path, None, Artifacts(tmp_path / "artifacts"))
     assert context.file(call.question.media[0]) == tmp_path / "ct.nii"
     assert context.file(Media("truth.nii", "0" * 64)) is None
