@@ -1,6 +1,6 @@
 """Items per second of a run with one picture of a megapixel per item, against a bare loop that sends the same bytes.
 
-    python bench/media_throughput.py --items 2000 --concurrency 64 --latency-ms 50 --pairs 3 --json bench/out/media.json
+    python bench/media_throughput.py --items 4000 --concurrency 64 --latency-ms 50 --pairs 3 --json bench/out/media.json
 
 As bench/throughput.py, with pictures: the endpoint has one core, each client the other. The floor is
 bench/peers/bare_loop.py, which posts bodies that lie ready in its memory, pictures encoded. `medbench run` is the whole
@@ -243,7 +243,7 @@ def table(result: Mapping[str, Any]) -> str:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--items", type=int, default=2_000, help="a picture of about 0.3 MB (jpeg) or 2 MB (png) each")
+    parser.add_argument("--items", type=int, default=4_000, help="a picture of about 0.3 MB (jpeg) or 2 MB (png) each")
     parser.add_argument("--concurrency", type=int, default=64)
     parser.add_argument("--latency-ms", type=float, default=50.0)
     parser.add_argument("--format", choices=sorted(FORMATS), default="jpeg")

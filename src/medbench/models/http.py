@@ -19,6 +19,8 @@ import pycurl
 
 MAX_BODY_BYTES = 16 * 1024 * 1024
 CONNECT_TIMEOUT_S = 30.0
+UPLOAD_BYTES = 512 * 1024
+"""Taken from a body at a time. With the usual 64 KiB a megapixel goes out in six pieces, each a turn of the loop."""
 MOST_IDLE_CONNECTIONS = 1024
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
@@ -106,6 +108,7 @@ class HttpClient:
             (pycurl.TIMEOUT_MS, max(1, round(timeout_s * 1000))),
             (pycurl.CONNECTTIMEOUT_MS, max(1, round(min(CONNECT_TIMEOUT_S, timeout_s) * 1000))),
             (pycurl.NOSIGNAL, 1),
+            (pycurl.UPLOAD_BUFFERSIZE, UPLOAD_BYTES),
         ]
         self._options += [
             (option, path)

@@ -10,8 +10,8 @@ from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
-PIECE = 48 * 1024
-"""Bytes of an image read at a time: 64 KiB in base64, which is what libcurl takes at a time."""
+PIECE = 384 * 1024
+"""Bytes of an image read at a time: in base64 what libcurl takes at a time, see `medbench.models.http.UPLOAD_BYTES`."""
 PATCH = 16
 
 Fault = Literal[
