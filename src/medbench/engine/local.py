@@ -133,7 +133,12 @@ async def dispatch(
 
     async def work() -> None:
         nonlocal exhausted
-        while not exhausted and len(crew) <= size():
+        me = asyncio.current_task()
+        assert me is not None
+        while not exhausted:
+            if len(crew) > size():
+                crew.discard(me)  # at once: of those who come back in the same turn only as many leave as are too many
+                return
             if isinstance(calls, asyncio.Queue):
                 call = await calls.get()
                 if call is None:

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+import msgspec
+import pytest
+
+from medbench.engine.ledger import Result
+from medbench.engine.local import dispatch
+
+
+class Call(msgspec.Struct, frozen=True):
+    seq: int
+
+    @property
+    def item(self) -> str:
+        return str(self.seq)
+
+
+class Kept:
+    """As much of a recorder and of a progress as dispatching takes."""
+
+    in_flight = limit = 0
+
+    def __init__(self):
+        self.seqs = []
+
+    def add(self, result):
+        self.seqs.append(result.seq)
+
+    def completed(self, result):
+        pass
+
+    def flush(self):
+        pass
+
+    flush_if_due = flush
+
+
+@pytest.mark.parametrize("reduced", [1, 4, 16])
+def test_a_limit_cut_while_all_are_in_flight_loses_no_call(reduced):
+    """Answers that arrive in one turn of the loop must not send the whole crew home while calls are left."""
+    meter = SimpleNamespace(concurrency=SimpleNamespace(limit=20), waiting=0)
+    arrived = asyncio.Event()
+
+    class Handler:
+        kind = "ask"
+        asked = 0
+
+        async def perform(self, call):
+            self.asked += 1
+            if self.asked == 20:
+                meter.concurrency.limit = reduced
+                arrived.set()
+            await arrived.wait()
+            await asyncio.sleep(0)
+            return Result(seq=call.seq, key=b"", status="ok", body=b"")
+
+    kept = Kept()
+    calls = iter([Call(seq) for seq in range(60)])
+    asyncio.run(asyncio.wait_for(dispatch(calls, Handler(), kept, kept, meter, asyncio.Event()), 10))
+    assert sorted(kept.seqs) == list(range(60))
