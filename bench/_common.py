@@ -8,6 +8,8 @@ import json
 import os
 import platform
 import resource
+import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = REPOSITORY / "bench" / ".envs"
@@ -178,6 +181,78 @@ def medbench_command(items: Path, url: str, concurrency: int, out: Path) -> list
         *("--model", "openai:bench", "--base-url", url),
         *("--concurrency", str(concurrency), "--out", str(out), "--json"),
     ]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Where contenders run one after the other.
+
+    Attributes:
+        scratch: Folder for everything written.
+        endpoint: It counts what is asked.
+    """
+
+    scratch: Path
+    endpoint: Endpoint
+
+    def fresh(self, name: str) -> Path:
+        """A path in the scratch folder where nothing is any more."""
+        shutil.rmtree(self.scratch / name, ignore_errors=True)
+        return self.scratch / name
+
+    def run(
+        self,
+        name: str,
+        command: list[str],
+        items: int,
+        *,
+        calls: int = 1,
+        environment: Mapping[str, str] | None = None,
+    ) -> tuple[Finished, dict[str, Any]]:
+        """Run a contender as a whole process, which has to ask `calls` prompts per item; its output and its numbers."""
+        print(f"{name}: {items} items", file=sys.stderr)
+        folder = self.fresh("process")
+        folder.mkdir()
+        self.endpoint.reset()
+        finished = run_pinned(command, folder=folder, environment=environment)
+        return finished, {
+            "items_per_s": items / finished.seconds,
+            "seconds": finished.seconds,
+            "cpu_ms_per_item": finished.cpu_seconds / items * 1000,
+            "peak_rss_mb": finished.peak_rss_mb,
+            **require_all_asked(name, calls * items, self.endpoint),
+        }
+
+    def bare_loop(self, bodies: Path, concurrency: int, items: int, *, calls: int = 1) -> dict[str, Any]:
+        """The floor: its rate is that of its loop alone."""
+        script = Path(__file__).resolve().parent / "peers" / "bare_loop.py"
+        command = [sys.executable, str(script), "--bodies", str(bodies), "--chain", str(calls)]
+        command += ["--url", self.endpoint.url, "--concurrency", str(concurrency)]
+        finished, numbers = self.run("bare loop", command, items, calls=calls)
+        whole = numbers["items_per_s"]
+        return {
+            **numbers,
+            "items_per_s": items / json.loads(finished.output)["seconds"],
+            "items_per_s_whole_process": whole,
+        }
+
+
+def in_pairs(pairs: int, bare: Callable[[], dict[str, Any]], medbench: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Floor and MedBench in alternating pairs; the ratio is taken per pair."""
+    floors: list[dict[str, Any]] = []
+    ours: list[dict[str, Any]] = []
+    for number in range(pairs):
+        steps = [lambda: floors.append(bare()), lambda: ours.append(medbench())]
+        # Every other pair the other way round, so that a drift of the machine favours neither.
+        for step in reversed(steps) if number % 2 else steps:
+            step()
+    ratios = [mine["items_per_s"] / floor["items_per_s"] for mine, floor in zip(ours, floors, strict=True)]
+    return {
+        "bare_loop": floors,
+        "medbench": ours,
+        "medbench_to_bare_ratios": ratios,
+        "medbench_to_bare_median_ratio": statistics.median(ratios),
+    }
 
 
 def folder_bytes(folder: Path) -> int:

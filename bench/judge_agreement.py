@@ -226,8 +226,7 @@ def measured(name: str, rows: Sequence[Row], run: Path) -> dict[str, Any]:
 def _said(run: Path) -> Iterator[tuple[str, Any, float | None]]:
     """For each answer its item's id, the judgement, and its value; None where the judge failed."""
     pins = read_pins(run)
-    folder = Path(pins.catalog_folder) if pins.catalog_folder else None
-    keys = KeysAlong(Path(pins.items), folder)
+    keys = KeysAlong(Path(pins.items), pins.own_catalog)
     with ExitStack() as files:
         ledger = files.enter_context(closing(Ledger(run / LEDGER_FILE, read_only=True)))
         panel = panel_of(run, pins, ledger, files)

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
 import tempfile
@@ -29,14 +28,12 @@ from typing import Any
 
 from _common import (
     BenchmarkError,
-    Endpoint,
-    Finished,
+    Stage,
+    in_pairs,
     markdown_table,
     medbench_command,
     pinned_endpoint,
     report,
-    require_all_asked,
-    run_pinned,
     write_json,
 )
 from medbench.items.source import open_source
@@ -61,7 +58,7 @@ def main() -> None:
         result = report(
             "bench/judge_overhead.py",
             {"items": options.items, "concurrency": options.concurrency, "latency_ms": options.latency_ms},
-            measure(Trial(Path(scratch), endpoint, options.items, options.concurrency), options.pairs),
+            measure(Trial(Stage(Path(scratch), endpoint), options.items, options.concurrency), options.pairs),
         )
     if options.latency_ms:
         result["latency_bound_items_per_s"] = options.concurrency * 1000 / options.latency_ms / CALLS
@@ -73,60 +70,33 @@ def main() -> None:
 class Trial:
     """Runs one contender after the other on the same items."""
 
-    def __init__(self, scratch: Path, endpoint: Endpoint, items: int, concurrency: int) -> None:
-        self.scratch, self.endpoint, self.items, self.concurrency = scratch, endpoint, items, concurrency
-        self.judge = scratch / "judge.toml"
+    def __init__(self, stage: Stage, items: int, concurrency: int) -> None:
+        self.stage, self.items, self.concurrency = stage, items, concurrency
+        self.judge = stage.scratch / "judge.toml"
         self.judge.write_text(
-            f'model = "openai:judge"\nbase_url = "{endpoint.url}"\nconcurrency = {concurrency // CALLS}\n'
+            f'model = "openai:judge"\nbase_url = "{stage.endpoint.url}"\nconcurrency = {concurrency // CALLS}\n'
         )
         write_items(self._path(items), items)
         write_items(self._path(_FEW), _FEW)
-        self.bodies = scratch / "bodies.jsonl"
+        self.bodies = stage.scratch / "bodies.jsonl"
         write_bodies(self.bodies, self._path(items))
 
     def bare(self) -> dict[str, Any]:
         """The floor."""
-        script = Path(__file__).resolve().parent / "peers" / "bare_loop.py"
-        command = [sys.executable, str(script), "--bodies", str(self.bodies), "--chain", str(CALLS)]
-        command += ["--url", self.endpoint.url, "--concurrency", str(self.concurrency)]
-        finished, counts = self._run("bare loop", command, self.items)
-        return {
-            "items_per_s": self.items / json.loads(finished.output)["seconds"],
-            **_cost(finished, self.items),
-            **counts,
-        }
+        return self.stage.bare_loop(self.bodies, self.concurrency, self.items, calls=CALLS)
 
     def medbench(self, items: int) -> dict[str, Any]:
         """`medbench run --judge` as a whole process."""
-        out = self._fresh("run")
-        command = medbench_command(self._path(items), self.endpoint.url, self.concurrency // CALLS, out)
-        finished, counts = self._run("medbench", [*command, "--judge", str(self.judge)], items)
+        out = self.stage.fresh("run")
+        command = medbench_command(self._path(items), self.stage.endpoint.url, self.concurrency // CALLS, out)
+        finished, numbers = self.stage.run("medbench", [*command, "--judge", str(self.judge)], items, calls=CALLS)
         done = json.loads(finished.output)
         if (done["scored"], done["score"]) != (items, 70.0):
             raise BenchmarkError(f"medbench scored {done['scored']} of {items} items at {done['score']}, not 70.")
-        return {
-            "items_per_s": items / finished.seconds,
-            "seconds": finished.seconds,
-            **_cost(finished, items),
-            **counts,
-        }
-
-    def _run(self, name: str, command: list[str], items: int) -> tuple[Finished, dict[str, object]]:
-        print(f"{name}: {items} items", file=sys.stderr)
-        folder = self._fresh("process")
-        folder.mkdir()
-        self.endpoint.reset()
-        finished = run_pinned(command, folder=folder)
-        return finished, require_all_asked(name, CALLS * items, self.endpoint)
+        return numbers
 
     def _path(self, items: int) -> Path:
-        return self.scratch / f"items-{items}.jsonl"
-
-    def _fresh(self, name: str) -> Path:
-        folder = self.scratch / name
-        if folder.exists():
-            shutil.rmtree(folder)
-        return folder
+        return self.stage.scratch / f"items-{items}.jsonl"
 
 
 def write_items(path: Path, count: int) -> None:
@@ -161,25 +131,7 @@ def write_bodies(path: Path, items: Path) -> None:
 def measure(trial: Trial, pairs: int) -> dict[str, Any]:
     """Floor and MedBench in alternating pairs; a run over a few items first fills the page cache."""
     start = trial.medbench(_FEW)["seconds"]
-    bare: list[dict[str, Any]] = []
-    medbench: list[dict[str, Any]] = []
-    for number in range(pairs):
-        steps = [lambda: bare.append(trial.bare()), lambda: medbench.append(trial.medbench(trial.items))]
-        # Every other pair the other way round, so that a drift of the machine favours neither.
-        for step in steps if number % 2 == 0 else reversed(steps):
-            step()
-    ratios = [ours["items_per_s"] / floor["items_per_s"] for ours, floor in zip(medbench, bare, strict=True)]
-    return {
-        "medbench_start_s": start,
-        "bare_loop": bare,
-        "medbench": medbench,
-        "medbench_to_bare_ratios": ratios,
-        "medbench_to_bare_median_ratio": statistics.median(ratios),
-    }
-
-
-def _cost(finished: Finished, items: int) -> dict[str, Any]:
-    return {"cpu_ms_per_item": finished.cpu_seconds / items * 1000, "peak_rss_mb": finished.peak_rss_mb}
+    return {"medbench_start_s": start, **in_pairs(pairs, trial.bare, lambda: trial.medbench(trial.items))}
 
 
 def table(result: Mapping[str, Any]) -> str:

@@ -31,7 +31,9 @@ from _common import (
     LETTERS,
     BenchmarkError,
     Endpoint,
+    Stage,
     folder_bytes,
+    in_pairs,
     markdown_table,
     medbench_command,
     pinned_endpoint,
@@ -54,7 +56,7 @@ def main() -> None:
     with scratch_folder as scratch, pinned_endpoint(options.latency_ms) as endpoint:
         numbers: dict[str, Any] = {}
         if options.pairs:
-            numbers |= compare(Trial(Path(scratch), endpoint, options), options.pairs)
+            numbers |= compare(Stage(Path(scratch), endpoint), options)
         if options.memory:
             numbers["memory"] = [measured(Path(scratch), endpoint, options, count) for count in options.memory]
     settings = {name: getattr(options, name) for name in ("items", "concurrency", "latency_ms", "format")}
@@ -64,81 +66,23 @@ def main() -> None:
     print(table(result))
 
 
-class Trial:
-    """The same pictures for both contenders.
+def compare(stage: Stage, options: argparse.Namespace) -> dict[str, Any]:
+    """Floor and MedBench on the same pictures."""
+    items = write_pictured_items(stage.scratch / "compared", options.items, options.format)
+    bodies = stage.scratch / "bodies.jsonl"
+    write_bodies(bodies, items, FORMATS[options.format])
 
-    Args:
-        scratch: Folder for everything written.
-        endpoint: It counts what is asked.
-        options: Of the command line.
-    """
+    def bare() -> dict[str, Any]:
+        return stage.bare_loop(bodies, options.concurrency, options.items)
 
-    def __init__(self, scratch: Path, endpoint: Endpoint, options: argparse.Namespace) -> None:
-        self.scratch, self.endpoint, self.options = scratch, endpoint, options
-        self.items = write_pictured_items(scratch / "compared", options.items, options.format)
-        self.bodies = scratch / "bodies.jsonl"
-        write_bodies(self.bodies, self.items, FORMATS[options.format])
+    def medbench() -> dict[str, Any]:
+        out = stage.fresh("run")
+        command = medbench_command(items, stage.endpoint.url, options.concurrency, out)
+        _, numbers = stage.run("medbench", command, options.items)
+        return {**numbers, "written_mb": folder_bytes(out) / 1e6}
 
-    def bare(self) -> dict[str, Any]:
-        """The floor; its rate is that of its loop alone."""
-        script = Path(__file__).resolve().parent / "peers" / "bare_loop.py"
-        command = [sys.executable, str(script), "--bodies", str(self.bodies), "--url", self.endpoint.url]
-        finished, asked = self._run("bare loop", [*command, "--concurrency", str(self.options.concurrency)])
-        return {
-            "items_per_s": self.options.items / json.loads(finished.output)["seconds"],
-            **self._cost(finished),
-            **asked,
-        }
-
-    def medbench(self) -> dict[str, Any]:
-        """`medbench run` as a whole process."""
-        out = self.scratch / "run"
-        shutil.rmtree(out, ignore_errors=True)
-        finished, asked = self._run(
-            "medbench", medbench_command(self.items, self.endpoint.url, self.options.concurrency, out)
-        )
-        return {
-            "items_per_s": self.options.items / finished.seconds,
-            "seconds": finished.seconds,
-            **self._cost(finished),
-            **asked,
-            "written_mb": folder_bytes(out) / 1e6,
-        }
-
-    def _run(self, name: str, command: list[str]) -> tuple[Any, dict[str, Any]]:
-        print(f"{name}: {self.options.items} items", file=sys.stderr)
-        folder = self.scratch / "process"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        self.endpoint.reset()
-        finished = run_pinned(command, folder=folder)
-        asked = require_all_asked(name, self.options.items, self.endpoint)
-        return finished, {"max_in_flight": asked["max_in_flight"], "request_bytes_about": asked["request_bytes_about"]}
-
-    def _cost(self, finished: Any) -> dict[str, Any]:
-        return {
-            "cpu_ms_per_item": finished.cpu_seconds / self.options.items * 1000,
-            "peak_rss_mb": finished.peak_rss_mb,
-        }
-
-
-def compare(trial: Trial, pairs: int) -> dict[str, Any]:
-    """Floor and MedBench in alternating pairs; the ratio is taken per pair."""
-    bare: list[dict[str, Any]] = []
-    ours: list[dict[str, Any]] = []
-    trial.medbench()  # fills the page cache
-    for number in range(pairs):
-        steps = [lambda: bare.append(trial.bare()), lambda: ours.append(trial.medbench())]
-        # Every other pair the other way round, so that a drift of the machine favours neither.
-        for step in steps if number % 2 else reversed(steps):
-            step()
-    ratios = [mine["items_per_s"] / floor["items_per_s"] for mine, floor in zip(ours, bare, strict=True)]
-    return {
-        "bare_loop": bare,
-        "medbench": ours,
-        "medbench_to_bare_ratios": ratios,
-        "medbench_to_bare_median_ratio": statistics.median(ratios),
-    }
+    medbench()  # fills the page cache
+    return in_pairs(options.pairs, bare, medbench)
 
 
 def measured(scratch: Path, endpoint: Endpoint, options: argparse.Namespace, count: int) -> dict[str, Any]:

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import statistics
 import sys
 import tempfile
@@ -28,16 +27,14 @@ from typing import Any
 from _common import (
     LETTERS,
     BenchmarkError,
-    Endpoint,
-    Finished,
+    Stage,
     folder_bytes,
+    in_pairs,
     markdown_table,
     medbench_command,
     pinned_endpoint,
     read_items,
     report,
-    require_all_asked,
-    run_pinned,
     write_items,
     write_json,
 )
@@ -52,7 +49,7 @@ def main() -> None:
         TOOLS[name].install()
     scratch_folder = tempfile.TemporaryDirectory(prefix="medbench-throughput-")
     with scratch_folder as scratch, pinned_endpoint(options.latency_ms) as endpoint:
-        trial = Trial(Path(scratch), endpoint, options.items, options.concurrency)
+        trial = Trial(Stage(Path(scratch), endpoint), options.items, options.concurrency)
         result = report(
             "bench/throughput.py",
             {"items": options.items, "concurrency": options.concurrency, "latency_ms": options.latency_ms},
@@ -69,14 +66,13 @@ class Trial:
     """Runs one contender after the other on the same items.
 
     Args:
-        scratch: Folder for everything written.
-        endpoint: It counts what is asked.
+        stage: Where they run.
         items: Number of items.
         concurrency: Requests in flight at most.
     """
 
-    def __init__(self, scratch: Path, endpoint: Endpoint, items: int, concurrency: int) -> None:
-        self.scratch, self.endpoint, self.concurrency = scratch, endpoint, concurrency
+    def __init__(self, stage: Stage, items: int, concurrency: int) -> None:
+        self.stage, self.concurrency = stage, concurrency
         self.counts = {"all": items, "few": _FEW}
         for size, count in self.counts.items():
             write_items(self._items(size), count)
@@ -84,66 +80,28 @@ class Trial:
 
     def bare(self) -> dict[str, Any]:
         """The floor."""
-        script = Path(__file__).resolve().parent / "peers" / "bare_loop.py"
-        command = [sys.executable, str(script), "--bodies", str(self._bodies("all"))]
-        command += ["--url", self.endpoint.url, "--concurrency", str(self.concurrency)]
-        finished, asked = self._run("bare loop", command, "all", {})
-        loop = json.loads(finished.output)["seconds"]
-        items = self.counts["all"]
-        return {
-            "items_per_s": items / loop,
-            "items_per_s_whole_process": items / finished.seconds,
-            **_cost(finished, items),
-            **asked,
-        }
+        return self.stage.bare_loop(self._bodies("all"), self.concurrency, self.counts["all"])
 
     def medbench(self, size: str = "all") -> dict[str, Any]:
         """`medbench run` as a whole process."""
-        out = self._fresh("run")
-        command = medbench_command(self._items(size), self.endpoint.url, self.concurrency, out)
-        finished, asked = self._run("medbench", command, size, {})
-        return self._whole(finished, asked, size, out)
+        out = self.stage.fresh("run")
+        command = medbench_command(self._items(size), self.stage.endpoint.url, self.concurrency, out)
+        _, numbers = self.stage.run("medbench", command, self.counts[size])
+        return {**numbers, "written_mb": folder_bytes(out) / 1e6}
 
     def tool(self, tool: Tool, size: str = "all") -> dict[str, Any]:
         """Another tool as a whole process."""
-        folder = self._fresh(tool.name)
+        folder = self.stage.fresh(tool.name)
         folder.mkdir()
-        job = Job(self._items(size), self.endpoint.url, self.concurrency, folder)
-        finished, asked = self._run(tool.name, tool.prepared(job), size, tool.environment(job))
-        return self._whole(finished, asked, size, folder)
-
-    def _whole(self, finished: Finished, asked: Mapping[str, Any], size: str, out: Path) -> dict[str, Any]:
-        items = self.counts[size]
-        written = folder_bytes(out)
-        return {
-            "items_per_s": items / finished.seconds,
-            "seconds": finished.seconds,
-            **_cost(finished, items),
-            "written_mb": written / 1e6,
-            **asked,
-        }
-
-    def _run(
-        self, name: str, command: list[str], size: str, environment: Mapping[str, str]
-    ) -> tuple[Finished, dict[str, Any]]:
-        print(f"{name}: {self.counts[size]} items", file=sys.stderr)
-        folder = self._fresh("process")
-        folder.mkdir()
-        self.endpoint.reset()
-        finished = run_pinned(command, folder=folder, environment=environment)
-        return finished, require_all_asked(name, self.counts[size], self.endpoint)
-
-    def _fresh(self, name: str) -> Path:
-        folder = self.scratch / name
-        if folder.exists():
-            shutil.rmtree(folder)
-        return folder
+        job = Job(self._items(size), self.stage.endpoint.url, self.concurrency, folder)
+        _, numbers = self.stage.run(tool.name, tool.prepared(job), self.counts[size], environment=tool.environment(job))
+        return {**numbers, "written_mb": folder_bytes(folder) / 1e6}
 
     def _items(self, size: str) -> Path:
-        return self.scratch / f"items-{size}.jsonl"
+        return self.stage.scratch / f"items-{size}.jsonl"
 
     def _bodies(self, size: str) -> Path:
-        return self.scratch / f"bodies-{size}.jsonl"
+        return self.stage.scratch / f"bodies-{size}.jsonl"
 
     def _write_bodies(self, size: str) -> None:
         with self._bodies(size).open("w", encoding="utf-8") as file:
@@ -161,26 +119,13 @@ def measure(trial: Trial, pairs: int, tools: list[Tool], *, with_medbench: bool)
     Each whole process is run over a few items first: that fills the page cache and tells how long it takes to start.
     """
     numbers: dict[str, Any] = {}
-    bare: list[dict[str, Any]] = []
-    medbench: list[dict[str, Any]] = []
     if with_medbench:
         numbers["medbench_start_s"] = trial.medbench("few")["seconds"]
-    for number in range(pairs):
-        steps = [lambda: bare.append(trial.bare())]
-        if with_medbench:
-            # Every other pair the other way round, so that a drift of the machine favours neither.
-            steps.insert(1 - number % 2, lambda: medbench.append(trial.medbench()))
-        for step in steps:
-            step()
-    numbers["bare_loop"] = bare
-    numbers["bare_loop_median_items_per_s"] = _median(bare)
-    if with_medbench:
-        pairs_of_runs = zip(medbench, bare, strict=True)
-        ratios = [ours["items_per_s"] / floor["items_per_s"] for ours, floor in pairs_of_runs]
-        numbers["medbench"] = medbench
-        numbers["medbench_median_items_per_s"] = _median(medbench)
-        numbers["medbench_to_bare_ratios"] = ratios
-        numbers["medbench_to_bare_median_ratio"] = statistics.median(ratios)
+        numbers |= in_pairs(pairs, trial.bare, trial.medbench)
+        numbers["medbench_median_items_per_s"] = _median(numbers["medbench"])
+    else:
+        numbers["bare_loop"] = [trial.bare() for _ in range(pairs)]
+    numbers["bare_loop_median_items_per_s"] = _median(numbers["bare_loop"])
     peers: dict[str, Any] = {}
     for tool in tools:
         start = trial.tool(tool, "few")["seconds"]
@@ -192,10 +137,6 @@ def measure(trial: Trial, pairs: int, tools: list[Tool], *, with_medbench: bool)
 
 def _median(runs: list[dict[str, Any]]) -> float:
     return statistics.median(run["items_per_s"] for run in runs)
-
-
-def _cost(finished: Finished, items: int) -> dict[str, Any]:
-    return {"cpu_ms_per_item": finished.cpu_seconds / items * 1000, "peak_rss_mb": finished.peak_rss_mb}
 
 
 def table(result: Mapping[str, Any]) -> str:

@@ -29,3 +29,8 @@ def shared_folder(name: str) -> Path:
 @pytest.fixture(scope="session")
 def shared() -> Path:
     return shared_folder("")
+
+
+@pytest.fixture(scope="session")
+def human_ratings(shared: Path) -> Path:
+    return shared / "data" / "human_ratings"

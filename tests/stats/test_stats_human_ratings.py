@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 from itertools import permutations
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,16 +20,7 @@ from medbench.stats import (
     rating_table,
     spearman,
 )
-
-
-@pytest.fixture(scope="module")
-def human_ratings(shared: Path) -> Path:
-    return shared / "data" / "human_ratings"
-
-
-def json_lines(path: Path):
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+from support.json_lines import json_lines
 
 
 @pytest.fixture(scope="module")

@@ -28,7 +28,7 @@ from medbench.scoring.judging.calls import JudgePlanner
 from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.plan import JudgeCall, JudgePins
 from medbench.scoring.judging.verdict import Judgement, Task
-from medbench.store.files import exclusive, write_json
+from medbench.store.files import exclusive, made, write_json
 from medbench.text import say
 
 RESULT_FILE = "batching.json"
@@ -86,8 +86,7 @@ def compare_batching(
     if not at_once:
         raise InputError(Problem(message=say("runs.batching_nothing"), file=str(run_dir)))
     one_by_one = _calls(run_dir, size, apart.pins)
-    out.mkdir(parents=True, exist_ok=True)
-    with exclusive(out), closing(Ledger(out / LEDGER_FILE)) as ledger:
+    with exclusive(made(out, "--out")), closing(Ledger(out / LEDGER_FILE)) as ledger:
         for way, calls in ((together, at_once), (apart, one_by_one)):
             stopped, reason = asyncio.run(ask_what_is_left(way, calls, ledger, 0, watch))
             if stopped:
@@ -118,7 +117,7 @@ def _calls(run_dir: Path | None, size: int, pins: JudgePins) -> list[JudgeCall]:
     if run.disclosure == "hidden":
         raise InputError(Problem(message=say("compare.hidden", path=run_dir)))
     plan = asked(open_pinned(run), run.selection)
-    planner = JudgePlanner(Path(run.items), Path(run.catalog_folder) if run.catalog_folder else None)
+    planner = JudgePlanner(Path(run.items), run.own_catalog)
     with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger:
         return _drawn(comparable(planner.calls(answered(plan, ledger), pins)), size)
 

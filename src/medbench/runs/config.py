@@ -84,6 +84,11 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """The first digits of its identity: what ratings name its answers by."""
         return self.config_hash()[:8]
 
+    @property
+    def own_catalog(self) -> Path | None:
+        """Folder of own dataset definitions; None where there is none."""
+        return Path(self.catalog_folder) if self.catalog_folder else None
+
     def config_hash(self) -> str:
         """SHA-256 (hex) over everything but the time and place of the run."""
         pinned = msgspec.structs.replace(self, created="", items="", catalog_folder="", python="")

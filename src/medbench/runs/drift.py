@@ -13,13 +13,12 @@ from pathlib import Path
 import msgspec
 
 from medbench.engine.ledger import Ledger
-from medbench.engine.local import Stopped
 from medbench.engine.progress import Watch
 from medbench.errors import InputError, Problem, WorkError
 from medbench.runs.config import read_pins
 from medbench.runs.execute import LEDGER_FILE, open_pinned
-from medbench.runs.judges import Judge, JudgeHandler
-from medbench.runs.judging import ask_judge
+from medbench.runs.judges import Judge
+from medbench.runs.judging import ask_what_is_left
 from medbench.runs.people import judged
 from medbench.runs.plan import asked
 from medbench.runs.results import answered
@@ -165,10 +164,9 @@ def draw_anchors(run_dir: Path, ratings: Sequence[Path], size: int, seed: int, o
     chosen = {
         int(each.response.rpartition("/")[2]): tuple(people.get((each.item, each.response), ())) for each in drawn
     }
-    folder = Path(pins.catalog_folder) if pins.catalog_folder else None
     with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger:
         plan = answered(asked(open_pinned(pins), pins.selection), ledger)
-        anchors = list(run_anchors(Path(pins.items), folder, plan, chosen))
+        anchors = list(run_anchors(Path(pins.items), pins.own_catalog, plan, chosen))
     floor = list(floor_anchors())
     frozen = write_anchors(out, anchors + floor, run=pins.config_hash(), seed=seed)
     return DrawnAnchors(str(out), frozen.hash, len(anchors), sum(bool(each.people) for each in anchors), len(floor))
@@ -225,14 +223,11 @@ def read_again(
 
 
 def _ask(judge: Judge, calls: Sequence[JudgeCall], ledger: Ledger, watch: Watch | None) -> None:
-    done = ledger.settled(judge.pins.kind, 0, calls[-1].seq) if calls else {}
-    left = [call for call in calls if done.get(call.seq) != call.hash(judge.pins)]
-    if not left:
+    if not calls:
         return
-    try:
-        asyncio.run(ask_judge(judge, left, lambda meter: JudgeHandler(judge, meter), ledger, watch))
-    except Stopped as error:
-        raise WorkError(str(error)) from error
+    stopped, reason = asyncio.run(ask_what_is_left(judge, calls, ledger, 0, watch))
+    if stopped:
+        raise WorkError(reason)
 
 
 def _reading(frozen: AnchorSet, judge: Judge, name: str, ledger: Ledger) -> Reading:

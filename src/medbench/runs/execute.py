@@ -182,8 +182,7 @@ def open_pinned(pins: Pins) -> ItemSource:
     """
     if not Path(pins.items).exists():
         raise InputError(Problem(message=say("runs.items_gone"), file=pins.items))
-    folder = Path(pins.catalog_folder) if pins.catalog_folder else None
-    source = open_source(Path(pins.items), catalog_folder=folder)
+    source = open_source(Path(pins.items), catalog_folder=pins.own_catalog)
     if source.fingerprint != pins.items_fingerprint:
         raise InputError(Problem(message=say("runs.items_changed"), file=pins.items))
     if source.catalog.version != pins.catalog_version:

@@ -84,7 +84,7 @@ async def _one(
     meter = Meter(judge.limits, progress, budget=budget, cache=cache, price=judge.price)
     recorder = Recorder(judgements, judge.pins.kind, lambda: meter.concurrency.limit, replace=True)
     queue: asyncio.Queue[JudgeCall | None] = asyncio.Queue(QUEUE)
-    planner = JudgePlanner(Path(pins.items), Path(pins.catalog_folder) if pins.catalog_folder else None)
+    planner = JudgePlanner(Path(pins.items), pins.own_catalog)
 
     def responses(first: int, last: int) -> Mapping[int, Response]:
         return {seq: _decode(body) for seq, body in answers.bodies(KIND, first, last)}

@@ -131,7 +131,7 @@ def judge_pairs(run_a: Path, run_b: Path, judge: Judge, out: Path, *, watch: Wat
         closing(Ledger(run_b / LEDGER_FILE, read_only=True)) as theirs,
         closing(Ledger(out / LEDGER_FILE)) as ledger,
     ):
-        planner = PairPlanner(Path(first.items), Path(first.catalog_folder) if first.catalog_folder else None)
+        planner = PairPlanner(Path(first.items), first.own_catalog)
         pairings = list(planner.pairings(_both(asked(source, first.selection), ours, theirs)))
         if not pairings:
             raise InputError(say("runs.pairs_nothing_open"))

@@ -128,11 +128,12 @@ def judged(run_dir: Path) -> Iterator[tuple[Drawn, list[Rating]]]:
     """Every answer of a run that its judges rated by a rubric, with each judge's rating."""
     pins = read_pins(run_dir)
     source = open_pinned(pins)
-    folder = Path(pins.catalog_folder) if pins.catalog_folder else None
     with ExitStack() as files:
         ledger = files.enter_context(closing(Ledger(run_dir / LEDGER_FILE, read_only=True)))
         panel = panel_of(run_dir, pins, ledger, files)
         if panel is None:
             return
         plan = asked(source, pins.selection)
-        yield from judged_answers(Path(pins.items), folder, answered(plan, ledger), panel, pins.short, pins.model.name)
+        yield from judged_answers(
+            Path(pins.items), pins.own_catalog, answered(plan, ledger), panel, pins.short, pins.model.name
+        )

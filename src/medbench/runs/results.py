@@ -163,14 +163,13 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("people_value", pa.float64()),
         ]
     )
-    folder = Path(pins.catalog_folder) if pins.catalog_folder else None
     with ExitStack() as files:
         panel = panel_of(run_dir, pins, ledger, files)
         attached = read_attached(run_dir, pins)
         people = People(attached, panel, pins.short, pins.model.name) if attached and panel else None
         scorer = Scorer(
             Path(pins.items),
-            folder,
+            pins.own_catalog,
             hidden=pins.disclosure == "hidden",
             panel=panel,
             people=people,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import openpyxl
 import pytest
@@ -20,20 +19,11 @@ from medbench.scoring.judging.plan import JudgePins
 from medbench.scoring.judging.verdict import PointFound
 from medbench.scoring.keypoints import recall
 from medbench.scoring.ratings import Rating
+from support.json_lines import json_lines
 
 PINS = JudgePins(Identity("recorded", "recorded"))
 WEIGHTS = {"A1": 5.0, "A2": 3.0, "A3": 1.0, "S1": 1.0, "S2": 2.0, "S3": 3.0, "S4": 4.0}
 """Of the claims of GAPS, as its recorded scores have them; A4 earns nothing."""
-
-
-@pytest.fixture(scope="module")
-def human_ratings(shared: Path) -> Path:
-    return shared / "data" / "human_ratings"
-
-
-def json_lines(path: Path):
-    with path.open(encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
 
 
 def rated(unit: str, item: str, rater: str, kind: str, met: float) -> Rating:

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -100,9 +101,9 @@ def _images(summary: Summary, wanted: set[str]) -> dict[str, Path]:
         source = open_pinned(summary.pins)
     except InputError:
         return {}
-    media: dict[str, Media] = {
-        question.uid: question.media[0] for question in source.questions() if question.uid in wanted and question.media
-    }
+    # No further than the last of them: reading all questions of a large bank takes longer than the report.
+    pictured = (question for question in source.questions() if question.uid in wanted)
+    media: dict[str, Media] = {each.uid: each.media[0] for each in islice(pictured, len(wanted)) if each.media}
     return {uid: path for uid, medium in media.items() if (path := source.media_path(medium)) is not None}
 
 

@@ -13,7 +13,7 @@ from medbench.catalog.model import Part, TextForm
 from medbench.items.model import Key, RubricCriterion
 from medbench.models.model import Response
 from medbench.scoring.judging.attacks import load_corpus, subjects
-from medbench.scoring.judging.meta import Figure
+from medbench.scoring.judging.meta import Figure, figure
 from medbench.scoring.judging.plan import SLOTS, JudgeCall, JudgePins, judge_calls, repeats_of
 from medbench.scoring.judging.verdict import Found, Judgement, Task, mean_of
 from medbench.stats import Estimate, Undefined, cohen_kappa, exact_agreement, paired_difference
@@ -161,10 +161,7 @@ def _figure(pairs: Compared, make: Callable[..., Estimate | Undefined]) -> Figur
     if not pairs:
         return Figure(reason="nothing was judged in both ways")
     first, second, families = (list(column) for column in zip(*pairs, strict=True))
-    found = make(first, second, families)
-    if isinstance(found, Undefined):
-        return Figure(reason=found.reason)
-    return Figure(found.value, found.low, found.high)
+    return figure(lambda: make(first, second, families))
 
 
 def _standing(difference: Figure) -> Standing:

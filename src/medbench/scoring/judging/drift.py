@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from medbench.scoring.judging.anchors import FLOOR, Anchor
-from medbench.scoring.judging.meta import Figure
+from medbench.scoring.judging.meta import Figure, figure
 from medbench.scoring.judging.plan import JudgePins
 from medbench.scoring.judging.verdict import Task
 from medbench.stats import (
@@ -385,15 +385,9 @@ def _alike(values: Sequence[float]) -> float:
 
 
 def _figure(make: Callable[[], Estimate | Undefined], unit: float = 1.0) -> Figure:
-    try:
-        found = make()
-    except ValueError as error:
-        return Figure(reason=str(error))
-    if isinstance(found, Undefined):
-        return Figure(reason=found.reason)
-
-    def scaled(value: float | None) -> float | None:
-        return None if value is None else round(unit * value, 4)
-
-    reason = getattr(found, "reason", None) or ""
-    return Figure(scaled(found.value), scaled(found.low), scaled(found.high), reason)
+    """The figure in other units, rounded as it is kept."""
+    found = figure(make)
+    value, low, high = (
+        None if each is None else round(unit * each, 4) for each in (found.value, found.low, found.high)
+    )
+    return Figure(value, low, high, found.reason)

@@ -254,7 +254,7 @@ def _balanced(shared: Sequence[Rating], people: Sequence[list[Rating]], items: S
         for rating in several:
             table[row, column[rating.rater]] = rating.share
     found = balanced_pairwise_f1([rating.share for rating in shared], table, items)
-    return Balanced(_figure(lambda: found.judge), _figure(lambda: found.people), found.judge_at_least)
+    return Balanced(figure(lambda: found.judge), figure(lambda: found.people), found.judge_at_least)
 
 
 def _two(raters: str, first: Floats, second: Floats, items: Sequence[str]) -> Agreement:
@@ -265,15 +265,15 @@ def _two(raters: str, first: Floats, second: Floats, items: Sequence[str]) -> Ag
     return Agreement(
         n=len(items),
         raters=raters,
-        exact=_figure(lambda: exact_agreement(first, second, items)),
-        adjacent=_figure(lambda: adjacent_agreement(first, second, items), few, continuous),
-        kappa=_figure(lambda: cohen_kappa(first, second, items), few, continuous),
-        quadratic_kappa=_figure(lambda: cohen_kappa(first, second, items, "quadratic")),
-        alpha=_figure(lambda: krippendorff_alpha(table, items, "interval")),
-        ac1=_figure(lambda: gwet_ac(table, items), few, continuous),
-        pearson=_figure(lambda: pearson(first, second, items)),
-        spearman=_figure(lambda: spearman(first, second, items)),
-        kendall=_figure(
+        exact=figure(lambda: exact_agreement(first, second, items)),
+        adjacent=figure(lambda: adjacent_agreement(first, second, items), few, continuous),
+        kappa=figure(lambda: cohen_kappa(first, second, items), few, continuous),
+        quadratic_kappa=figure(lambda: cohen_kappa(first, second, items, "quadratic")),
+        alpha=figure(lambda: krippendorff_alpha(table, items, "interval")),
+        ac1=figure(lambda: gwet_ac(table, items), few, continuous),
+        pearson=figure(lambda: pearson(first, second, items)),
+        spearman=figure(lambda: spearman(first, second, items)),
+        kendall=figure(
             lambda: kendall_tau_b(first, second, items), len(items) <= TAU_ROWS, f"more than {TAU_ROWS:,} answers"
         ),
     )
@@ -307,12 +307,12 @@ def _people(people: Units) -> tuple[Agreement, tuple[Agreement, ...]]:
     whole = Agreement(
         n=int(shared.sum()),
         raters=str(len(raters)),
-        exact=_figure(lambda: clustered_mean(_alike(several, 0), theirs)),
-        adjacent=_figure(lambda: clustered_mean(_alike(several, 1), theirs)),
-        kappa=_figure(lambda: fleiss_kappa(several, theirs)),
-        quadratic_kappa=_figure(lambda: fleiss_kappa(several, theirs, "quadratic")),
-        alpha=_figure(lambda: krippendorff_alpha(several, theirs, "interval")),
-        ac1=_figure(lambda: gwet_ac(several, theirs)),
+        exact=figure(lambda: clustered_mean(_alike(several, 0), theirs)),
+        adjacent=figure(lambda: clustered_mean(_alike(several, 1), theirs)),
+        kappa=figure(lambda: fleiss_kappa(several, theirs)),
+        quadratic_kappa=figure(lambda: fleiss_kappa(several, theirs, "quadratic")),
+        alpha=figure(lambda: krippendorff_alpha(several, theirs, "interval")),
+        ac1=figure(lambda: gwet_ac(several, theirs)),
         pearson=two_only,
         spearman=two_only,
         kendall=two_only,
@@ -353,7 +353,7 @@ def _bias(
         by_model[model] = _mean(apart[chosen], theirs)
     return Bias(
         mean=_mean(apart, items),
-        per_length=_figure(
+        per_length=figure(
             lambda: pearson(apart[told], lengths[told], known), int(told.sum()) > 2, "the ratings carry no texts"
         ),
         by_length=_by_length(apart[told], sizes[told], known),
@@ -411,10 +411,11 @@ def _curve(judge: Floats, people: Floats, items: Sequence[str], scale: tuple[flo
 
 def _mean(values: Floats, items: Sequence[str]) -> Figure:
     """Mean of values that may be negative, with a clustered t interval."""
-    return _figure(lambda: paired_difference(values, 0.0 * values, items, bounded=False))
+    return figure(lambda: paired_difference(values, 0.0 * values, items, bounded=False))
 
 
-def _figure(make: Callable[[], Estimate | Undefined], possible: bool = True, reason: str = "") -> Figure:
+def figure(make: Callable[[], Estimate | Undefined], possible: bool = True, reason: str = "") -> Figure:
+    """An estimate as a figure, or why there is none: not `possible`, undefined, or refused by the estimator."""
     if not possible:
         return Figure(reason=reason)
     try:
