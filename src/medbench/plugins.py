@@ -13,6 +13,10 @@ MODELS = "medbench.models"
 """Model kind -> a function (name, `ModelOptions`) that makes the model."""
 METRICS = "medbench.metrics"
 """Metric of answers that are files -> a `medbench.scoring.file_metrics.FileMetric` without arguments."""
+ENVIRONMENTS = "medbench.environments"
+"""Environment -> a `medbench.agents.environment.MakesEnvironment`."""
+TOOLS = "medbench.tools"
+"""Tool of the reference agent -> makes from settings in the agent's file a `medbench.models.tools.Tool`."""
 
 
 def plugin_names(group: str) -> list[str]:

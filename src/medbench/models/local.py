@@ -8,14 +8,16 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata, util
 from pathlib import Path
 
 from medbench.errors import InputError, WorkError
 from medbench.items.model import Question
+from medbench.models.chat import ChatReply, Message
 from medbench.models.model import Context, Identity, Response
 from medbench.models.openai import OpenAIModel
+from medbench.models.tools import ToolSpec
 from medbench.text import say
 
 DEFAULTS: Mapping[str, object] = {"temperature": 0, "max_tokens": 96, "max_tokens_with_options": 24, "seed": 0}
@@ -124,6 +126,18 @@ class LocalModel:
         client = self._client_with_options if question.options else self._client
         assert client is not None
         return await client.answer(question, context)
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        context: Context,
+        *,
+        tools: Sequence[ToolSpec] = (),
+        parameters: Mapping[str, object] = {},
+    ) -> ChatReply:
+        """One turn of a conversation; see `medbench.models.chat.ChatModel`."""
+        assert self._client is not None
+        return await self._client.chat(messages, context, tools=tools, parameters=parameters)
 
 
 def _find_weights(package: str, file: str) -> Path | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -10,6 +10,7 @@ import msgspec
 
 from medbench.items.model import Media, Question, Turn
 from medbench.models.images import ImageLimits, PreparedImage, SentImage
+from medbench.models.tools import Tool
 
 ResponseStatus = Literal["ok", "truncated", "blocked", "failed", "media_missing"]
 ErrorClass = Literal["retryable", "submitter", "ours"]
@@ -152,6 +153,10 @@ class Context(Protocol):
     @property
     def media(self) -> tuple[Media, ...]:
         """Media of the question, in order."""
+
+    @property
+    def tools(self) -> Sequence[Tool]:
+        """Tools of the question's environment; mostly none."""
 
     async def images(self) -> tuple[PreparedImage, ...]:
         """The media as images within the model's limits, in order; pages of a document follow one another.

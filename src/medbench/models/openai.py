@@ -15,8 +15,10 @@ import msgspec
 
 from medbench.errors import InputError, Problem
 from medbench.items.model import Question
+from medbench.models.chat import ChatReply, Message
 from medbench.models.images import ImageLimits, MediaMissing, PreparedImage, RequestBody, most_tokens
 from medbench.models.model import CallError, Completion, Context, ErrorClass, Identity, Response, ToolCall, Usage
+from medbench.models.tools import ToolSpec
 from medbench.text import say
 
 DEFAULTS: Mapping[str, object] = {"temperature": 0, "max_tokens": 4096}
@@ -200,7 +202,7 @@ class OpenAIModel:
             if not images:
                 raise MediaMissing("media_volume", ", ".join(medium.path for medium in question.media))
             content = [
-                *({"type": "image_url", "image_url": {"url": image.reference}} for image in images),
+                *map(_image, images),
                 {"type": "text", "text": context.prompt},
             ]
         request = _encode(
@@ -229,6 +231,29 @@ class OpenAIModel:
             served_model=completion.served_model,
             images=tuple(image.sent for image in images),
         )
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        context: Context,
+        *,
+        tools: Sequence[ToolSpec] = (),
+        parameters: Mapping[str, object] = {},
+    ) -> ChatReply:
+        """One turn of a conversation; see `medbench.models.chat.ChatModel`."""
+        given = {name: value for name, value in {**self._parameters, **parameters}.items() if value is not None}
+        body: dict[str, object] = {"model": self._identity.name, "messages": [*map(_message, messages)], **given}
+        if tools:
+            body["tools"] = [{"type": "function", "function": tool} for tool in tools]
+        images = tuple(image for message in messages for image in message.images)
+        limit = given.get("max_tokens")
+        completion, attempts, cached = await context.call(
+            _encode(body),
+            partial(self.send, images=images),
+            output_limit=limit if isinstance(limit, int) else 0,
+            image_tokens=most_tokens(images),
+        )
+        return ChatReply(completion, attempts, cached)
 
     async def send(self, request: bytes, *, images: Sequence[PreparedImage] = ()) -> Completion:
         """Send one request once, with the data of the images that it names.
@@ -309,6 +334,26 @@ class OpenAIModel:
         text = self._key.redact(text) if self._key else text
         # An endpoint that quotes the request quotes the images in it.
         return _ENCODED.sub("…", text[: 10 * MAX_DETAIL])[:MAX_DETAIL]
+
+
+def _message(message: Message) -> dict[str, object]:
+    """A message as the API takes it."""
+    content: object = message.content
+    if message.images:
+        content = [*map(_image, message.images), {"type": "text", "text": message.content}]
+    body: dict[str, object] = {"role": message.role, "content": content}
+    if message.tool_calls:
+        body["tool_calls"] = [
+            {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
+            for call in message.tool_calls
+        ]
+    if message.role == "tool":
+        body["tool_call_id"] = message.tool_call_id
+    return body
+
+
+def _image(image: PreparedImage) -> dict[str, object]:
+    return {"type": "image_url", "image_url": {"url": image.reference}}
 
 
 def _address(base_url: str) -> SplitResult:

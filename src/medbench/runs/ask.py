@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -17,6 +17,7 @@ from medbench.items.render import render
 from medbench.models.images import MediaMissing, PreparedImage
 from medbench.models.model import CallError, Completion, Model, Response
 from medbench.models.preparation import MediaPreparer
+from medbench.models.tools import Tool
 from medbench.runs.plan import KIND, call_key
 from medbench.scoring.asked import Asked
 from medbench.store.artifacts import Artifacts
@@ -30,7 +31,7 @@ _encode = msgspec.json.Encoder().encode
 class AskContext:
     """The context of one call; see `medbench.models.model.Context`."""
 
-    __slots__ = ("_artifacts", "_asked", "_media_path", "_meter", "_preparer", "prompt")
+    __slots__ = ("_artifacts", "_asked", "_media_path", "_meter", "_preparer", "prompt", "tools")
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class AskContext:
         self._meter = meter
         self._preparer = preparer
         self.prompt = prompt
+        self.tools: Sequence[Tool] = ()
 
     @property
     def variant(self) -> int:

@@ -20,6 +20,7 @@ from medbench.items.model import Media, Question
 from medbench.models.images import PreparedImage
 from medbench.models.model import Completion, Model, Response
 from medbench.models.registry import ModelOptions, create_model
+from medbench.models.tools import Tool
 from medbench.runs.config import Pins
 from medbench.scoring.asked import Asked
 from medbench.scoring.judging.calibrate import Measured, read_measured
@@ -230,13 +231,14 @@ def judge_ledger(run_dir: Path, pins: Pins, ledger: Path) -> Path:
 class JudgeContext:
     """The context of one leaf call to a judge; see `medbench.models.model.Context`."""
 
-    __slots__ = ("_meter", "media", "prompt", "row", "variant")
+    __slots__ = ("_meter", "media", "prompt", "row", "tools", "variant")
 
     def __init__(self, prompt: str, variant: int, meter: Meter) -> None:
         self.prompt = prompt
         self.variant = variant
         self.row = 0
         self.media: tuple[Media, ...] = ()
+        self.tools: tuple[Tool, ...] = ()
         self._meter = meter
 
     async def images(self) -> tuple[PreparedImage, ...]:

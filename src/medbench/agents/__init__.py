@@ -1,0 +1,1 @@
+"""Environments with tools, and the governed reference agent that works in them."""
