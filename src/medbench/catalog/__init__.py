@@ -19,6 +19,7 @@ from medbench.catalog.model import (
     OfficialFile,
     Part,
     Specialty,
+    StateForm,
     TextForm,
     Track,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "OfficialFile",
     "Part",
     "Specialty",
+    "StateForm",
     "TextForm",
     "Track",
     "default_instruction",

@@ -21,6 +21,7 @@ from medbench.catalog.model import (
     MaskForm,
     Metric,
     Part,
+    StateForm,
 )
 from medbench.errors import Problem
 from medbench.text import say
@@ -51,6 +52,8 @@ def metric_fits(metric: Metric, form: AnswerForm) -> bool:
             return metric == "detection_iou"
         case MaskForm():
             return metric == "lesion_dice"
+        case StateForm():
+            return metric == "environment_state"
         case _:
             return False
 

@@ -17,6 +17,7 @@ Metric = Literal[
     "micro_f1",
     "detection_iou",
     "lesion_dice",
+    "environment_state",
     "keypoint_macro_recall",
     "llm_judge",
     "rubric_points",
@@ -93,6 +94,10 @@ class MaskForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="mas
     """A file that the system makes: a label volume on the grid of the item's volume, 1 for lesion and 0 elsewhere."""
 
 
+class StateForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="state", tag_field="form"):
+    """The state in which the system leaves the item's environment, its final answer included."""
+
+
 class TextForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="text", tag_field="form"):
     """Free text; scored by key points or a judge.
 
@@ -103,7 +108,7 @@ class TextForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tex
     what: Literal["prose", "sql"] = "prose"
 
 
-AnswerForm = ChoiceForm | LabelForm | FieldsForm | BoxesForm | MaskForm | TextForm
+AnswerForm = ChoiceForm | LabelForm | FieldsForm | BoxesForm | MaskForm | StateForm | TextForm
 
 
 class OfficialFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

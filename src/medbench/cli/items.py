@@ -50,6 +50,8 @@ def import_command(
       medbench items import medbench_v4_release --format medbench-v4 --into bank
       medbench items import items.jsonl --into bank --disclosure hidden
       medbench items import conversations.jsonl --format healthbench --into bank
+      medbench items import medagentbench --format medagentbench --into bank
+      medbench items import agentclinic_medqa.jsonl --format agentclinic --into bank
       medbench items import val.jsonl --mapping cmexam.toml --into bank --skip-invalid rejected.jsonl
     """
     outcome = import_items(

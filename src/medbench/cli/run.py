@@ -36,6 +36,14 @@ BudgetCost = Annotated[float | None, typer.Option(min=0.0, help="Stop before it 
 PriceInput = Annotated[float | None, typer.Option(min=0.0, help="Price per million input tokens.")]
 PriceOutput = Annotated[float | None, typer.Option(min=0.0, help="Price per million output tokens.")]
 Cache = Annotated[Path | None, typer.Option(help="Response cache (a SQLite file); off without it.")]
+MaxTurns = Annotated[
+    int | None, typer.Option(min=1, help="Most calls of the model for an item in an environment; 30 by default.")
+]
+MaxItemTokens = Annotated[int | None, typer.Option(min=1, help="No further call of such an item beyond these tokens.")]
+MaxItemSeconds = Annotated[float | None, typer.Option(min=0.1, help="Most seconds of such an item.")]
+MaxItemCost = Annotated[
+    float | None, typer.Option(min=1e-9, help="No further call of such an item beyond this cost; needs the prices.")
+]
 Timeout = Annotated[float | None, typer.Option(min=0.1, help="Seconds for one request; 600 by default.")]
 ImageSide = Annotated[
     int | None,
@@ -88,6 +96,10 @@ def run(
         Literal["local", "hidden"], typer.Option(help="hidden: right and wrong per item stay with the scorer.")
     ] = "local",
     catalog: Annotated[Path | None, typer.Option(help="Folder of own dataset definitions (TOML).")] = None,
+    max_turns: MaxTurns = None,
+    max_item_tokens: MaxItemTokens = None,
+    max_item_seconds: MaxItemSeconds = None,
+    max_item_cost: MaxItemCost = None,
     concurrency: Concurrency = None,
     rpm: RequestsPerMinute = None,
     tpm: TokensPerMinute = None,
@@ -114,7 +126,9 @@ def run(
       medbench run --items release.zip --model openai:qwen3-vl --base-url URL --image-side 1536 --out run
       medbench run --items bank --model openai:vl --base-url https://host/v1 --media-control removed --out removed
       medbench run --items bank --model openai:qwen3-8b --base-url URL --epochs 5 --parameter temperature=0.7 --out run
+      medbench run --items world/items.jsonl --catalog world/datasets --model openai:qwen3-8b --base-url URL --max-turns 15 --out run
     """
+    from medbench.agents.limits import ItemLimits
     from medbench.items.source import open_source
     from medbench.models.registry import ModelOptions, create_model
     from medbench.runs.config import Selection
@@ -150,6 +164,7 @@ def run(
         media_control=media_control,
         epochs=epochs,
     )
+    limits = {"turns": max_turns, "tokens": max_item_tokens, "seconds": max_item_seconds, "cost": max_item_cost}
     prepare_the_end()
     with show_progress() as watch:
         outcome = start_run(
@@ -160,6 +175,7 @@ def run(
             settings,
             disclosure=disclosure,
             catalog_folder=catalog,
+            item_limits=ItemLimits(**{name: value for name, value in limits.items() if value is not None}),
             judges=judges,
             watch=watch,
         )

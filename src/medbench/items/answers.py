@@ -9,7 +9,10 @@ import json
 import re
 import unicodedata
 
-from medbench.catalog.model import AnswerForm, BoxesForm, ChoiceForm, FieldsForm, LabelForm, MaskForm
+import msgspec
+
+from medbench.catalog.model import AnswerForm, BoxesForm, ChoiceForm, FieldsForm, LabelForm, MaskForm, StateForm
+from medbench.items.state import StateKey
 
 Answer = list[str] | dict[str, str] | str | None
 BOX_LIMIT = 1000
@@ -59,6 +62,8 @@ def read_answer(value: object, form: AnswerForm, options: tuple[str, ...]) -> tu
         return _fields(value, form), ""
     if isinstance(form, BoxesForm):
         return _boxes(value, form), ""
+    if isinstance(form, StateForm):
+        return _state(value), ""
     if isinstance(value, str):
         return value, ""
     raise AnswerError("answer_not_path" if isinstance(form, MaskForm) else "answer_not_text")
@@ -150,6 +155,15 @@ def _boxes(value: object, form: BoxesForm) -> str:
         if not _is_box(box):
             raise AnswerError("answer_box_range", limit=BOX_LIMIT)
     return _json(value)
+
+
+def _state(value: object) -> str:
+    try:
+        key = msgspec.json.decode(value, type=StateKey) if isinstance(value, str) else msgspec.convert(value, StateKey)
+    except (msgspec.DecodeError, UnicodeEncodeError) as error:
+        # msgspec tells types and names of fields, never contents.
+        raise AnswerError("answer_not_state", reason=str(error).rstrip(".")) from None
+    return msgspec.json.encode(key).decode()
 
 
 def _is_box(box: object) -> bool:

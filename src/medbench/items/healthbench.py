@@ -8,16 +8,13 @@ are judged without. `meta` may stand beside them; fields of other names are pass
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from medbench.catalog.catalog import Catalog
-from medbench.catalog.model import Dataset
 from medbench.errors import Problem
 from medbench.items.jsonl import json_objects
 from medbench.items.media import MediaFiles, NoMedia
@@ -44,12 +41,6 @@ class _Rubric(msgspec.Struct, frozen=True):
 
 class _Ideal(msgspec.Struct, frozen=True):
     ideal_completion: str | None = None
-
-
-def healthbench_dataset() -> Dataset:
-    """The dataset that items of this format belong to, unless a catalog folder or the bank defines it itself."""
-    source = files("medbench.catalog").joinpath("data", "imported", f"{HEALTHBENCH}.toml")
-    return msgspec.convert(tomllib.loads(source.read_text("utf-8")), Dataset)
 
 
 class HealthBenchReader:

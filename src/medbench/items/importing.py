@@ -8,8 +8,11 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from medbench.errors import InputError
+from medbench.items.agentclinic import AGENTCLINIC, AgentClinicReader
 from medbench.items.bank import Disclosure, bank_catalog, import_into
-from medbench.items.healthbench import HEALTHBENCH, HealthBenchReader, healthbench_dataset
+from medbench.items.healthbench import HEALTHBENCH, HealthBenchReader
+from medbench.items.imported import imported_dataset
+from medbench.items.medagentbench import MEDAGENTBENCH, MedAgentBenchReader
 from medbench.items.media import FolderMedia
 from medbench.items.report import ImportSummary, Report, problem
 from medbench.items.rows import ItemReader
@@ -17,7 +20,14 @@ from medbench.items.source import open_reader
 from medbench.items.survey import RejectedFile, summarise, survey
 from medbench.items.table import Mapping, TableReader, read_mapping
 
-ItemFormat = Literal["medbench-v4", "jsonl", "csv", "healthbench"]
+ItemFormat = Literal["medbench-v4", "jsonl", "csv", "healthbench", "medagentbench", "agentclinic"]
+
+_OWN_DATASETS: dict[ItemFormat, str] = {
+    "healthbench": HEALTHBENCH,
+    "medagentbench": MEDAGENTBENCH,
+    "agentclinic": AGENTCLINIC,
+}
+"""Formats whose items belong to one dataset, which comes with the format."""
 
 
 class ImportRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +73,9 @@ def import_items(request: ImportRequest) -> ImportOutcome:
         catalog = catalog.with_datasets(request.catalog_folder)
     if mapping is not None and mapping.dataset is not None:
         catalog = catalog.with_datasets([mapping.dataset])
-    if written_as == "healthbench" and HEALTHBENCH not in catalog.datasets:
-        catalog = catalog.with_datasets([healthbench_dataset()])
+    own = _OWN_DATASETS.get(written_as)
+    if own is not None and own not in catalog.datasets:
+        catalog = catalog.with_datasets([imported_dataset(own)])
     if not request.path.exists():
         raise InputError(problem("no_source", file=request.path))
     reader: ItemReader
@@ -73,6 +84,10 @@ def import_items(request: ImportRequest) -> ImportOutcome:
         reader = TableReader(request.path, kind, mapping, catalog, FolderMedia(request.path.parent))
     elif written_as == "healthbench":
         reader = HealthBenchReader(request.path, catalog)
+    elif written_as == "medagentbench":
+        reader = MedAgentBenchReader(request.path, catalog)
+    elif written_as == "agentclinic":
+        reader = AgentClinicReader(request.path, catalog)
     else:
         reader = open_reader(request.path, "medbench-v4" if written_as == "medbench-v4" else "jsonl", catalog)
     aside = RejectedFile(request.skip_invalid) if request.skip_invalid is not None else None
@@ -99,6 +114,6 @@ def _mapping(request: ImportRequest, written_as: ItemFormat) -> Mapping | None:
         if written_as == "csv":
             raise InputError(problem("needs_mapping", field="--mapping"))
         return None
-    if written_as in ("medbench-v4", "healthbench"):
+    if written_as not in ("csv", "jsonl"):
         raise InputError(problem("mapping_unused", field="--mapping"))
     return read_mapping(request.mapping)

@@ -122,8 +122,8 @@ class FolderMedia:
 
 
 def pictures(media: Sequence[Media]) -> tuple[Media, ...]:
-    """The media that can be shown to somebody who sees: all but volumes."""
-    return tuple(medium for medium in media if not medium.path.lower().endswith(VOLUMES))
+    """The media that can be shown to somebody who sees: all but volumes and data."""
+    return tuple(medium for medium in media if not medium.is_data and not medium.path.lower().endswith(VOLUMES))
 
 
 class NoMedia:

@@ -9,6 +9,8 @@ import msgspec
 
 ItemLanguage = Literal["zh", "en"]
 Probe = Literal["perception", "reasoning"]
+DATA = (".json", ".jsonl")
+"""How the names of data of an environment end."""
 
 
 class Basis(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -35,6 +37,11 @@ class Media(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fiel
     sha256: str = ""
     missing: str = ""
     size: int = 0
+
+    @property
+    def is_data(self) -> bool:
+        """Whether it is the data of an environment, which an agent sees through tools alone."""
+        return self.path.lower().endswith(DATA)
 
 
 class Variant(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -104,11 +111,14 @@ class Question(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_f
 
     @property
     def cluster(self) -> str:
-        """What its outcome may share with those of others: the family; else the pictures, as a hash; else nothing."""
+        """What its outcome may share with those of others: the family; else the pictures, as a hash; else nothing.
+
+        Data of environments are left out: a whole dataset may work in the same hospital.
+        """
         if self.family:
             return self.family
-        if self.media:
-            names = "\0".join(medium.sha256 or medium.path for medium in self.media)
+        if shown := [medium for medium in self.media if not medium.is_data]:
+            names = "\0".join(medium.sha256 or medium.path for medium in shown)
             return f"media:{hashlib.sha256(names.encode()).hexdigest()[:32]}"
         return self.uid
 

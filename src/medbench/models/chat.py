@@ -7,8 +7,9 @@ from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
+from medbench.items.model import Question
 from medbench.models.images import PreparedImage
-from medbench.models.model import Completion, Context, ToolCall
+from medbench.models.model import Completion, Context, Response, ToolCall
 from medbench.models.tools import ToolSpec
 
 
@@ -67,3 +68,18 @@ class ChatModel(Protocol):
         Raises:
             CallError: The call failed for good.
         """
+
+
+@runtime_checkable
+class UsesTools(Protocol):
+    """An agent: a `Model` that takes `Context.tools` and works with them by itself, whatever `uses_tools` says.
+
+    A model that is no agent and can be talked to goes through the plain loop (`medbench.agents.loop`).
+    """
+
+    @property
+    def uses_tools(self) -> Literal[True]:
+        """The mark of an agent."""
+
+    async def answer(self, question: Question, context: Context) -> Response:
+        """See `medbench.models.model.Model`."""

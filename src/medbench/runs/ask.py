@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
+from medbench.agents.environment import ENVIRONMENT
+from medbench.agents.limits import Count, ItemLimits
+from medbench.agents.session import EnvironmentFailed, Session, answer_in, works_with_tools
 from medbench.catalog import default_instruction
+from medbench.engine.budget import Price
 from medbench.engine.ledger import Result
 from medbench.engine.meter import Meter
 from medbench.items.media import pictures
@@ -25,13 +30,36 @@ from medbench.store.artifacts import Artifacts
 LOOK_AHEAD = 64
 """Calls of the plan whose media are made ready before it is their turn: so many more than processes that decode that
 these never wait, and few enough to be no memory."""
+MAX_DETAIL = 300
 _encode = msgspec.json.Encoder().encode
 
 
-class AskContext:
-    """The context of one call; see `medbench.models.model.Context`."""
+class ItemBounds(NamedTuple):
+    """Limits of an item in an environment, and the prices that its cost is counted by."""
 
-    __slots__ = ("_artifacts", "_asked", "_media_path", "_meter", "_preparer", "prompt", "tools")
+    limits: ItemLimits
+    price: Price
+
+
+class AskContext:
+    """The context of one call; see `medbench.models.model.Context`.
+
+    Attributes:
+        bounds: Held against the count before each leaf call; None: there are none.
+        count: Of the leaf calls.
+    """
+
+    __slots__ = (
+        "_artifacts",
+        "_asked",
+        "_media_path",
+        "_meter",
+        "_preparer",
+        "bounds",
+        "count",
+        "prompt",
+        "tools",
+    )
 
     def __init__(
         self,
@@ -49,6 +77,8 @@ class AskContext:
         self._preparer = preparer
         self.prompt = prompt
         self.tools: Sequence[Tool] = ()
+        self.bounds: ItemBounds | None = None
+        self.count = Count()
 
     @property
     def variant(self) -> int:
@@ -85,8 +115,14 @@ class AskContext:
         output_limit: int = 0,
         image_tokens: int = 0,
     ) -> tuple[Completion, int, bool]:
-        """Send a leaf call through the meter."""
-        return await self._meter.call(
+        """Send a leaf call through the meter.
+
+        Raises:
+            LimitReached: The item may make no further call.
+        """
+        if self.bounds is not None:
+            self.count.check(*self.bounds)
+        completion, attempts, cached = await self._meter.call(
             request,
             send,
             output_limit=output_limit,
@@ -94,6 +130,8 @@ class AskContext:
             attachments=[media.sha256 for media in self._asked.question.media],
             image_tokens=image_tokens,
         )
+        self.count.add(completion, attempts, cached)
+        return completion, attempts, cached
 
 
 class AskHandler:
@@ -105,6 +143,7 @@ class AskHandler:
         media_path: Where the file of a medium is.
         preparer: Makes media ready for models that take images.
         artifacts: Keeps the files that it makes.
+        bounds: Limits of each item in an environment.
     """
 
     kind = KIND
@@ -116,12 +155,14 @@ class AskHandler:
         media_path: Callable[[Media], Path | None],
         preparer: MediaPreparer,
         artifacts: Artifacts,
+        bounds: ItemBounds,
     ) -> None:
         self._model = model
         self._meter = meter
         self._media_path = media_path
         self._preparer = preparer
         self._artifacts = artifacts
+        self._bounds = bounds
 
     def ahead(self, calls: Iterable[Asked]) -> Iterator[Asked]:
         """The same calls; the media of those that follow are made ready meanwhile."""
@@ -156,7 +197,12 @@ class AskHandler:
     async def _respond(self, call: Asked) -> Response:
         try:
             context = AskContext(call, prompt_of(call), self._meter, self._media_path, self._preparer, self._artifacts)
+            if ENVIRONMENT in call.question.meta and works_with_tools(self._model):
+                return await self._in_environment(call, context)
             return await self._model.answer(call.question, context)
+        except EnvironmentFailed as error:
+            code = "environment_failed"
+            return Response(status="failed", error_class="ours", error_code=code, error_detail=str(error)[:MAX_DETAIL])
         except MediaMissing as error:
             return Response(
                 status="media_missing", error_class="ours", error_code=error.code, error_detail=error.detail
@@ -169,6 +215,17 @@ class AskHandler:
                 error_detail=error.detail,
                 attempts=error.attempts,
             )
+
+    async def _in_environment(self, call: Asked, context: AskContext) -> Response:
+        session = Session(call.question, context)
+        context.tools = session.tools
+        context.bounds = self._bounds
+        try:
+            return await answer_in(
+                session, self._model, call.question, context, self._bounds.limits, context.count
+            )
+        finally:
+            await session.close()
 
 
 def prompt_of(call: Asked) -> str:

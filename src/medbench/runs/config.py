@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from medbench import __version__
+from medbench.agents.limits import ItemLimits
 from medbench.errors import InputError
 from medbench.models.model import Identity
 from medbench.store.files import write_json
@@ -63,6 +64,7 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         n_items: Items asked.
         n_calls: Calls planned: items in all their option orders and epochs.
         created: UTC, ISO 8601.
+        item_limits: Of each item in an environment.
     """
 
     items: str
@@ -75,6 +77,7 @@ class Pins(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     n_calls: int
     created: str
     catalog_folder: str = ""
+    item_limits: ItemLimits = ItemLimits()
     format: int = 1
     code_version: str = __version__
     python: str = platform.python_version()

@@ -78,7 +78,7 @@ def _next(ring: Sequence[Pictures], place: int) -> Pictures | None:
 
 
 def _complete(question: Question) -> bool:
-    return bool(question.media) and not any(medium.missing for medium in question.media)
+    return bool(question.media) and not any(medium.missing or medium.is_data for medium in question.media)
 
 
 def _pictures(media: Sequence[Media]) -> Pictures:

@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from medbench.engine.budget import Budget
+from medbench.agents.environment import ENVIRONMENT
+from medbench.agents.limits import ItemLimits
+from medbench.agents.registry import require_environments
+from medbench.engine.budget import Budget, Price
 from medbench.engine.cache import ResponseCache
 from medbench.engine.ledger import Ledger, Recorder
 from medbench.engine.local import SMOKE_ITEMS, Stopped, dispatch, smoke
@@ -27,7 +30,7 @@ from medbench.models.images import ImageLimits
 from medbench.models.model import Identity, Model
 from medbench.models.preparation import MediaPreparer, require_libraries
 from medbench.models.registry import ModelOptions, create_model
-from medbench.runs.ask import AskHandler
+from medbench.runs.ask import AskHandler, ItemBounds
 from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pins, write_pins
 from medbench.runs.judges import Judge, add_judges, judge_ledger
 from medbench.runs.judging import judge_answers
@@ -73,6 +76,7 @@ def start_run(
     *,
     disclosure: Disclosure,
     catalog_folder: Path | None = None,
+    item_limits: ItemLimits = ItemLimits(),  # noqa: B008 - frozen
     judges: Sequence[Judge] = (),
     watch: Watch | None = None,
 ) -> Outcome:
@@ -84,12 +88,17 @@ def start_run(
     """
     started = time.perf_counter()
     _refuse_existing(run_dir)
+    if item_limits.cost is not None and settings.price == Price():
+        raise InputError(Problem(message=say("runs.item_cost_without_price"), field="--max-item-cost"))
     items = calls = 0
     metrics: set[str] = set()
+    environments: set[str] = set()
     pictured = False
     for question, part in selected(source, selection):
         items += 1
         metrics.update(part.metrics)
+        if ENVIRONMENT in question.meta:
+            environments.add(str(question.meta[ENVIRONMENT]))
         pictured = pictured or any(medium.sha256 for medium in pictures(question.media))
         calls += len(variants(question, part, selection)) * selection.epochs
     if not items:
@@ -99,12 +108,14 @@ def start_run(
     # Also where no judge is asked yet: a name that is mended later makes another catalog, by which no run can go on.
     check_rubrics(source.catalog.datasets.values())
     require_metrics(metrics)
+    require_environments(environments)
     model.check((call.question, call.variant, call.form.row) for call in asked(source, selection))
     pins = Pins(
         items=str(source.path.resolve()),
         items_fingerprint=source.fingerprint,
         catalog_version=source.catalog.version,
         catalog_folder=str(catalog_folder.resolve()) if catalog_folder else "",
+        item_limits=item_limits,
         model=model.identity,
         selection=selection,
         disclosure="hidden" if "hidden" in (disclosure, source.disclosure) else "local",
@@ -326,7 +337,8 @@ async def _ask(
     preparer = MediaPreparer(
         _media_folder(run_dir, settings), source.media_path, model.identity.images or ImageLimits()
     )
-    handler = AskHandler(model, meter, source.media_path, preparer, Artifacts(run_dir / ARTIFACTS_FOLDER))
+    bounds = ItemBounds(pins.item_limits, settings.price)
+    handler = AskHandler(model, meter, source.media_path, preparer, Artifacts(run_dir / ARTIFACTS_FOLDER), bounds)
     recorder = Recorder(ledger, KIND, lambda: meter.concurrency.limit)
     try:
         await model.open()

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from medbench.agents.limits import ItemLimits
 from medbench.engine.progress import Watch
 from medbench.errors import InputError, Problem
 from medbench.items.source import open_source
@@ -63,6 +64,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cache: File of the response cache; empty: none.
         budget_tokens: Most tokens of each run.
         timeout_s: Whole time of one send.
+        item_limits: Of each item in an environment.
     """
 
     items: str
@@ -74,6 +76,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     cache: str = ""
     budget_tokens: int | None = None
     timeout_s: float = 600.0
+    item_limits: ItemLimits = ItemLimits()
 
 
 def read_suite(path: Path) -> Suite:
@@ -154,6 +157,7 @@ def run_suite(
             settings,
             disclosure=suite.disclosure,
             catalog_folder=catalog,
+            item_limits=suite.item_limits,
             judges=judges,
             watch=watch,
         )

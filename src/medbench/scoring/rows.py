@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import msgspec
 
-from medbench.catalog.model import BoxesForm, ChoiceForm, MaskForm, Metric
+from medbench.catalog.model import BoxesForm, ChoiceForm, MaskForm, Metric, StateForm
 from medbench.items.answers import BOX_KEYS
 from medbench.items.model import Key
 from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.criteria import judged_criteria
+from medbench.scoring.environment_state import mark_state
 from medbench.scoring.extract import extract
 from medbench.scoring.extract.boxes import extract_boxes
 from medbench.scoring.file_metrics import AnswerFiles, FileFault, file_metric
@@ -125,7 +126,7 @@ def score_response(
         files: Where answers and keys are that are files; None: there are none.
     """
     part = asked.part
-    if response.status == "media_missing":
+    if response.error_class == "ours":
         return ScoreRow(asked, "excluded", None, response.error_code, NOTHING, NO_MARKING)
     closed = _closed(asked, response, key, files) if part.closed_metrics else None
     if not part.judged_metrics:
@@ -145,6 +146,8 @@ def _closed(asked: Asked, response: Response, key: Key | None, files: AnswerFile
     part = asked.part
     if isinstance(part.answer, MaskForm):
         return _mask(asked, response, key, files)
+    if isinstance(part.answer, StateForm):
+        return _state(asked, response, key, files)
     extraction = _read(asked, response)
     if key is None or key.answer is None:
         return ScoreRow(asked, "no_key", None, extraction.reason, extraction, NO_MARKING, "no_key")
@@ -177,6 +180,18 @@ def _mask(asked: Asked, response: Response, key: Key | None, files: AnswerFiles 
         reason = "no_file"
     marking = msgspec.structs.replace(metric.mark((), truth), value=0.0)
     return ScoreRow(asked, "unparsed", 0.0, reason, Extraction(None, reason), marking, "unparsed")
+
+
+def _state(asked: Asked, response: Response, key: Key | None, files: AnswerFiles | None) -> ScoreRow:
+    """The state that was left; where none was kept, nothing was done."""
+    if key is None or not isinstance(key.answer, str):
+        return ScoreRow(asked, "no_key", None, "", NOTHING, NO_MARKING, "no_key")
+    answer = files.answer(response) if files is not None else ()
+    marking = mark_state(answer[0].read_bytes(), key.answer) if answer and response.status != "failed" else None
+    if marking is None:
+        reason = response.error_code if response.status == "failed" else "no_state"
+        return ScoreRow(asked, "unparsed", 0.0, reason, Extraction(None, reason), Marking(0.0), "unparsed")
+    return ScoreRow(asked, "scored", marking.value, response.error_code, Extraction(answer[0].name), marking, "scored")
 
 
 def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | None) -> tuple[JudgedMetric, ...]:

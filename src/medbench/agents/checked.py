@@ -1,0 +1,121 @@
+"""Tools as a model gets them: whatever a tool does, an answer of limited length comes back in limited time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from medbench.agents.limits import LimitReached
+from medbench.engine.budget import BudgetReached
+from medbench.errors import WorkError
+from medbench.items.rows import strict_json
+from medbench.models.model import CallError, ToolCall
+from medbench.models.schema import schema_faults
+from medbench.models.tools import Tool, ToolError, ToolSpec
+
+TOOL_SECONDS = 60.0
+"""Whole time of one call."""
+LONGEST_RESULT = 20_000
+"""Characters of a result; what is longer is cut and says so."""
+LONGEST_ARGUMENTS = 200_000
+"""Characters of the arguments as JSON."""
+
+
+class CheckedTool:
+    """A tool behind checks of its arguments, its time, its result and its mistakes.
+
+    Args:
+        tool: The tool itself, of whatever origin.
+        troubles: Told `tool_timeout` or `tool_failed` where the tool itself is at fault.
+        seconds: Whole time of one call. A tool must not block the event loop: only what waits can be ended.
+    """
+
+    def __init__(self, tool: Tool, troubles: list[str], *, seconds: float = TOOL_SECONDS) -> None:
+        self._tool = tool
+        self._troubles = troubles
+        self._seconds = seconds
+
+    @property
+    def spec(self) -> ToolSpec:
+        """The tool's own."""
+        return self._tool.spec
+
+    async def call(self, arguments: Mapping[str, object]) -> str:
+        """Do it; see `medbench.models.tools.Tool`.
+
+        Raises:
+            ToolError: `bad_arguments`, `timeout`, `tool_failed`, or what the tool itself says.
+            CallError, LimitReached, BudgetReached, WorkError: As a tool that asks a model or keeps a file raises them.
+        """
+        try:
+            msgspec.json.encode(arguments)
+        except (UnicodeEncodeError, OverflowError, RecursionError) as error:
+            raise ToolError("bad_arguments", "text that is not Unicode, a number that is too large or deep nesting") from error
+        if faults := schema_faults(arguments, self._tool.spec.parameters):
+            raise ToolError("bad_arguments", "; ".join(faults))
+        task = asyncio.ensure_future(self._tool.call(arguments))
+        task.add_done_callback(_read)
+        try:
+            # Not wait_for, which waits for a tool that does not let itself be cancelled.
+            await asyncio.wait((task,), timeout=self._seconds)
+        finally:
+            task.cancel()
+        if not task.done():
+            self._troubles.append("tool_timeout")
+            raise ToolError("timeout", f"no result within {self._seconds:g} s")
+        try:
+            result = task.result()
+        except ToolError as error:
+            raise ToolError(error.code, shortened(error.detail)) from error
+        except (CallError, LimitReached, BudgetReached, WorkError):
+            raise  # of a tool that itself asks a model: no fault of the tool's
+        except Exception as error:  # noqa: BLE001 - a tool may raise whatever it likes; the item goes on
+            self._troubles.append("tool_failed")
+            raise ToolError("tool_failed", type(error).__name__) from error
+        if not isinstance(result, str):
+            self._troubles.append("tool_failed")
+            raise ToolError("tool_failed", "the result is no text")
+        return shortened(result)
+
+
+async def result_of(call: ToolCall, tools: Sequence[Tool]) -> str:
+    """What a model is told about a call that it asked for: the result, or `{"error": …, "detail": …}` as JSON.
+
+    Args:
+        call: As the model wrote it.
+        tools: What it may use.
+    """
+    try:
+        tool = next((tool for tool in tools if tool.spec.name == call.name), None)
+        if tool is None:
+            raise ToolError("unknown_tool", f"there are: {', '.join(tool.spec.name for tool in tools)}")
+        return await tool.call(_arguments(call.arguments))
+    except ToolError as error:
+        return msgspec.json.encode({"error": error.code, "detail": error.detail}).decode()
+
+
+def shortened(text: str) -> str:
+    """A text that a model may be told: at most `LONGEST_RESULT` characters, and a word where it was cut."""
+    # Half of a surrogate pair can't be sent.
+    kept = text[:LONGEST_RESULT].encode("utf-8", "replace").decode()
+    return kept if len(text) <= LONGEST_RESULT else f"{kept}\n[cut: {LONGEST_RESULT} of {len(text)} characters]"
+
+
+def _read(task: asyncio.Future[str]) -> None:
+    """Look at how a call ended: asyncio complains of errors that nobody looked at."""
+    if not task.cancelled():
+        task.exception()
+
+
+def _arguments(text: str) -> dict[str, object]:
+    if len(text) > LONGEST_ARGUMENTS:
+        raise ToolError("bad_arguments", f"longer than {LONGEST_ARGUMENTS} characters")
+    try:
+        value = strict_json(text or "{}")
+    except (ValueError, RecursionError) as error:
+        raise ToolError("bad_arguments", f"not JSON: {shortened(str(error))}") from error
+    if not isinstance(value, dict):
+        raise ToolError("bad_arguments", "not a JSON object")
+    return value

@@ -1,0 +1,177 @@
+"""One item in its environment: open, let the model work, keep the state that it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from medbench.agents.checked import CheckedTool, shortened
+from medbench.agents.environment import ENVIRONMENT, Environment
+from medbench.agents.limits import Count, ItemLimits, LimitReached
+from medbench.agents.loop import talk
+from medbench.agents.registry import environment_maker
+from medbench.errors import InputError
+from medbench.items.media import pictures
+from medbench.items.model import Question
+from medbench.models.chat import ChatModel, Message, UsesTools
+from medbench.models.images import MediaMissing
+from medbench.models.model import CallError, Context, Model, Response
+from medbench.models.tools import Tool
+
+_encode_trace = msgspec.json.Encoder(order="sorted").encode
+
+
+class EnvironmentFailed(Exception):
+    """An environment could not be made or read: our fault, never the model's."""
+
+
+class Session:
+    """An environment as it is open for one item.
+
+    Attributes:
+        tools: What a model may do in it, behind their checks.
+        environment: The world itself.
+        troubles: What went wrong with the tools themselves, in order: `tool_timeout`, `tool_failed`.
+
+    Args:
+        question: Names its environment.
+        context: Gives it the question's files.
+
+    Raises:
+        MediaMissing: A file of the question is missing.
+        EnvironmentFailed: It can't be made.
+    """
+
+    def __init__(self, question: Question, context: Context) -> None:
+        self.troubles: list[str] = []
+        make = environment_maker(str(question.meta[ENVIRONMENT]))
+        self.environment: Environment = _ours(make, question, context)
+        self.tools: tuple[Tool, ...] = tuple(
+            CheckedTool(tool, self.troubles) for tool in _ours(lambda: self.environment.tools)
+        )
+
+    def snapshot(self) -> bytes:
+        """Its state now.
+
+        Raises:
+            EnvironmentFailed: It can't be told.
+        """
+        state = _ours(self.environment.snapshot)
+        if not isinstance(state, bytes):
+            raise EnvironmentFailed("the snapshot is not made of bytes")
+        return state
+
+    def over(self) -> bool:
+        """Whether the agent has done what ends the task.
+
+        Raises:
+            EnvironmentFailed: It can't be told.
+        """
+        return bool(_ours(lambda: self.environment.over))
+
+    async def close(self) -> None:
+        """Give back what it holds; an environment that can't has no say any more."""
+        try:
+            await self.environment.close()
+        except Exception:  # noqa: BLE001, S110 - whatever a third party raises: the state is kept already
+            pass
+
+
+def works_with_tools(model: Model) -> bool:
+    """Whether a model is asked in environments: one that can be talked to, or an agent."""
+    return isinstance(model, ChatModel | UsesTools)
+
+
+async def answer_in(
+    session: Session, model: Model, question: Question, context: Context, limits: ItemLimits, count: Count
+) -> Response:
+    """Let a model work in an environment, and keep the state that it leaves.
+
+    A limit that is reached ends the work: the response is `truncated` with the limit as its code, and the state is
+    graded as it is.
+
+    Args:
+        session: Open for this question; its tools are the context's.
+        model: An agent (`UsesTools`) answers by itself; any other `ChatModel` goes through the plain loop.
+        question: The item.
+        context: Of the item.
+        limits: Of the item; the context holds them against the count before each call.
+        count: What the context counts.
+
+    Returns:
+        The response, with the snapshot as its first artifact.
+
+    Raises:
+        EnvironmentFailed: The state can't be told.
+        MediaMissing: The question's pictures can't be shown.
+    """
+    started = time.perf_counter()
+    messages: list[Message] = []
+    try:
+        async with asyncio.timeout(limits.seconds) as scope:
+            if isinstance(model, UsesTools):
+                response = await model.answer(question, context)
+            else:
+                assert isinstance(model, ChatModel)
+                messages += await _opening(model, question, context)
+                said = await talk(model, messages, session.over, context, question.language)
+                response = Response(
+                    status=said.status, text=said.text, reasoning=said.reasoning, served_model=said.served_model
+                )
+    except LimitReached as limit:
+        response = Response(status="truncated", text=_last_words(messages), error_code=limit.code)
+    except TimeoutError:
+        if not scope.expired():
+            raise
+        response = Response(status="truncated", text=_last_words(messages), error_code="time_limit")
+    except CallError as error:
+        response = Response(
+            status="failed", error_class=error.error_class, error_code=error.code, error_detail=error.detail
+        )
+    code = response.error_code or (session.troubles[0] if session.troubles else "")
+    trace = response.trace or (context.keep(_encode_trace(messages), ".json") if messages else "")
+    return msgspec.structs.replace(
+        response,
+        error_code=code,
+        trace=trace,
+        artifacts=(context.keep(session.snapshot(), ".json"), *response.artifacts),
+        usage=count.usage if count.all_cached else count.paid,
+        latency_s=round(time.perf_counter() - started, 4),
+        attempts=count.attempts,
+        cached=count.all_cached,
+    )
+
+
+async def _opening(model: Any, question: Question, context: Context) -> list[Message]:  # noqa: ANN401 - both protocols
+    """The conversation before the model's first turn: what stood before, then the question with its pictures."""
+    shown = pictures(question.media)
+    if shown and model.identity.images is None:
+        raise MediaMissing("media_text_only", model.identity.name)
+    images = await context.images() if shown else ()
+    before = [Message(turn.role, turn.content) for turn in question.turns]
+    return [*before, Message("user", context.prompt, images=images)]
+
+
+def _last_words(messages: list[Message]) -> str:
+    return next((message.content for message in reversed(messages) if message.role == "assistant"), "")
+
+
+def _ours(do: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - whatever is done
+    """Do something of an environment's; what it raises is our fault.
+
+    Raises:
+        EnvironmentFailed: With what it raised.
+        MediaMissing: As it was raised.
+    """
+    try:
+        return do(*arguments)
+    except MediaMissing:
+        raise
+    except InputError as error:
+        raise EnvironmentFailed(shortened("; ".join(map(str, error.problems)))) from error
+    except Exception as error:  # noqa: BLE001 - an environment may raise whatever it likes
+        raise EnvironmentFailed(f"{type(error).__name__}: {shortened(str(error))}") from error
