@@ -27,8 +27,9 @@ import socket
 import struct
 import subprocess
 import sys
+import tempfile
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -43,6 +44,7 @@ from support.replies import (
     Answers,
     ChatRequest,
     Completion,
+    Script,
     error_body,
     head,
     http,
@@ -181,8 +183,12 @@ class Connection(asyncio.Protocol):
         digest = prompt_digest(prompt)
         service.by_prompt[digest] = service.by_prompt.get(digest, 0) + 1
         fault = service.state.choose(prompt, digest, service.in_flight)
-        text = service.answers.answer(prompt, digest, request.model)
-        completion = Completion(digest, request.model, prompt, text, service.answers.reasoning)
+        calls: list[dict[str, object]] = []
+        if (planned := service.answers.planned(request)) is not None:
+            text, calls = planned[0].text, planned[0].tool_calls(planned[1])
+        else:
+            text = service.answers.answer(prompt, digest, request.model)
+        completion = Completion(digest, request.model, prompt, text, service.answers.reasoning, calls)
         if fault is not None and fault.fault in {"hang", "reset", "reset_mid_body", "huge_body", "slow_body"}:
             self.misbehaviour = self.loop.create_task(self.misbehave(completion, fault))
         elif service.latency_s:
@@ -328,6 +334,7 @@ def running_endpoint(
     text: str = "",
     by_prompt: dict[str, str] | None = None,
     by_model: dict[str, str] | None = None,
+    scripts: Sequence[Mapping[str, object]] = (),
     reasoning: str = "",
     record_pieces: bool = False,
 ) -> Iterator[Endpoint]:
@@ -341,6 +348,7 @@ def running_endpoint(
         text: Answer always this.
         by_prompt: Prompt -> answer; other prompts get `text` or a letter by their hash.
         by_model: Name of the model asked -> answer to every prompt; other models answer as if it were not given.
+        scripts: Conversations with tools, each a `support.replies.Script` as a dictionary.
         reasoning: `reasoning_content` of each answer.
         record_pieces: Keep what each request was made of.
     """
@@ -354,6 +362,10 @@ def running_endpoint(
         command.append(f"--text={text}")
     if reasoning:
         command.append(f"--reasoning={reasoning}")
+    if scripts:
+        with tempfile.NamedTemporaryFile("w", suffix=".json", delete=False) as file:
+            json.dump(scripts, file)
+        command += ["--scripts", file.name]
     if by_model:
         command.append(f"--by-model={json.dumps(by_model)}")
     # Its stdin closes when this process dies, however it dies, and the endpoint with it.
@@ -406,6 +418,7 @@ def main() -> None:
     parser.add_argument("--echo", action="store_true", help="answer the prompt itself")
     parser.add_argument("--text", default="", help="answer always this")
     parser.add_argument("--map", help="JSON file of sha256 of a prompt -> answer; -: one line of it on stdin")
+    parser.add_argument("--scripts", type=Path, help="JSON: conversations with tools")
     parser.add_argument("--by-model", default="{}", help="JSON: name of a model -> its answer to every prompt")
     parser.add_argument("--reasoning", default="", help="reasoning_content of each answer")
     parser.add_argument("--record-pieces", action="store_true", help="keep what each request was made of")
@@ -422,6 +435,7 @@ def main() -> None:
         text=options.text,
         reasoning=options.reasoning,
         by_model=msgspec.json.decode(options.by_model, type=dict[str, str]),
+        scripts=msgspec.json.decode(options.scripts.read_bytes(), type=list[Script]) if options.scripts else [],
     )
     service = Service(answers, plan, options.latency_ms / 1000, record_pieces=options.record_pieces)
     with contextlib.suppress(KeyboardInterrupt):

@@ -81,6 +81,44 @@ class ChatRequest(msgspec.Struct):
         return pieces
 
 
+class PlannedTurn(msgspec.Struct, frozen=True):
+    """A turn of a scripted conversation.
+
+    Attributes:
+        text: What is said.
+        calls: Tool calls asked for: name, and arguments as JSON or as the text to send in its place.
+    """
+
+    text: str = ""
+    calls: list[tuple[str, dict[str, object] | str]] = []
+
+    def tool_calls(self, turn: int) -> list[dict[str, object]]:
+        """As the API has them."""
+        return [
+            {
+                "id": f"call_{turn}_{place}",
+                "type": "function",
+                "function": {
+                    "name": name,
+                    "arguments": given if isinstance(given, str) else msgspec.json.encode(given).decode(),
+                },
+            }
+            for place, (name, given) in enumerate(self.calls)
+        ]
+
+
+class Script(msgspec.Struct, frozen=True):
+    """What is said turn by turn in conversations that begin with a text; beyond its end the last turn again.
+
+    Attributes:
+        begins: A piece of the first message of the user.
+        turns: At least one.
+    """
+
+    begins: str
+    turns: list[PlannedTurn]
+
+
 class Answers(msgspec.Struct, frozen=True):
     """How the text of an answer is made; the first that fits: `by_model`, `echo`, `by_prompt`, `text`, else a letter.
 
@@ -90,6 +128,7 @@ class Answers(msgspec.Struct, frozen=True):
         by_prompt: SHA-256 (hex) of the prompt -> text.
         text: Always this.
         reasoning: Put into `reasoning_content`.
+        scripts: Conversations with tools; the first that fits, before everything else.
     """
 
     echo: bool = False
@@ -97,6 +136,16 @@ class Answers(msgspec.Struct, frozen=True):
     text: str = ""
     reasoning: str = ""
     by_model: dict[str, str] = {}
+    scripts: list[Script] = []
+
+    def planned(self, request: ChatRequest) -> tuple[PlannedTurn, int] | None:
+        """The scripted turn that a request comes to, with its place; None where no script fits."""
+        first = next((message.plain() for message in request.messages if message.role == "user"), "")
+        turn = sum(message.role == "assistant" for message in request.messages)
+        for script in self.scripts:
+            if script.begins in first:
+                return script.turns[min(turn, len(script.turns) - 1)], turn
+        return None
 
     def answer(self, prompt: str, digest: bytes, model: str) -> str:
         """Text for a prompt; the same prompt to the same model always gets the same text."""
@@ -133,6 +182,7 @@ class Completion(msgspec.Struct, frozen=True):
         prompt: The prompt.
         text: The answer.
         reasoning: Put into `reasoning_content` unless empty.
+        tool_calls: As the API has them.
     """
 
     digest: bytes
@@ -140,12 +190,15 @@ class Completion(msgspec.Struct, frozen=True):
     prompt: str
     text: str
     reasoning: str = ""
+    tool_calls: list[dict[str, object]] = []
 
     def body(self, fault: Fault | None = None) -> bytes:
         """JSON of the completion, with the fault where it lies in the fields."""
         name = fault.fault if fault else ""
         message: dict[str, object] = {"role": "assistant", "content": self.text}
         finish = "stop"
+        if self.tool_calls:
+            message["tool_calls"], finish = self.tool_calls, "tool_calls"
         if self.reasoning:
             message["reasoning_content"] = self.reasoning
         if name == "null_content":

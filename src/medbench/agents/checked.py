@@ -52,7 +52,9 @@ class CheckedTool:
         try:
             msgspec.json.encode(arguments)
         except (UnicodeEncodeError, OverflowError, RecursionError) as error:
-            raise ToolError("bad_arguments", "text that is not Unicode, a number that is too large or deep nesting") from error
+            raise ToolError(
+                "bad_arguments", "text that is not Unicode, a number that is too large or deep nesting"
+            ) from error
         if faults := schema_faults(arguments, self._tool.spec.parameters):
             raise ToolError("bad_arguments", "; ".join(faults))
         task = asyncio.ensure_future(self._tool.call(arguments))
@@ -71,7 +73,7 @@ class CheckedTool:
             raise ToolError(error.code, shortened(error.detail)) from error
         except (CallError, LimitReached, BudgetReached, WorkError):
             raise  # of a tool that itself asks a model: no fault of the tool's
-        except Exception as error:  # noqa: BLE001 - a tool may raise whatever it likes; the item goes on
+        except Exception as error:  # a tool may raise whatever it likes; the item goes on
             self._troubles.append("tool_failed")
             raise ToolError("tool_failed", type(error).__name__) from error
         if not isinstance(result, str):

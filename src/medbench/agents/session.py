@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -75,10 +76,8 @@ class Session:
 
     async def close(self) -> None:
         """Give back what it holds; an environment that can't has no say any more."""
-        try:
+        with suppress(Exception):  # whatever a third party raises: the state is kept already
             await self.environment.close()
-        except Exception:  # noqa: BLE001, S110 - whatever a third party raises: the state is kept already
-            pass
 
 
 def works_with_tools(model: Model) -> bool:
@@ -173,5 +172,5 @@ def _ours(do: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - 
         raise
     except InputError as error:
         raise EnvironmentFailed(shortened("; ".join(map(str, error.problems)))) from error
-    except Exception as error:  # noqa: BLE001 - an environment may raise whatever it likes
+    except Exception as error:  # an environment may raise whatever it likes
         raise EnvironmentFailed(f"{type(error).__name__}: {shortened(str(error))}") from error

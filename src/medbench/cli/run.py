@@ -126,7 +126,7 @@ def run(
       medbench run --items release.zip --model openai:qwen3-vl --base-url URL --image-side 1536 --out run
       medbench run --items bank --model openai:vl --base-url https://host/v1 --media-control removed --out removed
       medbench run --items bank --model openai:qwen3-8b --base-url URL --epochs 5 --parameter temperature=0.7 --out run
-      medbench run --items world/items.jsonl --catalog world/datasets --model openai:qwen3-8b --base-url URL --max-turns 15 --out run
+      medbench run --items bank --dataset MedAgentBench --model openai:qwen3-8b --base-url URL --max-turns 15 --out run
     """
     from medbench.agents.limits import ItemLimits
     from medbench.items.source import open_source
@@ -165,6 +165,7 @@ def run(
         epochs=epochs,
     )
     limits = {"turns": max_turns, "tokens": max_item_tokens, "seconds": max_item_seconds, "cost": max_item_cost}
+    given = {name: value for name, value in limits.items() if value is not None}
     prepare_the_end()
     with show_progress() as watch:
         outcome = start_run(
@@ -175,7 +176,7 @@ def run(
             settings,
             disclosure=disclosure,
             catalog_folder=catalog,
-            item_limits=ItemLimits(**{name: value for name, value in limits.items() if value is not None}),
+            item_limits=msgspec.convert(given, ItemLimits),
             judges=judges,
             watch=watch,
         )

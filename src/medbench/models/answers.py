@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -12,10 +14,11 @@ import msgspec
 
 from medbench.errors import InputError, Problem
 from medbench.items.jsonl import lines_of
+from medbench.items.media import FolderMedia
 from medbench.items.model import Question
 from medbench.items.official import official_rows
 from medbench.items.tree import Tree, open_tree
-from medbench.models.model import Context, Identity, Response
+from medbench.models.model import CallError, Context, Identity, Response
 from medbench.text import say
 
 EXAMPLES = 5
@@ -33,23 +36,36 @@ class _PackageRow(msgspec.Struct):
     other: _Other
 
 
-class _AnswerRow(msgspec.Struct, forbid_unknown_fields=True):
+class AnswerRow(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A line of an answer file.
+
+    Attributes:
+        dataset: Of the item.
+        id: Of the item.
+        answer: As the model wrote it.
+        part: Of the item.
+        variant: Way of asking.
+        files: Paths, from the answer file's folder, of an answer that is a file or of the state of an environment.
+    """
+
     dataset: str
     id: str | int
     answer: str
     part: str = ""
     variant: int = 0
+    files: list[str] = []
 
 
-_Row = TypeVar("_Row", _PackageRow, _AnswerRow)
-_Entry = tuple[str, bytes, str]
-"""Place, origin of a package's row, text."""
+_Row = TypeVar("_Row", _PackageRow, AnswerRow)
+_Entry = tuple[str, bytes, str, str]
+"""Place, origin of a package's row, text, names of files as JSON."""
+_SUFFIX = re.compile(r"(?:\.[a-z0-9]{1,8}){1,2}$")
 
 
 class AnswersModel:
     """Looks answers up on disk; nothing is kept in memory.
 
-    An answer file holds one JSON object a line: dataset, id, answer, and part and variant where they apply. An official
+    An answer file holds one JSON object a line (`AnswerRow`). An official
     package holds `<Dataset>.jsonl` with question, answer and other (id, source); its rows stand for the rows of the
     release in order, since shuffled rows can be identical and ids repeat. It holds one answer per row, so that it can
     answer no second epoch.
@@ -63,11 +79,14 @@ class AnswersModel:
         """
         self._path = path
         self._index = sqlite3.connect("", isolation_level=None)  # a private file that SQLite deletes by itself
-        self._index.execute("CREATE TABLE answer (place TEXT PRIMARY KEY, origin BLOB, text TEXT) WITHOUT ROWID")
+        self._index.execute(
+            "CREATE TABLE answer (place TEXT PRIMARY KEY, origin BLOB, text TEXT, files TEXT) WITHOUT ROWID"
+        )
         self._digest = hashlib.sha256()
         self._by_row = path.is_dir() or path.suffix.lower() == ".zip"
         self._rows_of: dict[str, int] = {}
         self._problems: list[Problem] = []
+        self._media = FolderMedia(path.parent)
         try:
             self._store(self._package_rows(open_tree(path)) if self._by_row else self._file_rows())
         except OSError as error:
@@ -109,14 +128,28 @@ class AnswersModel:
         found = self._found(self._place(question, context.variant, context.row))
         if found is None:
             return Response(status="failed", error_class="submitter", error_code="no_answer")
-        return Response(status="ok", text=found[1])
+        names = msgspec.json.decode(found[2], type=list[str])
+        artifacts = [await asyncio.to_thread(self._keep, name, context) for name in names]
+        return Response(status="ok", text=found[1], artifacts=tuple(artifacts))
+
+    def _keep(self, name: str, context: Context) -> str:
+        """Keep a file of an answer with the run.
+
+        Raises:
+            CallError: It is no longer what it was.
+        """
+        path = self._media.path(self._media.find(name))
+        content = path.read_bytes() if path is not None and path.exists() else b""
+        if hashlib.sha256(content).hexdigest() != self._media.find(name).sha256:
+            raise CallError("ours", "answer_file_changed", name[:200])
+        return context.keep(content, _SUFFIX.findall(name)[0])
 
     def _place(self, question: Question, variant: int, row: int) -> str:
         return f"{question.meta.get('file', '')}#{row}" if self._by_row else f"{question.uid}#{variant}"
 
-    def _found(self, place: str) -> tuple[bytes, str] | None:
-        found: tuple[bytes, str] | None = self._index.execute(
-            "SELECT origin, text FROM answer WHERE place = ?", (place,)
+    def _found(self, place: str) -> tuple[bytes, str, str] | None:
+        found: tuple[bytes, str, str] | None = self._index.execute(
+            "SELECT origin, text, files FROM answer WHERE place = ?", (place,)
         ).fetchone()
         return found
 
@@ -175,16 +208,27 @@ class AnswersModel:
                     count += 1
                     row = self._decode(line, _PackageRow, name, number)
                     if row is not None:
-                        yield f"{name}#{count}", _origin(str(row.other.id), row.question), row.answer
+                        yield f"{name}#{count}", _origin(str(row.other.id), row.question), row.answer, "[]"
             self._rows_of[name] = count
 
     def _file_rows(self) -> Iterator[_Entry]:
         with self._path.open("rb") as file:
             for number, line in lines_of(file):
-                row = self._decode(line, _AnswerRow, str(self._path), number)
+                row = self._decode(line, AnswerRow, str(self._path), number)
                 if row is not None:
                     uid = f"{row.dataset}/{row.part}/{row.id}" if row.part else f"{row.dataset}/{row.id}"
-                    yield f"{uid}#{row.variant}", b"", row.answer
+                    yield f"{uid}#{row.variant}", b"", row.answer, self._files(row.files, number)
+
+    def _files(self, names: list[str], number: int) -> str:
+        """Names of the files of an answer; their content is part of the revision."""
+        for name in names:
+            medium = self._media.find(name)
+            fault = medium.missing or ("" if _SUFFIX.search(name) else "bad_name")
+            if fault:
+                message = say("models.answers_file_missing", name=name, reason=fault)
+                self._problems.append(Problem(message=message, file=str(self._path), line=number))
+            self._digest.update(medium.sha256.encode())
+        return msgspec.json.encode(names).decode()
 
     def _decode(self, line: bytes | None, form: type[_Row], file: str, number: int) -> _Row | None:
         try:
@@ -206,8 +250,8 @@ class AnswersModel:
     def _store(self, rows: Iterable[_Entry]) -> None:
         self._index.execute("BEGIN")
         for entry in rows:
-            self._digest.update(msgspec.json.encode(entry))
-            cursor = self._index.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?)", entry)
+            self._digest.update(msgspec.json.encode(entry[:3]))
+            cursor = self._index.execute("INSERT OR IGNORE INTO answer VALUES (?, ?, ?, ?)", entry)
             if not cursor.rowcount:
                 self._problems.append(
                     Problem(message=say("models.answers_twice", place=entry[0]), file=str(self._path))

@@ -221,9 +221,7 @@ class AskHandler:
         context.tools = session.tools
         context.bounds = self._bounds
         try:
-            return await answer_in(
-                session, self._model, call.question, context, self._bounds.limits, context.count
-            )
+            return await answer_in(session, self._model, call.question, context, self._bounds.limits, context.count)
         finally:
             await session.close()
 

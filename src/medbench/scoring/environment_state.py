@@ -145,7 +145,9 @@ def _same_rows(given: Sequence[Row], right: Sequence[Row], *, ordered: bool) -> 
         return False
     if not ordered:
         given, right = sorted(given, key=_order), sorted(right, key=_order)
-    return all(len(one) == len(other) and all(map(_same_value, one, other)) for one, other in zip(given, right, strict=True))
+    return all(
+        len(one) == len(other) and all(map(_same_value, one, other)) for one, other in zip(given, right, strict=True)
+    )
 
 
 def _order(row: Row) -> list[tuple[int, float, str]]:

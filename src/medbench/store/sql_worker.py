@@ -84,14 +84,14 @@ def _run(database: dict[str, Any], request: dict[str, Any]) -> dict[str, object]
     connection.set_progress_handler(lambda: time.monotonic() > deadline, STEPS)
     try:
         cursor = connection.execute(request["sql"])
-        columns = [column[0] for column in cursor.description or ()]
+        names = [column[0] for column in cursor.description or ()]
         rows, more = _rows(cursor, request["rows"], request["characters"])
     except sqlite3.Error as error:
         return _fault(error, refused, late=time.monotonic() > deadline)
-    return {"columns": columns, "rows": rows, "more": more}
+    return {"columns": names, "rows": rows, "more": more}
 
 
-def _timeless(name: str, refused: list[str]) -> Callable[..., object]:
+def _timeless(name: str, refused: list[str]) -> Callable[..., Any]:
     """SQLite's function of that name, but for the present, which would answer otherwise tomorrow."""
     own = sqlite3.connect(":memory:")
 
@@ -101,7 +101,7 @@ def _timeless(name: str, refused: list[str]) -> Callable[..., object]:
             refused.append("the present time")
             raise ValueError
         marks = ", ".join("?" * len(arguments))
-        return own.execute(f"SELECT {name}({marks})", arguments).fetchone()[0]  # noqa: S608 - a name in TIMES
+        return own.execute(f"SELECT {name}({marks})", arguments).fetchone()[0]  # a name in TIMES
 
     return call
 

@@ -1,10 +1,11 @@
 """`consultation`: a patient who tells what is asked for and nothing else, findings of examinations, results of tests.
 
-AgentClinic's cases (arXiv 2405.07960), whose patient is a language model there; here it is rules, so that the same questions
-always get the same replies and the patient can't be talked into naming the diagnosis, which is not in the item at all.
+For cases as AgentClinic has them (arXiv 2405.07960). Its patient is a language model; this one is rules, so that the same
+questions always get the same replies and the patient can't be talked into naming the diagnosis, which is not in the
+item at all.
 
-A case stands in the question's `meta` under `case`: `{"objective", "patient": {topic: text}, "examination": {place: text},
-"tests": {name: text}}`. A topic is a path with `/` between its parts, as `Symptoms/Primary_Symptom`.
+A case stands in the question's `meta` under `case`, see `Case`. A topic is a path with `/` between its parts, such as
+`Symptoms/Primary_Symptom`.
 """
 
 from __future__ import annotations
@@ -31,24 +32,91 @@ _SENTENCE = re.compile(r"(?<=[.!?;])\s+|(?<=[。！？；])")
 _WORD = re.compile(r"[a-z]{3,}|[\u4e00-\u9fff]+")
 _TOPICS: Mapping[str, tuple[str, ...]] = {
     "demographics": ("how old", "your age", "gender", "年龄", "多大", "性别", "几岁"),
-    "primary": ("what brings", "main problem", "chief", "complaint", "wrong", "how can i help", "哪里不舒服", "主要", "怎么了", "来看什么"),
-    "social": ("smok", "alcohol", "drink", "drug use", "job", "work", "occupation", "live", "tobacco", "travel", "sexual", "吸烟", "抽烟", "饮酒", "喝酒", "职业", "工作", "居住", "旅行"),
-    "past": ("past medical", "medical history", "previous", "before", "surger", "chronic", "operation", "既往", "以前", "病史", "手术", "慢性"),
+    "primary": (
+        "what brings",
+        "main problem",
+        "chief",
+        "complaint",
+        "wrong",
+        "how can i help",
+        "哪里不舒服",
+        "主要",
+        "怎么了",
+        "来看什么",
+    ),
+    "social": (
+        "smok",
+        "alcohol",
+        "drink",
+        "drug use",
+        "job",
+        "work",
+        "occupation",
+        "live",
+        "tobacco",
+        "travel",
+        "sexual",
+        "吸烟",
+        "抽烟",
+        "饮酒",
+        "喝酒",
+        "职业",
+        "工作",
+        "居住",
+        "旅行",
+    ),
+    "past": (
+        "past medical",
+        "medical history",
+        "previous",
+        "before",
+        "surger",
+        "chronic",
+        "operation",
+        "既往",
+        "以前",
+        "病史",
+        "手术",
+        "慢性",
+    ),
     "medication": ("medication", "medicine", "drugs", "taking", "prescri", "用药", "吃药", "服药", "药物"),
     "family": ("family", "parents", "mother", "father", "sibling", "家族", "父母", "家里人", "家人"),
     "allerg": ("allerg", "过敏"),
-    "history": ("when did", "how long", "start", "begin", "since", "duration", "worse", "better", "什么时候", "多久", "开始", "加重", "缓解"),
+    "history": (
+        "when did",
+        "how long",
+        "start",
+        "begin",
+        "since",
+        "duration",
+        "worse",
+        "better",
+        "什么时候",
+        "多久",
+        "开始",
+        "加重",
+        "缓解",
+    ),
 }
 """Part of a topic's path -> what asks for it."""
 _ALIASES: Mapping[str, str] = {
-    "主诉": "primary", "既往史": "past", "个人史": "social", "家族史": "family", "用药史": "medication",
-    "过敏史": "allerg", "现病史": "history", "基本信息": "demographics", "drug_history": "medication",
+    "主诉": "primary",
+    "既往史": "past",
+    "个人史": "social",
+    "家族史": "family",
+    "用药史": "medication",
+    "过敏史": "allerg",
+    "现病史": "history",
+    "基本信息": "demographics",
+    "drug_history": "medication",
 }
 _COMMON = frozenset(
-    ("the and you your have has had are was were any with for that this does did can could would will what when where which how who "
-    "why there been about from into over feel feeling felt tell please other also they them their patient reports denies noticed "
-    "experience experienced experiencing symptoms symptom problem problems history normal day days week weeks month months year years "
-    "time some more most like not out now ever recently since").split()
+    """
+    the and you your have has had are was were any with for that this does did can could would will what when where
+    which how who why there been about from into over feel feeling felt tell please other also they them their
+    patient reports denies noticed experience experienced experiencing symptoms symptom problem problems history
+    normal day days week weeks month months year years time some more most like not out now ever recently since
+    """.split()  # noqa: SIM905 - a list of words reads best as one text
 )
 _COMMON_ZH = frozenset("您有没的了吗是什么么样觉得不请问患者出现伴无否")
 
@@ -109,7 +177,9 @@ class Consultation:
                 lambda given: self._note("test", given["test"], self._result(given["test"])),
             ),
             Act(
-                spec("diagnose", "Give the one most likely diagnosis, its name only. Ends the task.", {"diagnosis": text}),
+                spec(
+                    "diagnose", "Give the one most likely diagnosis, its name only. Ends the task.", {"diagnosis": text}
+                ),
                 self._diagnose,
             ),
         )

@@ -1,7 +1,7 @@
-"""`ehr`: a record store that is searched and written by functions described as MedAgentBench describes them.
+"""`ehr`: a record store that is searched and written by functions as MedAgentBench describes them (arXiv 2501.14654).
 
-MedAgentBench: arXiv 2501.14654. Data files of an item, in order: records (JSONL, one FHIR resource a line) and functions (JSON,
-a list of `{"name": "GET {api_base}/Patient", "description", "parameters"}`).
+Data files of an item, in order: records (JSONL, one FHIR resource a line) and functions (JSON, a list of
+`{"name": "GET {api_base}/Patient", "description", "parameters"}`).
 """
 
 from __future__ import annotations
@@ -66,7 +66,10 @@ class RecordStore:
             raise InputError(say("agents.bad_data", uid=question.uid, reason=error)) from error
         self._entries: list[Entry] = []
         self._answer: tuple[Any, ...] | None = None
-        self.tools = (*(Act(function.spec, self._doing(function)) for function in self._functions), Act(FINISH, self._finish))
+        self.tools = (
+            *(Act(function.spec, self._doing(function)) for function in self._functions),
+            Act(FINISH, self._finish),
+        )
 
     @property
     def over(self) -> bool:
@@ -86,14 +89,17 @@ class RecordStore:
         return lambda arguments: self._create(function.kind, arguments)
 
     def _search(self, function: Function, arguments: Mapping[str, Any]) -> object:
-        known = function.spec.parameters.get("properties", {})
-        unknown = [name for name in arguments if isinstance(known, dict) and name not in known]
+        known = dict[str, object](function.spec.parameters.get("properties", {}))  # type: ignore[call-overload]
+        unknown = [name for name in arguments if name not in known]
         if unknown:
             raise ToolError("bad_arguments", f"unknown: {', '.join(unknown)[:200]}; there are: {', '.join(known)}")
         written = [entry.content for entry in self._entries]
         stored = (record for record in (*self._records, *written) if record.get("resourceType") == function.kind)
-        found = [record for record in stored if all(_fits(record, name, str(value)) for name, value in arguments.items())]
-        shown, length = [], 0
+        found = [
+            record for record in stored if all(_fits(record, name, str(value)) for name, value in arguments.items())
+        ]
+        shown: list[Resource] = []
+        length = 0
         for record in found[:MOST_FOUND]:
             length += len(msgspec.json.encode(record))
             if shown and length > LONGEST_FOUND:
@@ -117,8 +123,8 @@ class RecordStore:
 
 FINISH = spec(
     "finish",
-    "End the task, when everything asked for is done. Give the answers to what was asked, one element each; an empty list "
-    "where nothing was asked.",
+    "End the task, when everything asked for is done. Give the answers to what was asked, one element each; an empty "
+    "list where nothing was asked.",
     {"answer": {"type": "array", "items": {"type": ["string", "number"]}, "maxItems": 50}},
 )
 
@@ -154,7 +160,10 @@ def _fits(record: Resource, name: str, value: str) -> bool:
     if name == "date":
         return any(_in_time(str(record[field]), value.strip()) for field in _DATES if field in record)
     if name == "patient":
-        return str(record.get("subject", {}).get("reference", "")).rpartition("/")[2].casefold() == wanted.rpartition("/")[2]
+        return (
+            str(record.get("subject", {}).get("reference", "")).rpartition("/")[2].casefold()
+            == wanted.rpartition("/")[2]
+        )
     if name in ("identifier", "code", "category"):
         return wanted.rpartition("|")[2] in map(str.casefold, _texts(record.get(name)))
     if name in ("gender", "legal-sex"):
@@ -164,7 +173,9 @@ def _fits(record: Resource, name: str, value: str) -> bool:
     if name in ("family", "given"):
         return wanted in map(str.casefold, _texts([each.get(name) for each in record.get("name", ())]))
     if name == "name":
-        whole = " ".join(_texts([[each.get("given"), each.get("family")] for each in record.get("name", ())])).casefold()
+        whole = " ".join(
+            _texts([[each.get("given"), each.get("family")] for each in record.get("name", ())])
+        ).casefold()
         return all(word in whole for word in wanted.split())
     if name == "telecom":
         return wanted in map(str.casefold, _texts(record.get("telecom")))

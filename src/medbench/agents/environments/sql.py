@@ -1,8 +1,8 @@
 """`sql`: a hospital's database that is asked by SQL, or a question that it can't answer, which is to be declined.
 
-Data files of an item: databases (JSON, `medbench.store.sql.SqlDatabase`) of the same schema. The first is the one that the
-agent works with. Its final statement also runs on the others, which it never sees: a statement that only happens to give
-the right rows, or names them, does not give those of the others.
+Data files of an item: databases (JSON, `medbench.store.sql.SqlDatabase`) of the same schema. The first is the one that
+the agent works with. Its final statement also runs on the others, which it never sees: a statement that only happens to
+give the right rows, or names them, does not give those of the others.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ from medbench.text import say
 SHOWN_ROWS = 50
 _SQL: dict[str, object] = {"sql": {"type": "string", "description": "One SELECT statement in SQLite's dialect."}}
 _QUERY = spec("query", f"Run a statement; at most {SHOWN_ROWS} rows are shown. Nothing can be changed.", _SQL)
-_ANSWER = spec("answer", "Answer the question with one statement that gives exactly what was asked for. Ends the task.", _SQL)
+_ANSWER = spec(
+    "answer", "Answer the question with one statement that gives exactly what was asked for. Ends the task.", _SQL
+)
 
 
 class HospitalDatabase:

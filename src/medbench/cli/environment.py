@@ -1,0 +1,83 @@
+"""`medbench environment`: worlds with tools that agents work in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medbench.cli.output import print_json
+from medbench.text import say
+
+app = typer.Typer(
+    help="Environments that agents work in. 智能体所处的环境。", no_args_is_help=True, rich_markup_mode=None
+)
+_Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+@app.command("list")
+def list_command(as_json: _Json = False) -> None:
+    """Name the environments that are installed.
+
+    \b
+    Example:
+      medbench environment list
+    """
+    from medbench.agents.registry import BUILT_IN, environment_names
+
+    found = [{"name": name, "built_in": name in BUILT_IN} for name in environment_names()]
+    if as_json:
+        print_json({"environments": found})
+        return
+    for each in found:
+        print(each["name"])
+
+
+@app.command()
+def items(
+    out: Annotated[Path, typer.Option(help="Folder for the items, their data and their datasets; made if absent.")],
+    seed: Annotated[int, typer.Option(help="Of everything that is drawn.")] = 0,
+    as_json: _Json = False,
+) -> None:
+    """Write synthetic items of the built-in environments: records, hospital databases, consultations.
+
+    \b
+    Examples:
+      medbench environment items --out world
+      medbench run --items world/items.jsonl --catalog world/datasets --model openai:NAME --base-url URL --out run
+    """
+    from medbench.items.synthetic.write import write_items
+
+    written = write_items(out, seed)
+    if as_json:
+        print_json(written)
+        return
+    for dataset, count in written.counts.items():
+        print(f"{dataset}  {count}")
+    print(say("cli.environment_items", items=written.items, catalog=written.catalog))
+
+
+@app.command()
+def serve(
+    items: Annotated[Path, typer.Option(help="Bank folder or item JSONL.")],
+    item: Annotated[str, typer.Option(help="The item: DATASET/ID.")],
+    out: Annotated[Path, typer.Option(help="Folder for answers.jsonl and the states that are left; made if absent.")],
+    variant: Annotated[int, typer.Option(min=0, help="Which try of the item this is, from 0.")] = 0,
+    catalog: Annotated[Path | None, typer.Option(help="Folder of own dataset definitions (TOML).")] = None,
+) -> None:
+    """Serve the environment of one item to an agent over MCP (stdin and stdout), and keep the state that it leaves.
+
+    The agent's own configuration starts this command. `medbench run --model answers:OUT/answers.jsonl` grades then.
+
+    \b
+    Examples:
+      medbench environment serve --items bank --item MedAgentBench/task1_1 --out left
+      medbench environment serve --items world/items.jsonl --catalog world/datasets --item SyntheticEHR/find-01 \
+        --out left
+      medbench run --items world/items.jsonl --catalog world/datasets --model answers:left/answers.jsonl --out run
+    """
+    from medbench.items.source import open_source
+    from medbench.runs.serving import serve_item
+
+    serve_item(open_source(items, catalog_folder=catalog), item, out, variant)
