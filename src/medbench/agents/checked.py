@@ -50,8 +50,9 @@ class CheckedTool:
             CallError, LimitReached, BudgetReached, WorkError: As a tool that asks a model or keeps a file raises them.
         """
         try:
-            msgspec.json.encode(arguments)
-        except (UnicodeEncodeError, OverflowError, RecursionError) as error:
+            # What can't be written and read again can't stand in a snapshot.
+            msgspec.json.decode(msgspec.json.encode(arguments))
+        except (UnicodeEncodeError, OverflowError, RecursionError, msgspec.DecodeError) as error:
             raise ToolError(
                 "bad_arguments", "text that is not Unicode, a number that is too large or deep nesting"
             ) from error

@@ -1,8 +1,9 @@
 """MedAgentBench's tasks (arXiv 2501.14654) as items of the environment `ehr`.
 
-A folder with `test_data_v2.json`, `fhir_patients_500.jsonl` and `funcs_v1.json`. Its Observations are not published with
-the tasks, so that only the families that need none are taken: 1 (find a patient), 2 (age), 3 (record a blood pressure)
-and 8 (order a referral). The keys are ours, made from what each task says; they are not the official grader's.
+A folder with `test_data_v2.json`, `fhir_patients_500.jsonl` and `funcs_v1.json`. Its Observations are not published
+with the tasks, so that only the families that need none are taken: 1 (find a patient), 2 (age), 3 (record a blood
+pressure) and 8 (order a referral). The keys are ours, made from what each task says; they are not the official
+grader's.
 """
 
 from __future__ import annotations

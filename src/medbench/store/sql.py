@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-SqlFault = Literal["sql_error", "not_allowed", "timeout", "too_large"]
+SqlFault = Literal["sql_error", "not_allowed", "timeout", "too_large", "bad_tables"]
 Value = int | float | str | None
 
 _WORKER = Path(__file__).with_name("sql_worker.py")
@@ -89,6 +89,9 @@ def run_sql(database: SqlDatabase, sql: str, limits: SqlLimits = SqlLimits()) ->
 
     Returns:
         The rows, or why there are none; the same statement on the same tables gives the same, unless time ran out.
+
+    Raises:
+        ValueError: There can't be such tables.
     """
     request = {
         "sql": sql,
@@ -115,10 +118,13 @@ def run_sql(database: SqlDatabase, sql: str, limits: SqlLimits = SqlLimits()) ->
     except subprocess.TimeoutExpired:
         return SqlResult(error="timeout")
     try:
-        return msgspec.json.decode(done.stdout, type=SqlResult)
+        result = msgspec.json.decode(done.stdout, type=SqlResult)
     except msgspec.DecodeError:
         # Killed by the limit of the processor, or without the memory to say anything.
         return SqlResult(error="timeout" if done.returncode in _BY_THE_CLOCK else "too_large")
+    if result.error == "bad_tables":
+        raise ValueError(result.detail)
+    return result
 
 
 _BY_THE_CLOCK = frozenset({-9, -24})

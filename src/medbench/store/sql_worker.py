@@ -32,9 +32,11 @@ def main() -> None:
     database = sys.stdin.buffer.read()
     _confine(request["seconds"], request["memory"])
     try:
-        reply = _run(json.loads(database), request)
-    except MemoryError:
-        reply = {"error": "too_large", "detail": "out of memory"}
+        connection = _tables(json.loads(database))
+    except sqlite3.Error as error:
+        reply: dict[str, object] = {"error": "bad_tables", "detail": str(error)}
+    else:
+        reply = _run(connection, request)
     json.dump(reply, sys.stdout)
 
 
@@ -54,7 +56,7 @@ def _confine(seconds: float, memory: int) -> None:
                 resource.setrlimit(limit, (value, value))
 
 
-def _run(database: dict[str, Any], request: dict[str, Any]) -> dict[str, object]:
+def _tables(database: dict[str, Any]) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA trusted_schema = OFF")
@@ -64,6 +66,10 @@ def _run(database: dict[str, Any], request: dict[str, Any]) -> dict[str, object]
         marks = ", ".join("?" * len(table["columns"]))
         connection.executemany(f"INSERT INTO {_quoted(name)} VALUES ({marks})", table["rows"])  # noqa: S608 - quoted
     connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _run(connection: sqlite3.Connection, request: dict[str, Any]) -> dict[str, object]:
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
     connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
     connection.setlimit(sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH, 200)
@@ -88,6 +94,8 @@ def _run(database: dict[str, Any], request: dict[str, Any]) -> dict[str, object]
         rows, more = _rows(cursor, request["rows"], request["characters"])
     except sqlite3.Error as error:
         return _fault(error, refused, late=time.monotonic() > deadline)
+    except MemoryError:
+        return {"error": "too_large", "detail": "out of memory"}
     return {"columns": names, "rows": rows, "more": more}
 
 

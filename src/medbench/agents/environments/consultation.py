@@ -1,8 +1,8 @@
 """`consultation`: a patient who tells what is asked for and nothing else, findings of examinations, results of tests.
 
-For cases as AgentClinic has them (arXiv 2405.07960). Its patient is a language model; this one is rules, so that the same
-questions always get the same replies and the patient can't be talked into naming the diagnosis, which is not in the
-item at all.
+For cases as AgentClinic has them (arXiv 2405.07960). Its patient is a language model; this one is rules, so that the
+same questions always get the same replies and the patient can't be talked into naming the diagnosis, which is not in
+the item at all.
 
 A case stands in the question's `meta` under `case`, see `Case`. A topic is a path with `/` between its parts, such as
 `Symptoms/Primary_Symptom`.

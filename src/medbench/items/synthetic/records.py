@@ -61,12 +61,13 @@ def make(chance: random.Random) -> tuple[list[Item], dict[str, bytes]]:
                 "order",
                 items,
                 patient["id"],
-                f"If the last magnesium level of patient {patient['id']} within 24 hours (code MG, mg/dL) is below 1.9, "
-                "order intravenous magnesium (code MG-IV): 1 g from 1.5 to below 1.9, 2 g from 1.0 to below 1.5, 4 g "
-                "below 1.0. Order nothing where there is no level or it is not low. Answer with the level, or -1 where "
-                "there is none.",
-                f"若患者 {patient['id']} 24 小时内最近一次血镁（代码 MG，mg/dL）低于 1.9，请开具静脉镁（代码 MG-IV）："
-                "1.5 至 1.9 以下 1 g，1.0 至 1.5 以下 2 g，1.0 以下 4 g。无结果或不低则不开。请回答该数值，无结果则答 -1。",
+                f"If the last magnesium level of patient {patient['id']} within 24 hours (code MG, mg/dL) is below "
+                "1.9, order intravenous magnesium (code MG-IV): 1 g from 1.5 to below 1.9, 2 g from 1.0 to below 1.5, "
+                "4 g below 1.0. Order nothing where there is no level or it is not low. Answer with the level, or -1 "
+                "where there is none.",
+                f"若患者 {patient['id']} 24 小时内最近一次血镁（代码 MG，mg/dL）低于 1.9，"
+                "请开具静脉镁（代码 MG-IV）：1.5 至 1.9 以下 1 g，1.0 至 1.5 以下 2 g，1.0 以下 4 g。"
+                "无结果或不低则不开。请回答该数值，无结果则答 -1。",
                 {"entries": _order(patient["id"], level), "answer": [-1 if level is None else level]},
             )
         )
