@@ -25,7 +25,7 @@ MOST_FOUND = 50
 LONGEST_FOUND = 18_000
 """Characters of the resources that one search returns; the rest is counted."""
 _NAME = re.compile(r"(GET|POST) (?:\{api_base\})?/?([A-Z][A-Za-z]{1,40})")
-_PREFIX = re.compile(r"(eq|ge|gt|le|lt)?(\d{4}.*)")
+_DATE = re.compile(r"(eq|ge|gt|le|lt)?(\d{4}.*)")
 
 Resource = dict[str, Any]
 
@@ -93,6 +93,8 @@ class RecordStore:
         unknown = [name for name in arguments if name not in known]
         if unknown:
             raise ToolError("bad_arguments", f"unknown: {', '.join(unknown)[:200]}; there are: {', '.join(known)}")
+        if "date" in arguments and not _DATE.fullmatch(str(arguments["date"]).strip()):
+            raise ToolError("bad_arguments", "a date is YYYY-MM-DD or longer, with eq, ge, gt, le or lt before it")
         written = [entry.content for entry in self._entries]
         stored = (record for record in (*self._records, *written) if record.get("resourceType") == function.kind)
         found = [
@@ -191,9 +193,8 @@ _DATES = ("effectiveDateTime", "performedDateTime", "authoredOn", "occurrenceDat
 
 def _in_time(stamp: str, wanted: str) -> bool:
     """FHIR's date search, by comparing ISO 8601 to the precision asked for."""
-    parts = _PREFIX.fullmatch(wanted)
-    if parts is None:
-        raise ToolError("bad_arguments", "a date is YYYY-MM-DD, with eq, ge, gt, le or lt before it")
+    parts = _DATE.fullmatch(wanted)
+    assert parts is not None  # looked at before the search
     bound = parts[2]
     cut = stamp[: len(bound)]
     return {

@@ -198,9 +198,9 @@ HOSPITALS = (
                 WARDS,
             ),
             Asked(
-                "Which wards had an admission that ended in death? Give their names.",
-                "哪些病区有以死亡结束的住院？请给出名称。",
-                "SELECT DISTINCT ward FROM admissions WHERE outcome = 'died'",
+                "How many admissions to each ward ended in death? Give ward and number, wards without one left out.",
+                "各病区各有多少次以死亡结束的住院？请给出病区与次数，没有的病区不列。",
+                "SELECT ward, COUNT(*) FROM admissions WHERE outcome = 'died' GROUP BY ward",
             ),
             Asked(
                 "Give the number of women and of men admitted to {x}, by sex, each patient counted once.",

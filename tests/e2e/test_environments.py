@@ -1,0 +1,303 @@
+"""Items in environments through the command line: asked over an endpoint, graded on state, limited, killed, resumed."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from importlib import util
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from support.command import COMMAND, environment, medbench, medbench_json
+from support.endpoint import running_endpoint
+from support.solved import rows_of, scripts_of, turns_of
+
+LIMITED = ("--max-turns", 6)
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("world")
+    made = medbench_json("environment", "items", "--out", folder)
+    assert made["counts"] == {"SyntheticEHR": 18, "SyntheticSQL": 31, "SyntheticConsultation": 6}
+    return folder
+
+
+def run(world, endpoint, out, *more: object) -> tuple[object, ...]:
+    return (
+        *("run", "--items", world / "items.jsonl", "--catalog", world / "datasets"),
+        *("--model", "openai:m", "--base-url", endpoint.url, "--out", out, *more),
+    )
+
+
+def scores(out) -> list[dict[str, object]]:
+    return pq.read_table(out / "scores").to_pylist()
+
+
+def responses(out) -> list[dict[str, object]]:
+    return pq.read_table(out / "responses").to_pylist()
+
+
+def kept(out, reference) -> object:
+    return json.loads((out / "artifacts" / reference).read_bytes())
+
+
+def one_item(world, tmp_path, identifier: str, **changes: object) -> Path:
+    """A folder like the world with a single item."""
+    for path in world.rglob("*.json*"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "datasets").symlink_to(world / "datasets")
+    (row,) = (row for row in rows_of(world) if row["id"] == identifier)
+    (tmp_path / "items.jsonl").write_text(json.dumps({**row, **changes}) + "\n")
+    return tmp_path
+
+
+def test_a_model_that_solves_everything_gets_everything_in_every_epoch(world, tmp_path):
+    out = tmp_path / "run"
+    with running_endpoint(scripts=scripts_of(world)) as endpoint:
+        done = medbench_json(*run(world, endpoint, out, "--epochs", 2))
+    wrong = [(row["uid"], row["status"], row["reason"], row["details"]) for row in scores(out) if row["value"] != 1]
+    assert wrong == []
+    assert (done["score"], done["coverage"], done["by_error"]) == (100.0, 1.0, {})
+    summary = medbench_json("report", out)
+    assert summary["repeats"]["pass_all_k"]["value"] == 100.0
+    row = responses(out)[0]
+    (snapshot,) = json.loads(row["artifacts"])
+    assert kept(out, snapshot)["environment"] == "ehr"
+    trace = kept(out, row["trace"])
+    assert [message["role"] for message in trace[:3]] == ["user", "assistant", "tool"]
+    page = (out / "report.html").read_text("utf-8")
+    assert "share of the unanswerable questions that were declined" in page
+    assert "不可回答问题中拒答的比例" in page
+
+
+def test_acts_nobody_asked_for_wrong_rows_and_guesses_are_wrong(world, tmp_path):
+    scripts = []
+    for row in rows_of(world):
+        turns = turns_of(row)
+        kind = row["meta"]["environment"]
+        if kind == "ehr":
+            done = next((turn for turn in turns if turn["calls"][0][0].startswith("post_")), None)
+            turns = [done, *turns] if done else [{"calls": [["finish", {"answer": ["nobody"]}]]}]
+        elif kind == "sql" and "tables" in row["answer"]:
+            first = row["answer"]["tables"][0]
+            values = ", ".join(f"({', '.join(map(repr, cells))})" for cells in first) or "(NULL)"
+            turns = [{"calls": [["answer", {"sql": f"VALUES {values}"}]]}]
+        elif kind == "sql":
+            turns = [{"calls": [["answer", {"sql": "SELECT 0"}]]}]
+        else:
+            turns = [{"calls": [["diagnose", {"diagnosis": "Gout or appendicitis or 贫血"}]]}]
+        scripts.append({"begins": row["question"], "turns": turns})
+    out = tmp_path / "run"
+    with running_endpoint(scripts=scripts) as endpoint:
+        done = medbench_json(*run(world, endpoint, out))
+    right = {row["uid"] for row in scores(out) if row["value"] == 1}
+    assert {row["status"] for row in scores(out)} == {"scored"}
+    # Rows that were read off the first database are right on the second only where both happen to give the same.
+    same = {
+        f"SyntheticSQL/{row['id']}"
+        for row in rows_of(world)
+        if "tables" in row["answer"] and _sorted(row["answer"]["tables"][0]) == _sorted(row["answer"]["tables"][1])
+    }
+    assert right == same
+    assert len(same) <= 2
+    assert done["coverage"] == 1.0
+
+
+def test_a_model_that_never_ends_is_stopped_by_its_limit_and_a_resume_keeps_to_it(world, tmp_path):
+    items = one_item(world, tmp_path, "find-01")
+    out = tmp_path / "run"
+    turns = [{"calls": [["get_patient", {"name": "nobody"}]]}]
+    with running_endpoint(scripts=[{"begins": "", "turns": turns}]) as endpoint:
+        done = medbench_json(*run(items, endpoint, out, *LIMITED))
+        assert endpoint.totals()["requests"] == 6
+        again = medbench_json("resume", out)
+    assert (done["by_status"], done["by_error"], done["score"]) == ({"truncated": 1}, {"turn_limit": 1}, 0.0)
+    assert again["by_error"] == {"turn_limit": 1}
+    pins = json.loads((out / "run.json").read_text())
+    assert pins["item_limits"] == {"turns": 6, "tokens": None, "seconds": None, "cost": None}
+    (row,) = scores(out)
+    assert (row["status"], row["value"], row["reason"]) == ("scored", 0.0, "turn_limit")
+
+
+def test_what_was_done_before_the_limit_counts(world, tmp_path):
+    items = one_item(world, tmp_path, "record-05")
+    (row,) = rows_of(items)
+    act = next(turn for turn in turns_of(row) if turn["calls"][0][0].startswith("post_"))
+    look = {"calls": [["get_patient", {"name": "nobody"}]]}
+    out = tmp_path / "run"
+    with running_endpoint(scripts=[{"begins": "", "turns": [act, look]}]) as endpoint:
+        done = medbench_json(*run(items, endpoint, out, *LIMITED))
+    assert (done["by_error"], done["score"]) == ({"turn_limit": 1}, 100.0)
+
+
+def test_wrong_limits_are_refused_before_anything_is_asked(world, tmp_path):
+    with running_endpoint() as endpoint:
+        done = medbench(*run(world, endpoint, tmp_path / "run", "--max-item-cost", 1))
+        assert endpoint.totals()["requests"] == 0
+    assert (done.returncode, (tmp_path / "run").exists()) == (2, False)
+    assert "--price-input" in done.stderr
+    none = one_item(world, tmp_path, "find-01", meta={"environment": "ward"})
+    with running_endpoint() as endpoint:
+        done = medbench(*run(none, endpoint, tmp_path / "run"))
+    assert done.returncode == 2
+    assert "ward" in done.stderr
+
+
+def test_an_environment_that_can_not_be_made_is_our_fault_and_lowers_the_coverage(world, tmp_path):
+    items = one_item(world, tmp_path, "find-01")
+    good = json.loads((items / "items.jsonl").read_text())
+    (items / "bad.jsonl").write_text("no record\n")
+    rows = [good | {"id": f"good-{number}"} for number in range(3)]
+    rows.append(good | {"id": "bad", "media": ["bad.jsonl", "functions.json"]})
+    rows.append(good | {"id": "gone", "media": ["gone.jsonl", "functions.json"]})
+    (items / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    out = tmp_path / "run"
+    with running_endpoint(scripts=[{"begins": "", "turns": turns_of(good)}]) as endpoint:
+        done = medbench_json(*run(items, endpoint, out))
+    found = {row["id"]: (row["status"], row["reason"], row["value"]) for row in _named(scores(out))}
+    assert found["bad"] == ("excluded", "environment_failed", None)
+    assert found["gone"] == ("excluded", "media_absent", None)
+    assert found["good-2"] == ("scored", "", 1.0)
+    assert (done["coverage"], done["scored"]) == (0.6, 3)
+
+
+def _sorted(table):
+    return sorted(map(str, table))
+
+
+def _named(rows):
+    return [row | {"id": str(row["uid"]).rpartition("/")[2]} for row in rows]
+
+
+def test_a_run_killed_in_the_middle_of_an_item_pays_each_turn_once(world, tmp_path):
+    items = one_item(world, tmp_path, "find-01")
+    (row,) = rows_of(items)
+    look = [{"calls": [["get_patient", {"name": f"nobody {number}"}]]} for number in range(8)]
+    out, cache = tmp_path / "run", tmp_path / "cache.sqlite"
+    with running_endpoint(scripts=[{"begins": "", "turns": look + turns_of(row)}], latency_ms=150) as endpoint:
+        line = [*COMMAND, *map(str, run(items, endpoint, out, "--cache", cache))]
+        with subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            while endpoint.totals()["requests"] < 5:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+        assert medbench_json("status", out)["responses"] == 0
+        done = medbench_json("resume", out)
+        asked = endpoint.totals()["requests"]
+    assert done["score"] == 100.0
+    # Ten turns; the one in flight when it was killed may have been asked twice.
+    assert asked in (10, 11)
+    (response,) = responses(out)
+    assert response["attempts"] <= asked - 4
+    assert len(kept(out, response["trace"])) == 21
+
+
+PLUGIN = '''
+import json
+
+from medbench.models.tools import ToolError, ToolSpec
+
+
+class Lamp:
+    """A lamp that is to be switched on."""
+
+    def __init__(self, question, context):
+        self.on = False
+        self.over = False
+        self.tools = [Switch(self)]
+
+    def snapshot(self):
+        return json.dumps({"environment": "lamp", "answer": [str(self.on)]}).encode()
+
+    async def close(self):
+        pass
+
+
+class Switch:
+    spec = ToolSpec("switch", "Switch the lamp.", {"type": "object", "properties": {"on": {"type": "boolean"}}})
+
+    def __init__(self, lamp):
+        self.lamp = lamp
+
+    async def call(self, arguments):
+        self.lamp.on = arguments["on"]
+        self.lamp.over = True
+        return "done"
+'''
+
+
+def test_an_environment_of_another_package_is_one_file_and_one_registration(world, tmp_path):
+    site = tmp_path / "site"
+    (site / "lamp-1.0.dist-info").mkdir(parents=True)
+    (site / "lamp.py").write_text(PLUGIN)
+    (site / "lamp-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: lamp\nVersion: 1.0\n")
+    (site / "lamp-1.0.dist-info" / "entry_points.txt").write_text("[medbench.environments]\nlamp = lamp:Lamp\n")
+    path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH", ""))))
+    assert {"name": "lamp", "built_in": False} in medbench_json("environment", "list", PYTHONPATH=path)["environments"]
+    folder = tmp_path / "items"
+    folder.mkdir()
+    items = one_item(
+        world, folder, "find-01", meta={"environment": "lamp"}, media=[], answer={"answer": ["True"]}, language="en"
+    )
+    turns = [{"calls": [["switch", {"on": "yes"}]]}, {"calls": [["switch", {"on": True}]]}]
+    with running_endpoint(scripts=[{"begins": "", "turns": turns}]) as endpoint:
+        done = medbench_json(*run(items, endpoint, tmp_path / "run"), PYTHONPATH=path)
+    assert done["score"] == 100.0
+
+
+@pytest.mark.skipif(util.find_spec("mcp") is None, reason="the extra `agents` is not installed")
+def test_an_agent_over_mcp_is_graded_by_what_it_left(world, tmp_path):
+    left = tmp_path / "left"
+    client = Path(__file__).parents[1] / "support" / "mcp_agent.py"
+    uids = []
+    for row in rows_of(world)[::18]:
+        uid = f"{row['dataset']}/{row['id']}"
+        uids.append(uid)
+        calls = [call for turn in turns_of(row) for call in turn["calls"]]
+        serve = ["environment", "serve", "--items", world / "items.jsonl", "--catalog", world / "datasets"]
+        line = [*COMMAND, *map(str, serve), "--item", uid, "--out", str(left)]
+        told = subprocess.run(
+            [sys.executable, client],
+            input=json.dumps({"command": line, "calls": calls}),
+            capture_output=True,
+            text=True,
+            env=environment(),
+            timeout=120,
+            check=False,
+        )
+        assert told.returncode == 0, told.stderr
+        said = json.loads(told.stdout)
+        assert row["question"] in said["prompt"]
+        assert calls[-1][0] in said["tools"]
+    again = medbench(*serve, "--item", uids[0], "--out", left)
+    assert again.returncode == 2
+    assert "--variant" in again.stderr
+    rows = [row for row in rows_of(world) if f"{row['dataset']}/{row['id']}" in uids]
+    (world / "some.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    done = medbench_json(
+        *("run", "--items", world / "some.jsonl", "--catalog", world / "datasets"),
+        *("--model", f"answers:{left / 'answers.jsonl'}", "--out", tmp_path / "run"),
+    )
+    assert (done["items"], done["score"]) == (len(uids), 100.0)
+
+
+def test_medagentbench_and_agentclinic_are_taken_as_far_as_they_go(shared, tmp_path):
+    folder = shared / "data" / "agent"
+    if not folder.exists():
+        pytest.skip("no agents' data here")
+    bank = tmp_path / "bank"
+    records = medbench_json("items", "import", folder / "medagentbench", "--format", "medagentbench", "--into", bank)
+    assert (records["items"], records["keys"], records["media"]["found"]) == (120, 120, 2)
+    assert "180" in records["problems"][0]["message"]
+    cases = folder / "agentclinic" / "agentclinic_medqa_extended.jsonl"
+    clinic = medbench_json("items", "import", cases, "--format", "agentclinic", "--into", bank)
+    assert (clinic["items"], clinic["keys"]) == (214, 214)
+    nejm = medbench("items", "validate", folder / "agentclinic" / "agentclinic_nejm.jsonl", "--format", "agentclinic")
+    assert nejm.returncode == 2
+    assert "NEJM" in nejm.stderr
