@@ -43,5 +43,5 @@ clean:
 	touch $@
 
 .venv/.dev: .venv/.demo
-	$(PIP) --editable '.[local,media,report,imaging,dicom,dev]'
+	$(PIP) --editable '.[local,media,report,imaging,dicom,agents,dev]'
 	touch $@
