@@ -81,6 +81,12 @@ def test_a_tool_that_returns_no_text_failed():
     assert (fault(told), troubles) == ("tool_failed", ["tool_failed"])
 
 
+def test_a_schema_that_is_none_is_a_fault_of_the_tool():
+    tool = CheckedTool(FunctionTool("echo", echo, {"text": {"type": "string", "pattern": "("}}), troubles := [])
+    told = asyncio.run(result_of(ToolCall("echo", '{"text": "a"}'), [tool]))
+    assert (fault(told), troubles) == ("tool_failed", ["tool_failed"])
+
+
 def test_what_the_tool_itself_says_is_no_trouble_of_it():
     async def refuses(_):
         raise ToolError("not_found", "no such patient")

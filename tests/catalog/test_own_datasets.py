@@ -20,6 +20,7 @@ from medbench.catalog import (
     Metric,
     OfficialFile,
     Part,
+    StateForm,
     TextForm,
     load_catalog,
 )
@@ -232,6 +233,7 @@ FITTING: dict[Metric, list] = {
     "micro_f1": [LabelForm(multiple=True), FieldsForm(compare="characters")],
     "detection_iou": [BoxesForm()],
     "lesion_dice": [MaskForm()],
+    "environment_state": [StateForm()],
 }
 FORMS = [
     ChoiceForm(),
@@ -242,6 +244,7 @@ FORMS = [
     FieldsForm(compare="characters"),
     BoxesForm(),
     MaskForm(),
+    StateForm(),
     TextForm(),
     TextForm(what="sql"),
 ]

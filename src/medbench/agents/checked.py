@@ -33,14 +33,10 @@ class CheckedTool:
     """
 
     def __init__(self, tool: Tool, troubles: list[str], *, seconds: float = TOOL_SECONDS) -> None:
+        self.spec: ToolSpec = tool.spec
         self._tool = tool
         self._troubles = troubles
         self._seconds = seconds
-
-    @property
-    def spec(self) -> ToolSpec:
-        """The tool's own."""
-        return self._tool.spec
 
     async def call(self, arguments: Mapping[str, object]) -> str:
         """Do it; see `medbench.models.tools.Tool`.
@@ -50,13 +46,23 @@ class CheckedTool:
             CallError, LimitReached, BudgetReached, WorkError: As a tool that asks a model or keeps a file raises them.
         """
         try:
+            return await self._do(arguments)
+        except ToolError as error:
+            raise ToolError(error.code, shortened(error.detail)) from error
+        except (CallError, LimitReached, BudgetReached, WorkError):
+            raise  # no fault of the tool's
+        except Exception as error:  # a tool may raise whatever it likes; the item goes on
+            self._troubles.append("tool_failed")
+            raise ToolError("tool_failed", type(error).__name__) from error
+
+    async def _do(self, arguments: Mapping[str, object]) -> str:
+        try:
             # What can't be written and read again can't stand in a snapshot.
             msgspec.json.decode(msgspec.json.encode(arguments))
         except (UnicodeEncodeError, OverflowError, RecursionError, msgspec.DecodeError) as error:
-            raise ToolError(
-                "bad_arguments", "text that is not Unicode, a number that is too large or deep nesting"
-            ) from error
-        if faults := schema_faults(arguments, self._tool.spec.parameters):
+            why = "text that is not Unicode, a number that is too large or deep nesting"
+            raise ToolError("bad_arguments", why) from error
+        if faults := schema_faults(arguments, self.spec.parameters):
             raise ToolError("bad_arguments", "; ".join(faults))
         task = asyncio.ensure_future(self._tool.call(arguments))
         task.add_done_callback(_read)
@@ -68,18 +74,9 @@ class CheckedTool:
         if not task.done():
             self._troubles.append("tool_timeout")
             raise ToolError("timeout", f"no result within {self._seconds:g} s")
-        try:
-            result = task.result()
-        except ToolError as error:
-            raise ToolError(error.code, shortened(error.detail)) from error
-        except (CallError, LimitReached, BudgetReached, WorkError):
-            raise  # of a tool that itself asks a model: no fault of the tool's
-        except Exception as error:  # a tool may raise whatever it likes; the item goes on
-            self._troubles.append("tool_failed")
-            raise ToolError("tool_failed", type(error).__name__) from error
+        result = task.result()
         if not isinstance(result, str):
-            self._troubles.append("tool_failed")
-            raise ToolError("tool_failed", "the result is no text")
+            raise TypeError("the result is no text")
         return shortened(result)
 
 

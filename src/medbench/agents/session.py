@@ -51,8 +51,8 @@ class Session:
         self.troubles: list[str] = []
         make = environment_maker(str(question.meta[ENVIRONMENT]))
         self.environment: Environment = _ours(make, question, context)
-        self.tools: tuple[Tool, ...] = tuple(
-            CheckedTool(tool, self.troubles) for tool in _ours(lambda: self.environment.tools)
+        self.tools: tuple[Tool, ...] = _ours(
+            lambda: tuple(CheckedTool(tool, self.troubles) for tool in self.environment.tools)
         )
 
     def snapshot(self) -> bytes:

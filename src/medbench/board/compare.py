@@ -263,6 +263,8 @@ def _notes(first: Summary, second: Summary, left_out: int) -> list[str]:
     epochs = [summary.pins.selection.epochs for summary in (first, second)]
     if epochs[0] != epochs[1]:
         notes.append(say("compare.other_epochs", first=epochs[0], second=epochs[1]))
+    if first.pins.item_limits != second.pins.item_limits:
+        notes.append(say("compare.other_item_limits"))
     if first.pins.code_version != second.pins.code_version:
         notes.append(say("compare.other_code", first=first.pins.code_version, second=second.pins.code_version))
     if first.keys_fingerprint != second.keys_fingerprint:
