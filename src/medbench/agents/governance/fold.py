@@ -20,7 +20,7 @@ _BETWEEN_CHINESE = re.compile(rf"(?<={_CHINESE})[ ._*·•|/\\~^-]{{1,3}}(?={_CH
 _SPELLED = re.compile(r"(?<![^\W_])(?:[a-z0-9][ ._*|-]){4,}[a-z0-9](?![^\W_])")
 _SPELLED_SIGN = re.compile(r"[ ._*|-]")
 _MIXED = re.compile(r"[a-z]+[0-9@$][a-z0-9@$]*[a-z]|[0-9@$]+[a-z][a-z0-9@$]*[a-z]")
-_LEET = str.maketrans("013457@$", "oleastas")
+_LEET = str.maketrans("013457@$", "oieastas")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
 _RIGHT_TO_LEFT = "\u202e"
 MOST_DECODED = 16

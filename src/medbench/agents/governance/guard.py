@@ -31,6 +31,9 @@ from medbench.text import Language, say
 
 LONGEST = 200_000
 """Characters of a text that are read; of a tool's result the rest is cut off, of any other text it is not looked at."""
+EDGE = 2_000
+"""Of a longer input, rules on what is asked read so much of its beginning and its end: between them stands a document,
+and a hospital's report names what a request must not. Rules that also read tools' results read all of it."""
 _PIECE = re.compile(r"(?<=[。！？!?；;\n])|(?<=\.)(?=\s)")
 _CHINESE = re.compile("[\u3400-\u9fff]")
 _LATIN = re.compile("[A-Za-z]{2,}")
@@ -159,7 +162,10 @@ class Guard:
     def _hits(self, place: Place, text: str) -> tuple[Hit, ...]:
         rules = [rule for rule in self.policies.rules if place in rule.where]
         seen = views(text[:LONGEST])
-        found = ((rule, self._words(rule, seen)) for rule in rules)
+        asked = seen
+        if place == "input" and len(text) > 2 * EDGE:
+            asked = views(f"{text[:EDGE]}\n{text[-EDGE:]}")
+        found = ((rule, self._words(rule, seen if "result" in rule.where else asked)) for rule in rules)
         return tuple(
             Hit(rule.id, rule.severity, rule.action, rule.source, words) for rule, words in found if words is not None
         )
@@ -194,7 +200,7 @@ class Guard:
     def _cut(self, text: str) -> str:
         if not self._hits("result", text):
             return text
-        return "\n".join(self._cut_paragraph(paragraph) for paragraph in text.split("\n"))
+        return "\n\n".join(self._cut_paragraph(paragraph) for paragraph in text.split("\n\n"))
 
     def _cut_paragraph(self, paragraph: str) -> str:
         kept = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 
 from medbench.agents.governance.policy import When
 
@@ -61,8 +62,14 @@ def _windows(groups: Sequence[Sequence[Span]]) -> Iterator[Span]:
     latest: dict[int, Span] = {}
     for start, end, place in merged:
         latest[place] = (start, end)
-        if len(latest) == len(groups):
+        if len(latest) == len(groups) and _apart(latest.values()):
             yield min(span[0] for span in latest.values()), max(span[1] for span in latest.values())
+
+
+def _apart(found: Iterable[Span]) -> bool:
+    """Whether no two overlap: one word does not stand for two groups."""
+    ordered = sorted(found)
+    return all(before[1] <= after[0] for before, after in pairwise(ordered))
 
 
 def _taken_back(text: str, first: int, last: int, unless: Iterable[str]) -> bool:
