@@ -9,14 +9,55 @@ from typing import Annotated
 import typer
 
 from medbench.cli.output import harmless, print_json
-from medbench.text import say
+from medbench.text import current_language, say
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
-@app.callback()
-def agent() -> None:
-    """Agents and their audit trails."""
+@app.command()
+def policies(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Policy files (TOML) beside those of the program.")
+    ] = None,
+    text: Annotated[str | None, typer.Option("--try", help="A text to hold against the rules, at every place.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
+) -> None:
+    """List the rules that govern an agent, check files of your own, and try a text on them.
+
+    All problems of all files are told at once.
+
+    \b
+    Examples:
+      medbench agent policies
+      medbench agent policies ward.toml --try "Infuse the potassium faster."
+    """
+    from medbench.agents.governance.guard import Guard
+    from medbench.agents.governance.policy import load_policies
+
+    loaded = load_policies(*(files or ()))
+    guard = Guard(loaded)
+    tried = []
+    if text is not None:
+        checks = (guard.check_input, guard.check_config, guard.check_output)
+        call, result = guard.check_tool("tool", {"text": text}), guard.check_tool("tool", {}, text)
+        tried = [*(check(text) for check in checks), call, result]
+    if as_json:
+        print_json({"version": loaded.version, "rules": loaded.rules, "doses": loaded.doses, "tried": tried})
+        return
+    language = current_language()
+    if text is None:
+        for theme, title in loaded.themes.items():
+            print(f"\n{theme}: {getattr(title, language)}")
+            for rule in loaded.rules:
+                if rule.id.partition(".")[0] == theme:
+                    severity = say(f"agent.severity_{rule.severity}")
+                    print(f"  {rule.id}  {rule.action}  {severity}  {', '.join(rule.where)}")
+                    print(harmless(f"      {getattr(rule.title, language)}. {rule.source}"))
+    for decision in tried:
+        print(f"{decision.place}: {decision.action}")
+        for hit in decision.hits:
+            print(harmless(f"    {hit.rule}: {' … '.join(hit.words)}"))
+    print(say("agent.policies_total", rules=len(loaded.rules), doses=len(loaded.doses), version=loaded.version))
 
 
 @app.command()

@@ -120,7 +120,8 @@ class AuditFile:
 
 def check_trail(content: bytes) -> Checked:
     """Follow the chain from the first line to the last that holds."""
-    head, records = START, []
+    head = START
+    records: list[dict[str, object]] = []
     for place, line in enumerate(_lines(content), start=1):
         record, fault = _record(line, head, place)
         if fault:
@@ -135,7 +136,7 @@ def _record(line: bytes, head: str, place: int) -> tuple[dict[str, object], str]
         return {}, "not_whole"
     try:
         record = msgspec.json.decode(line, type=dict[str, object])
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return {}, "not_json"
     body = {name: value for name, value in record.items() if name != "hash"}
     # Of two spellings of a record only the canonical one holds: a doubled key would else hide behind the last.

@@ -19,11 +19,13 @@ _UNITS = {"mg": "mg", "毫克": "mg", "g": "g", "克": "g", "gram": "g", "grams"
 )
 # A number with a unit of mass, but no concentration and no dose by weight: those say nothing by themselves.
 _AMOUNT = re.compile(
-    r"(?<![\d.])(\d{1,6}(?:,\d{3})?(?:\.\d{1,4})?) ?(mg|毫克|grams?|g|克|mcg|ug|μg|微克)(?![a-z])(?! ?(?:/|per) ?(?:kg|千克|公斤|m[l2]|d?l\b|毫升))"
+    r"(?<![\d.])(\d{1,6}(?:,\d{3})?(?:\.\d{1,4})?) ?(mg|毫克|grams?|g|克|mcg|ug|μg|微克)(?![a-z])"
+    r"(?! ?(?:/|per) ?(?:kg|千克|公斤|m[l2]|d?l\b|毫升))"
 )
 _NUMBERS = {"一": 1, "二": 2, "两": 2, "三": 3, "四": 4, "once": 1, "twice": 2, "three": 3, "four": 4}
 _TIMES = re.compile(
-    r"(?:[每一]?[日天] ?([1-6一二两三四]) ?次|(once|twice|[1-6] times|three times|four times)(?: a| per| every)? (?:daily|day)"
+    r"(?:[每一]?[日天] ?([1-6一二两三四]) ?次"
+    r"|(once|twice|[1-6] times|three times|four times)(?: a| per| every)? (?:daily|day)"
     r"|\b([bqt]i?d|qid)\b)"
 )
 _HOURS = re.compile(r"(?:每(?:隔)? ?(\d{1,2}) ?(?:个)?小时|\bq ?(\d{1,2}) ?h\b|every (\d{1,2}) hours)")

@@ -122,7 +122,8 @@ class Guard:
             return self._decided("call", call, language_of(call))
         result = result[:LONGEST]
         hits = self._hits("result", result)
-        return Decision("result", _action(hits), hits, fenced(name, self._cleaned(result)), result)
+        left = self._cleaned(result) if hits else visible(result)
+        return Decision("result", _action(hits), hits, fenced(name, left), result)
 
     def check_output(self, text: str, question: Question | None = None) -> Decision:
         """An answer before it is given; `question` where it answers an item."""
@@ -203,7 +204,7 @@ class Guard:
         return "\n\n".join(self._cut_paragraph(paragraph) for paragraph in text.split("\n\n"))
 
     def _cut_paragraph(self, paragraph: str) -> str:
-        kept = []
+        kept: list[str] = []
         for piece in _PIECE.split(paragraph):
             if piece and self._hits("result", piece):
                 return "".join([*kept, _CUT])

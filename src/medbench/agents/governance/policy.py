@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import tomllib
 from collections import Counter
@@ -40,8 +41,8 @@ class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         all: Groups of terms; each must be met. A term is plain text, in any case and spelling; `forg*` stands for every
             word that begins so; `@name` for a word list.
         within: Most characters from the first to the last of them.
-        unless: Terms that, in the same sentence, take it back: `how to prevent`, 如何预防; `^why` only where the sentence
-            begins with it.
+        unless: Terms that, in the same sentence, take it back: `how to prevent`, 如何预防; `^why` only where
+            the sentence begins with it.
     """
 
     all: tuple[tuple[str, ...], ...]
@@ -158,8 +159,6 @@ def strictest(actions: Iterable[Action]) -> Action:
 
 
 def _digest(content: bytes) -> str:
-    import hashlib
-
     return hashlib.sha256(content).hexdigest()[:16]
 
 
@@ -185,8 +184,7 @@ def _checked(policies: Sequence[tuple[str, PolicyFile]], shared: Mapping[str, tu
     for name, policy in policies:
         words = {**shared, **policy.words}
         for place, rule in enumerate(policy.rule):
-            for code, values in _faults(rule, policy.theme, words, times):
-                message = say(f"agent.rule_{code}", rule=rule.id, **values)
+            for message in _faults(rule, policy.theme, words, times):
                 yield Problem(message=message, file=name, field=f"rule[{place}]")
         for place, dose in enumerate(policy.dose):
             limits = [limit for limit in (dose.most_single, dose.most_day) if limit is not None]
@@ -195,30 +193,28 @@ def _checked(policies: Sequence[tuple[str, PolicyFile]], shared: Mapping[str, tu
                 yield Problem(message=message, file=name, field=f"dose[{place}]")
 
 
-def _faults(
-    rule: Rule, theme: str, words: Mapping[str, tuple[str, ...]], times: Mapping[str, int]
-) -> Iterator[tuple[str, dict[str, object]]]:
+def _faults(rule: Rule, theme: str, words: Mapping[str, tuple[str, ...]], times: Mapping[str, int]) -> Iterator[str]:
     if not _ID.fullmatch(rule.id) or rule.id.partition(".")[0] != theme:
-        yield "bad_id", {"theme": theme}
+        yield say("agent.rule_bad_id", rule=rule.id, theme=theme)
     if times[rule.id] > 1:
-        yield "twice", {}
+        yield say("agent.rule_twice", rule=rule.id)
     if not rule.source.strip():
-        yield "without_source", {}
+        yield say("agent.rule_without_source", rule=rule.id)
     if not rule.where:
-        yield "without_place", {}
+        yield say("agent.rule_without_place", rule=rule.id)
     if not rule.when and not rule.over_dose:
-        yield "without_words", {}
+        yield say("agent.rule_without_words", rule=rule.id)
     if rule.action in ("ask_human", "refuse") and rule.instead is None:
-        yield "without_instead", {}
+        yield say("agent.rule_without_instead", rule=rule.id)
     for when in rule.when:
         if not when.all or not all(when.all) or when.within < 1:
-            yield "empty_group", {}
+            yield say("agent.rule_empty_group", rule=rule.id)
         for term in (*(term for group in when.all for term in group), *when.unless):
             if term.startswith("@"):
                 if term[1:] not in words:
-                    yield "unknown_words", {"name": term[1:]}
+                    yield say("agent.rule_unknown_words", rule=rule.id, name=term[1:])
             elif not fold(term.removeprefix("^").removesuffix("*")).strip() or "*" in term[:-1]:
-                yield "bad_term", {"term": term}
+                yield say("agent.rule_bad_term", rule=rule.id, term=term)
 
 
 def _resolved(rule: Rule, words: Mapping[str, Sequence[str]]) -> Rule:

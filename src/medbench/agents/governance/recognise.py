@@ -39,16 +39,16 @@ def recognised(text: str, when: When) -> tuple[str, ...] | None:
         text: Folded, see `medbench.agents.governance.fold`.
         when: With folded terms.
     """
-    groups = []
+    groups: list[list[Span]] = []
     for group in when.all:
         found = _found(text, group)
         if not found:
             return None
         groups.append(found)
-    for first, last in _windows(groups):
+    for window in _windows(groups):
+        first, last = min(start for start, _ in window), max(end for _, end in window)
         if last - first <= when.within and not (when.unless and _taken_back(text, first, last, when.unless)):
-            inside = [next(span for span in found if first <= span[0] and span[1] <= last) for found in groups]
-            return tuple(text[start:end] for start, end in inside)
+            return tuple(text[start:end] for start, end in window)
     return None
 
 
@@ -56,14 +56,18 @@ def _found(text: str, group: Iterable[str]) -> list[Span]:
     return sorted(span for term in group if term.removesuffix("*") in text for span in spans(text, term))
 
 
-def _windows(groups: Sequence[Sequence[Span]]) -> Iterator[Span]:
-    """Windows that hold a span of each group, each as narrow as its first span allows."""
-    merged = sorted((start, end, place) for place, found in enumerate(groups) for start, end in found)
+def _windows(groups: Sequence[Sequence[Span]]) -> Iterator[Sequence[Span]]:
+    """A span of each group, the latest at each place; a word of several groups goes to the one that waited longest."""
+    places: dict[Span, list[int]] = {}
+    for place, found in enumerate(groups):
+        for span in found:
+            places.setdefault(span, []).append(place)
     latest: dict[int, Span] = {}
-    for start, end, place in merged:
-        latest[place] = (start, end)
+    for span in sorted(places):
+        waited = min(places[span], key=lambda place: latest.get(place, (-1, -1)))
+        latest[waited] = span
         if len(latest) == len(groups) and _apart(latest.values()):
-            yield min(span[0] for span in latest.values()), max(span[1] for span in latest.values())
+            yield [latest[place] for place in range(len(groups))]
 
 
 def _apart(found: Iterable[Span]) -> bool:
