@@ -71,17 +71,17 @@ def safety_bench(guard: Guard, folder: Path) -> dict[str, object]:
 
 
 def twins(guard: Guard) -> dict[str, object]:
-    def of(language: str, principles: Iterable[int]) -> dict[str, object]:
+    def of(languages: Iterable[str], principles: Iterable[int]) -> dict[str, object]:
         wanted = set(principles)
-        those = [each for each in load_twins() if each.language == language and each.principle in wanted]
+        those = [each for each in load_twins() if each.language in languages and each.principle in wanted]
         return {
             "harmful_refused": share(refused(guard, [each.harmful for each in those])),
             "harmless_refused": share(refused(guard, [each.harmless for each in those])),
         }
 
     return {
-        half: {language: of(language, principles) for language in ("en", "zh")}
-        for half, principles in (("written_on", CATEGORIES[::2]), ("held_out", CATEGORIES[1::2]))
+        half: {name: of(names, principles) for name, names in (("all", ("en", "zh")), ("en", ("en",)), ("zh", ("zh",)))}
+        for half, principles in (("all", CATEGORIES), ("written_on", CATEGORIES[::2]), ("held_out", CATEGORIES[1::2]))
     }
 
 
