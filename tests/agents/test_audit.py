@@ -58,7 +58,14 @@ def test_a_record_of_something_else_is_refused_in_words():
         explained({"event": "dance", "seq": 3})
 
 
+def test_half_a_character_does_not_stop_the_trail():
+    made = Trail()
+    made.append(call_record("x\ud800", {"q": "\udfff"}, "not_found", "\ud800"))
+    assert check_trail(made.content).bad_line == 0
+
+
 def test_arguments_of_any_kind_are_kept_short():
-    record = call_record("t", {"deep": [{"token": "abc"}, "x" * 10_000]}, "timeout")
+    record = call_record("t", {"deep": [{"token": {"value": "abc"}}, "x" * 10_000], "patient": "Ann Lee"}, "timeout")
     assert len(record["arguments"]) == 2000
     assert "abc" not in json.dumps(record)
+    assert "Ann Lee" not in json.dumps(call_record("t", {"patient": "Ann Lee"}, "ok"))

@@ -31,7 +31,7 @@ def test_the_file_of_the_page_does_what_the_page_says(ward):
     shown = PAGE.split("```\ninput: ask_human")[1].split("version")[0]
     assert told.stdout.startswith(f"input: ask_human{shown}")
     found = medbench_json("agent", "policies", ward, "--try", "Why is potassium not infused faster?")
-    assert [decision["action"] for decision in found["tried"]] == ["allow"] * 5
+    assert (found["tried"][0]["place"], found["tried"][0]["action"]) == ("input", "allow")
 
 
 def test_a_wrong_file_is_told_in_both_languages(ward):

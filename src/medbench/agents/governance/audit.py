@@ -6,16 +6,19 @@ Texts are kept as their hash and length, never as such; arguments of tools witho
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 
 import msgspec
 
 from medbench.agents.governance.deidentify import Pseudonyms
 from medbench.agents.governance.guard import Decision
 from medbench.agents.governance.policy import load_policies
+from medbench.catalog.model import Bilingual
 from medbench.errors import InputError
 from medbench.store.audit import Chain
 from medbench.text import Language, current_language, say
@@ -64,7 +67,7 @@ def decision_record(decision: Decision, name: str = "") -> dict[str, object]:
     return {
         "event": "decision",
         "place": decision.place,
-        "name": name,
+        "name": _safe(name),
         "action": decision.action,
         "reason": decision.reason,
         "hits": [msgspec.to_builtins(hit) for hit in decision.hits],
@@ -84,8 +87,8 @@ def call_record(name: str, arguments: Mapping[str, object], status: str, result:
     """
     return {
         "event": "tool_call",
-        "name": name,
-        "arguments": without_secrets(msgspec.json.encode(_masked(arguments)).decode())[:MOST_ARGUMENTS],
+        "name": _safe(name),
+        "arguments": without_secrets(json.dumps(_masked(arguments), ensure_ascii=False))[:MOST_ARGUMENTS],
         "status": status,
         "result": digest_of(result),
     }
@@ -103,6 +106,8 @@ def digest_of(text: str) -> dict[str, object]:
 
 def without_secrets(text: str) -> str:
     """A text without what looks like a key or an identifier of a person."""
+    # A model may ask for a tool by half a character, which no file can hold.
+    text = text.encode("utf-8", "replace").decode()
     return Pseudonyms().hide(_SECRET.sub("***", text))
 
 
@@ -143,11 +148,16 @@ def summary(records: Sequence[Mapping[str, object]]) -> TrailSummary:
     )
 
 
+@cache
+def _titles() -> dict[str, Bilingual]:
+    return {rule.id: rule.title for rule in load_policies().rules}
+
+
 def _masked(value: object, name: str = "") -> object:
-    if isinstance(value, Mapping):
-        return {str(key): _masked(each, str(key)) for key, each in value.items()}
     if _SECRET_NAME.search(name):
         return "***"
+    if isinstance(value, Mapping):
+        return {str(key): _masked(each, str(key)) for key, each in value.items()}
     if isinstance(value, list | tuple):
         return [_masked(each) for each in value]
     return value
@@ -158,7 +168,7 @@ def _safe(value: str | int) -> str | int:
 
 
 def _decision(record: Mapping[str, object], language: Language) -> str:
-    titles = {rule.id: getattr(rule.title, language) for rule in load_policies().rules}
+    titles = _titles()
     text = record["text"]
     line = say(
         f"agent.decided_{record['action']}",
@@ -174,7 +184,7 @@ def _decision(record: Mapping[str, object], language: Language) -> str:
             "agent.hit",
             language=language,
             rule=hit["rule"],
-            title=titles.get(hit["rule"], hit["rule"]),
+            title=getattr(titles[hit["rule"]], language) if hit["rule"] in titles else hit["rule"],
             severity=say(f"agent.severity_{hit['severity']}", language=language),
             words=" … ".join(hit["words"]),
             source=hit["source"],

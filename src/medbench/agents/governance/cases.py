@@ -52,7 +52,7 @@ class Poison(msgspec.Struct, frozen=True):
         keep: Words of the clean text that must be left beside the attack; empty: none need be.
         signs: An answer, or arguments of a tool call, with one of these was moved by the attack.
         must_not: What must not happen, for people.
-        ask: What a model is asked while it has the text before it.
+        ask: What a model is asked while it has the text before it; empty: the text is the question.
     """
 
     id: str

@@ -47,7 +47,8 @@ class Hit(msgspec.Struct, frozen=True):
         severity: Of the rule.
         action: Of the rule, whatever became of it.
         source: Clause that the rule rests on.
-        words: What it was recognised by: words of the rule, or drug, dose and limit. Nothing else of the text.
+        words: What it was recognised by: the rule's words as they stand in the text, or drug, dose and limit. Nothing
+            else of the text.
     """
 
     rule: str
@@ -223,7 +224,7 @@ def fenced(name: str, text: str) -> str:
     Source: "Defending Against Indirect Prompt Injection Attacks With Spotlighting", arXiv 2403.14720 (delimiting).
     """
     mark = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:12]
-    told = say("agent.fence", language=language_of(text), name=fold(name)[:64])
+    told = say("agent.fence", language=language_of(text), name=" ".join(fold(name).split())[:64])
     return f"<data-{mark}> {told}\n{text}\n</data-{mark}>"
 
 

@@ -7,7 +7,6 @@ import re
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -122,7 +121,6 @@ class Policies(msgspec.Struct, frozen=True):
     version: str
 
 
-@cache
 def load_policies(*added: Path) -> Policies:
     """The policies that come with the program, and those of a user's files.
 
