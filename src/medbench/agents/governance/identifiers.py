@@ -98,7 +98,8 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("NAME", rf"\b(?:Mr|Mrs|Ms|Miss|Mister)\.? ({_EN_NAME})"),
         (
             "NAME",
-            r"\b(?:[Pp]atient|[Mm]y name is|[Ii] am)[\"']?[,:]? [\"']?([A-Z][a-z'’\-]{1,20} (?:[A-Z]\. )?[A-Z][a-z'’\-]{1,20})\b",
+            r"\b(?:[Pp]atient|[Mm]y name is|[Ii] am)[\"']?[,:]? [\"']?"
+            r"([A-Z][a-z'’\-]{1,20} (?:[A-Z]\. )?[A-Z][a-z'’\-]{1,20})\b",
         ),
     )
 )
