@@ -99,6 +99,18 @@ def test_tokens_and_cost_end_an_item(monkeypatch, tmp_path, limits, price, code,
     assert state(response, context) == [1] * calls
 
 
+def test_calls_made_at_a_time_count_when_they_begin(monkeypatch, tmp_path):
+    class Agent:
+        uses_tools = True
+
+        async def answer(self, asked, context):
+            model = ScriptedModel("go")
+            await asyncio.gather(*(model.chat([], context) for _ in range(9)))
+
+    response, context = work(monkeypatch, tmp_path, counting(), Agent(), ItemLimits(turns=4))
+    assert (response.status, response.error_code, context.count.calls) == ("truncated", "turn_limit", 4)
+
+
 def test_time_ends_an_item_in_the_middle_of_a_call(monkeypatch, tmp_path):
     world = counting()
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from medbench.agents.limits import Count, ItemLimits
+from medbench.agents.limits import Count, ItemBounds, ItemLimits
 from medbench.engine.budget import Price
 from medbench.items.model import Media, Question
 from medbench.models.chat import ChatReply, Message
@@ -28,7 +28,7 @@ class FolderContext:
         self.kept: dict[str, bytes] = {}
         self.tools: Sequence[Tool] = ()
         self.count = Count()
-        self.bounds = (limits, price)
+        self.bounds = ItemBounds(limits, price)
         self.media: tuple[Media, ...] = ()
 
     def file(self, medium: Media) -> Path | None:
@@ -43,7 +43,7 @@ class FolderContext:
         return ()
 
     async def call(self, request, send, *, output_limit=0, image_tokens=0):
-        self.count.check(*self.bounds)
+        self.count.begin(self.bounds)
         completion = await send(request)
         self.count.add(completion, 1, False)
         return completion, 1, False

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 
@@ -28,6 +28,13 @@ class ItemLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     tokens: _AtLeastOne | None = None
     seconds: _Positive | None = None
     cost: _Positive | None = None
+
+
+class ItemBounds(NamedTuple):
+    """Limits of an item, and the prices that its cost is counted by."""
+
+    limits: ItemLimits
+    price: Price
 
 
 class LimitReached(Exception):
@@ -61,28 +68,30 @@ class Count:
         """There were calls, and the cache answered all of them."""
         return self.calls > 0 and self.cached == self.calls
 
-    def add(self, completion: Completion, attempts: int, cached: bool) -> None:
-        """Count a call that came back."""
+    def begin(self, bounds: ItemBounds | None) -> None:
+        """Count a call that is to be made; several may be under way at a time.
+
+        Raises:
+            LimitReached: It may not be made.
+        """
+        if bounds is not None:
+            limits, price = bounds
+            given, written = self.usage.input_tokens, self.usage.output_tokens
+            if self.calls >= limits.turns:
+                raise LimitReached("turn_limit")
+            if limits.tokens is not None and given + written >= limits.tokens:
+                raise LimitReached("token_limit")
+            if limits.cost is not None and price.cost(given, written) >= limits.cost:
+                raise LimitReached("cost_limit")
         self.calls += 1
+
+    def add(self, completion: Completion, attempts: int, cached: bool) -> None:
+        """Count what a call took that came back."""
         self.attempts += attempts
         self.cached += cached
         self.usage = _sum(self.usage, completion.usage)
         if not cached:
             self.paid = _sum(self.paid, completion.usage)
-
-    def check(self, limits: ItemLimits, price: Price) -> None:
-        """Before a call.
-
-        Raises:
-            LimitReached: It may not be made.
-        """
-        tokens = self.usage.input_tokens + self.usage.output_tokens
-        if self.calls >= limits.turns:
-            raise LimitReached("turn_limit")
-        if limits.tokens is not None and tokens >= limits.tokens:
-            raise LimitReached("token_limit")
-        if limits.cost is not None and price.cost(self.usage.input_tokens, self.usage.output_tokens) >= limits.cost:
-            raise LimitReached("cost_limit")
 
 
 def _sum(one: Usage, other: Usage) -> Usage:

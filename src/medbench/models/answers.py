@@ -65,10 +65,9 @@ _SUFFIX = re.compile(r"(?:\.[a-z0-9]{1,8}){1,2}$")
 class AnswersModel:
     """Looks answers up on disk; nothing is kept in memory.
 
-    An answer file holds one JSON object a line (`AnswerRow`). An official
-    package holds `<Dataset>.jsonl` with question, answer and other (id, source); its rows stand for the rows of the
-    release in order, since shuffled rows can be identical and ids repeat. It holds one answer per row, so that it can
-    answer no second epoch.
+    An answer file holds one JSON object a line (`AnswerRow`). An official package holds `<Dataset>.jsonl` with
+    question, answer and other (id, source); its rows stand for the rows of the release in order, since shuffled rows
+    can be identical and ids repeat. It holds one answer per row, so that it can answer no second epoch.
     """
 
     def __init__(self, path: Path) -> None:

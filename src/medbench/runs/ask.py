@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
 from medbench.agents.environment import ENVIRONMENT
-from medbench.agents.limits import Count, ItemLimits
+from medbench.agents.limits import Count, ItemBounds
 from medbench.agents.session import EnvironmentFailed, Session, answer_in, works_with_tools
 from medbench.catalog import default_instruction
-from medbench.engine.budget import Price
 from medbench.engine.ledger import Result
 from medbench.engine.meter import Meter
 from medbench.items.media import pictures
@@ -34,19 +32,12 @@ MAX_DETAIL = 300
 _encode = msgspec.json.Encoder().encode
 
 
-class ItemBounds(NamedTuple):
-    """Limits of an item in an environment, and the prices that its cost is counted by."""
-
-    limits: ItemLimits
-    price: Price
-
-
 class AskContext:
     """The context of one call; see `medbench.models.model.Context`.
 
     Attributes:
         bounds: Held against the count before each leaf call; None: there are none.
-        count: Of the leaf calls.
+        count: Leaf calls and what they took.
     """
 
     __slots__ = (
@@ -120,8 +111,7 @@ class AskContext:
         Raises:
             LimitReached: The item may make no further call.
         """
-        if self.bounds is not None:
-            self.count.check(*self.bounds)
+        self.count.begin(self.bounds)
         completion, attempts, cached = await self._meter.call(
             request,
             send,

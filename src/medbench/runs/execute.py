@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from medbench.agents.environment import ENVIRONMENT
-from medbench.agents.limits import ItemLimits
+from medbench.agents.limits import ItemBounds, ItemLimits
 from medbench.agents.registry import require_environments
 from medbench.engine.budget import Budget, Price
 from medbench.engine.cache import ResponseCache
@@ -30,7 +30,7 @@ from medbench.models.images import ImageLimits
 from medbench.models.model import Identity, Model
 from medbench.models.preparation import MediaPreparer, require_libraries
 from medbench.models.registry import ModelOptions, create_model
-from medbench.runs.ask import AskHandler, ItemBounds
+from medbench.runs.ask import AskHandler
 from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pins, write_pins
 from medbench.runs.judges import Judge, add_judges, judge_ledger
 from medbench.runs.judging import judge_answers
