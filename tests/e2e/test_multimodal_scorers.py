@@ -75,12 +75,22 @@ def test_boxes_fields_label_sets_and_reports_of_the_official_datasets_are_scored
     assert (rows["MedQC/2"]["status"], rows["MedQC/2"]["value"]) == ("scored", None)
     report = rows["MedGen/1"]
     assert (report["judge_value"], report["key_point_value"], report["value"]) == (0.8, 0.5, pytest.approx(0.65))
+    overlap = {"bleu": pytest.approx(0.0607, abs=1e-4), "rouge_l": pytest.approx(2 * 4 / 23)}
+    assert json.loads(report["details"]) == overlap
     figures = json.loads((run / "figures.json").read_text())
     details = {each["dataset"]: each["parts"][0]["details"] for each in figures["datasets"]}
     assert details["MedDetect"]["f1_50"]["value"] == 0.5
     assert details["MedDetect"]["mean_iou"]["n"] == 1
+    assert {name: each["value"] for name, each in details["MedGen"].items()} == overlap
     page = (run / "report.html").read_text("utf-8")
-    for text in ("character error rate", "字符错误率", "The image is not shown", "未显示图像"):
+    for text in (
+        "character error rate",
+        "字符错误率",
+        "The image is not shown",
+        "未显示图像",
+        "BLEU against",
+        "参考文本的 BLEU",
+    ):
         assert text in page
 
 

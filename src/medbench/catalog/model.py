@@ -97,10 +97,11 @@ class TextForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tex
     """Free text; scored by key points or a judge.
 
     Attributes:
-        what: `prose`, or `sql` where the whole answer is one SQL statement.
+        what: `prose`; `report` for a report or record, whose overlap with a reference is shown beside its score;
+            `sql` where the whole answer is one SQL statement.
     """
 
-    what: Literal["prose", "sql"] = "prose"
+    what: Literal["prose", "report", "sql"] = "prose"
 
 
 AnswerForm = ChoiceForm | LabelForm | FieldsForm | BoxesForm | MaskForm | TextForm
