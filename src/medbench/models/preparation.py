@@ -53,7 +53,7 @@ Reason = Literal[
     "absent", "unreadable", "too_large", "changed", "too_slow", "crashed", "too_many_images", "text_only", "volume"
 ]
 """Why a medium can't be shown, besides what `Fault` and `medbench.items.media.Reason` list."""
-_MODULES = {"PIL": "pillow", "pydicom": "pydicom", "pypdfium2": "pypdfium2"}
+_MODULES = {"PIL": "pillow", "pybase64": "pybase64", "pydicom": "pydicom", "pypdfium2": "pypdfium2"}
 # Nothing of the rest of the environment is a decoder's business, keys of endpoints least of all.
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
