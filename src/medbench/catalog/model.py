@@ -198,7 +198,7 @@ class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         id: For example `knowledge_qa`.
         track: The track it belongs to.
         title: Names as published; `named_by_us` where the release names none.
-        named_by_us: True for the multimodal dimensions, which the public release does not name.
+        named_by_us: True for the multimodal dimensions, which the public release does not name, and for imaging.
     """
 
     id: str
