@@ -139,12 +139,8 @@ def score_response(
     if "key_points" in tasks_of(part, key) and key is not None:
         baseline = recall(key.key_points, match_lexically(key.key_points, answer_of(response))).value
         row = msgspec.structs.replace(row, lexical=baseline)
-    if (
-        isinstance(part.answer, TextForm)
-        and part.answer.what == "report"
-        and key is not None
-        and isinstance(key.answer, str)
-    ):
+    report = isinstance(part.answer, TextForm) and part.answer.what == "report"
+    if report and key is not None and isinstance(key.answer, str):
         marking = msgspec.structs.replace(row.marking, details=text_overlap(answer_of(response), key.answer))
         row = msgspec.structs.replace(row, marking=marking)
     return row
