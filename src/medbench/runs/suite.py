@@ -9,11 +9,8 @@ from typing import Any
 
 import msgspec
 
-<<<<<<< HEAD
 from medbench.agents.limits import ItemLimits
-=======
 from medbench.catalog.model import TRACKS
->>>>>>> main
 from medbench.engine.progress import Watch
 from medbench.errors import InputError, Problem
 from medbench.items.source import open_source

@@ -6,11 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-<<<<<<< HEAD
-from medbench.catalog.model import BoxesForm, ChoiceForm, MaskForm, Metric, StateForm
-=======
-from medbench.catalog.model import BoxesForm, ChoiceForm, MaskForm, Metric, TextForm
->>>>>>> main
+from medbench.catalog.model import BoxesForm, ChoiceForm, MaskForm, Metric, StateForm, TextForm
 from medbench.items.answers import BOX_KEYS
 from medbench.items.model import Key
 from medbench.models.model import Response
