@@ -53,7 +53,7 @@ class Hint(NamedTuple):
 
     Attributes:
         table: Of the column; empty where the query does not say.
-        column: Its name, in lower case.
+        column: Its name, in lower case; empty for what is counted or summed over rows.
         sign: How it is compared.
         value: With what; None: it is to be empty.
     """
@@ -250,10 +250,29 @@ def _rewritten(node: exp.Expr, dialect: str, now: str) -> exp.Expr:
             return _call("x_regexp_substr", *node.expressions[:2])
         case exp.Anonymous() if node.name.upper() in ("SYSTIMESTAMP", "NOW"):
             return exp.Literal.string(now)
+        case exp.Window() if node.this.name.upper() == "RATIO_TO_REPORT":
+            part = node.this.expressions[0]
+            node.set("this", exp.Sum(this=part.copy()))
+            return exp.Div(this=exp.Mul(this=exp.Literal.number("1.0"), expression=part), expression=node)
+        case exp.Dot() if node.this.name.upper() == "DBMS_LOB":
+            return _lob(node.expression)
         case exp.Pad():
             name = "lpad" if node.args.get("is_left") else "rpad"
             return _call(name, node.this, node.expression, node.args.get("fill_pattern"))
     return node
+
+
+def _lob(call: exp.Expr) -> exp.Expr:
+    """A function of Oracle's package for long texts, which are texts here."""
+    match call.name.upper() if isinstance(call, exp.Anonymous) else type(call).__name__.upper():
+        case "INSTR":
+            return _call("instr", *call.expressions[:2])
+        case "STRPOSITION":
+            return call
+        case "GETLENGTH":
+            return _call("length", call.expressions[0])
+        case _:
+            raise UnsupportedError(f"DBMS_LOB.{call.name}")
 
 
 def _sum(node: exp.Add | exp.Sub) -> exp.Expr:
@@ -308,10 +327,11 @@ def _compared(node: exp.Expr, sign: Literal["=", "<", ">", "~"], tables: dict[st
     columns = list(_within(node, exp.Column))
     # The right side first: on the left a literal is rather a format.
     literals = [literal for side in reversed(list(node.iter_expressions())) for literal in _within(side, exp.Literal)]
-    for column in columns:
+    counted = any(True for _ in _within(node, exp.AggFunc))
+    places = [("", "")] if counted else [(tables.get(each.table.lower(), ""), each.name.lower()) for each in columns]
+    for table, name in places:
         for literal in literals:
-            value: str | float = literal.name if literal.is_string else float(literal.this)
-            yield Hint(tables.get(column.table.lower(), ""), column.name.lower(), sign, value)
+            yield Hint(table, name, sign, literal.name if literal.is_string else float(literal.this))
 
 
 def joins(tree: exp.Query) -> Iterator[tuple[Place, Place]]:

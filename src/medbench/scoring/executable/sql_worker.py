@@ -21,7 +21,9 @@ from datetime import timedelta
 from itertools import groupby
 
 import msgspec
+import sqlglot.optimizer  # noqa: F401 - this and some dialects are loaded when they are first used, which is too late
 from sqlglot import exp
+from sqlglot.dialects import hive, trino, tsql  # noqa: F401
 
 from medbench.models.locked_process import lock
 from medbench.scoring.executable.schema_prose import Schema
@@ -98,8 +100,9 @@ def main() -> None:
     logging.disable()
     # What is loaded when it is first used can't be loaded later.
     for dialect in DIALECTS:
-        translate("SELECT COUNT(*), TO_CHAR(a, 'YYYY') FROM t WHERE a LIKE 'x' ORDER BY 1", dialect, NOW)
-    run(Order(Schema(()), "SELECT * FROM dual", "", "", 0.0))
+        translate("SELECT COUNT(*) FROM t WHERE a LIKE 'x' ORDER BY 1", dialect, NOW)
+    first = run(Order(Schema(()), "SELECT TO_DATE('31.12.2024', 'DD.MM.YYYY') FROM dual", "", "", 0.0))
+    assert not first.code, first
     decode = msgspec.json.Decoder(Order).decode
     lock(MEMORY)
     for line in sys.stdin.buffer:
@@ -141,7 +144,8 @@ def run(order: Order) -> Reply:
 def _run(order: Order, statements: Sequence[Statement], dialect: str) -> Reply:
     reference = _reference(order.reference, dialect)
     trees = [statement.tree for statement in [*statements, *reference]]
-    dates = list(dict.fromkeys(dates_of(" ".join([order.question, *(tree.sql() for tree in trees)]))))
+    literals = [literal.name for tree in trees for literal in tree.find_all(exp.Literal)]
+    dates = list(dict.fromkeys(dates_of(" ".join([order.question, *literals]))))
     now = _now(dates)
     wanted = Wanted(
         [hint for tree in trees for hint in hints(tree)],

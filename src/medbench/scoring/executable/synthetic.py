@@ -20,7 +20,7 @@ from medbench.scoring.executable.sql_dialect import Hint, Place
 from medbench.scoring.executable.sql_functions import as_date, as_text
 
 ROWS = (8, 64, 256)
-"""Rows of a table that refers to none, of one that refers to those, and of one that refers to these."""
+"""Rows of a table that others refer to, of one that refers to those, and of one that refers to these."""
 WITHOUT_PARTNER = 2
 """Rows behind these that no other table refers to."""
 LAST_YEAR = 2200
@@ -235,10 +235,9 @@ class _Maker:
                 if owner[0] != table and (table, column.name.lower()) not in self._owners[domain]
             ]
             depths = [self._depth(each, passed | {table}) for each in above if each not in passed]
-            alone = not above and len(self._tables) > 1
-            # A table that is linked with none is as large as one that is: several rows of it may be wanted together.
-            deepest = max(depths, default=-1) + 1
-            self._depths[table] = min(deepest if above else int(not alone), len(ROWS) - 1)
+            # Few rows only of a table that others refer to, so that several of theirs belong to each.
+            referred = any(owner[0] == table for owners in self._owners.values() for owner in owners)
+            self._depths[table] = min(max(depths, default=-1 if referred else 0) + 1, len(ROWS) - 1)
         return self._depths[table]
 
 
