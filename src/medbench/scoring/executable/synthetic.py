@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -29,8 +29,8 @@ MOST_MORE = 1_000
 """Further rows where a query wants so many of them."""
 _EMPTY = 0.08
 """Share of empty values in rows at random."""
-_AROUND = (1, -1, 0, 20, -40)
-"""Days around a date that a query names."""
+_AROUND = {"=": (0, 1, -1, 20, -40), ">": (1, 20, 0), "<": (-1, -40, 0)}
+"""Days from a date that a query compares a column with."""
 
 Value = str | int | float | None
 
@@ -241,12 +241,11 @@ class _Maker:
         return self._depths[table]
 
 
-def _around(text: str, sign: str) -> Iterable[str]:
+def _around(text: str, sign: str) -> list[Value]:
     moment = as_date(text)
     if moment is None or moment.year > LAST_YEAR:
         return []
-    days = {">": (1, 20, 0), "<": (-1, -40, 0)}.get(sign, _AROUND if len(text) <= 10 else (0, *_AROUND))
-    return [as_text(moment + timedelta(days=each)) for each in days]
+    return [as_text(moment + timedelta(days=days)) for days in _AROUND.get(sign, _AROUND["="])]
 
 
 def _values(hint: Hint, column: Column) -> list[Value]:
@@ -256,13 +255,10 @@ def _values(hint: Hint, column: Column) -> list[Value]:
         return [None]
     if column.kind == "date":
         text = str(int(value)) if isinstance(value, float) else value
-        if re.fullmatch(r"(19|20|21)\d\d", text):
-            return [*(f"{text}-{day}" for day in ("05-10", "02-11", "08-12", "11-13"))]
-        if found := re.fullmatch(r"((?:19|20|21)\d\d)[-/]?(\d\d)", text):
-            return [*(f"{found[1]}-{found[2]}-{day}" for day in ("10", "21"))]
-        if hint.sign == "=" and as_date(text):
-            return [as_text(moment) for moment in [as_date(text)] if moment] + list(_around(text, "="))
-        return list(_around(text.replace("%", "-01")[:19], hint.sign))
+        if found := re.fullmatch(r"((?:19|20|21)\d\d)(?:[-/]?(\d\d))?", text):
+            months = [found[2]] if found[2] else ["05", "02", "08", "11"]
+            return [f"{found[1]}-{month}-{day}" for month in months for day in ("10", "21")]
+        return _around(text.replace("%", "-01")[:19], hint.sign)
     if column.kind == "number":
         try:
             number = float(value)
