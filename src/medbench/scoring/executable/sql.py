@@ -16,7 +16,7 @@ from medbench.scoring.executable.schema_prose import Schema, read_schema
 from medbench.scoring.executable.sql_orders import Order, Reply
 from medbench.scoring.judging.plan import answer_of
 
-SECONDS = 20.0
+SECONDS = 10.0
 """Until the process that runs an answer is ended. Work is bounded by steps long before, the same on every machine."""
 
 LONGEST_REPLY = 1024**2

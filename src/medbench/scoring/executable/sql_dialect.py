@@ -110,7 +110,9 @@ def translate(sql: str, dialect: str, now: str) -> list[Statement]:
     """
     try:
         trees = [tree for tree in sqlglot.parse(sql, read=dialect) if tree is not None]
-    except (ParseError, TokenError, RecursionError, ValueError) as error:
+    except RecursionError:
+        raise Untranslatable("too_long", "nested") from None
+    except (ParseError, TokenError, ValueError) as error:
         raise Untranslatable("not_parsed", _brief(error)) from None
     if not trees:
         raise Untranslatable("no_sql")
@@ -148,7 +150,9 @@ def write(tree: exp.Query, dialect: str, now: str) -> str:
             if written is not node:
                 node.replace(written)
         return tree.sql(dialect=_Target, unsupported_level=ErrorLevel.RAISE)
-    except (UnsupportedError, SqlglotError, RecursionError, ValueError, KeyError, AssertionError) as error:
+    except RecursionError:
+        raise Untranslatable("too_long", "nested") from None
+    except (SqlglotError, ValueError, KeyError, AssertionError) as error:
         raise Untranslatable("not_transpiled", _brief(error)) from None
 
 
