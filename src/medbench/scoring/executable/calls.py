@@ -367,8 +367,8 @@ def _said_after(
             return value if inner is None else inner
     arguments: dict[str, object] = {}
     for found in _LISTED.finditer(text, start, end):
-        if found[1] in parameters:
-            arguments.setdefault(found[1], _read_value(_whole(text, found.start(2), min(found.end(2), end))))
+        if found[1] in parameters and found[1] not in arguments:
+            arguments[found[1]] = _read_value(_whole(text, found.start(2), min(found.end(2), end)))
     return arguments or None
 
 
@@ -384,7 +384,7 @@ def _whole(text: str, start: int, end: int) -> str:
 def _balanced(text: str, start: int) -> int:
     """Where a square or curly bracket closes; 0 where it does not."""
     depth, quote = 0, ""
-    for index in range(start, len(text)):
+    for index in range(start, min(len(text), start + _LONGEST_BRACKET)):
         character = text[index]
         if quote:
             quote = "" if character == quote else quote

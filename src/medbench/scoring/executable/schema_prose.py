@@ -102,6 +102,8 @@ def read_schema(question: str) -> Schema:
     headers = [
         each for each in _TABLE.finditer(question) if _COLUMN_WORD.match(question[each.end() :].lstrip(" :：\n"))
     ]
+    if not headers:
+        return Schema((), (Finding("no_table"),))
     gaps: list[Finding] = []
     described: list[_Described] = []
     ends = [header.start() for header in headers[1:]] + [len(question)]

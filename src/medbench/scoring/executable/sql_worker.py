@@ -10,7 +10,9 @@ An order is a line of JSON (`Order`), a reply is a line of JSON (`Reply`).
 from __future__ import annotations
 
 import contextlib
+import importlib
 import logging
+import pkgutil
 import re
 import signal
 import sqlite3
@@ -21,9 +23,8 @@ from datetime import timedelta
 from itertools import groupby
 
 import msgspec
-import sqlglot.optimizer  # noqa: F401 - this and some dialects are loaded when they are first used, which is too late
-from sqlglot import exp
-from sqlglot.dialects import hive, trino, tsql  # noqa: F401
+from sqlglot import exp, optimizer
+from sqlglot.dialects import hive, trino, tsql  # noqa: F401 - as in `_load`
 
 from medbench.models.locked_process import lock
 from medbench.scoring.executable.schema_prose import Schema
@@ -98,11 +99,7 @@ def main() -> None:
     """Take orders until standard input ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
     logging.disable()
-    # What is loaded when it is first used can't be loaded later.
-    for dialect in DIALECTS:
-        translate("SELECT COUNT(*) FROM t WHERE a LIKE 'x' ORDER BY 1", dialect, NOW)
-    first = run(Order(Schema(()), "SELECT TO_DATE('31.12.2024', 'DD.MM.YYYY') FROM dual", "", "", 0.0))
-    assert not first.code, first
+    _load()
     decode = msgspec.json.Decoder(Order).decode
     lock(MEMORY)
     for line in sys.stdin.buffer:
@@ -110,11 +107,23 @@ def main() -> None:
         signal.setitimer(signal.ITIMER_REAL, order.seconds)  # nobody handles its signal: it ends the process
         try:
             reply = run(order)
-        except (MemoryError, RecursionError) as error:
-            reply = Reply("too_big", type(error).__name__)
+        except MemoryError:
+            reply = Reply("too_big", "memory")
+        except Exception as error:  # noqa: BLE001 - a fault of the parser or ours, not of the answer
+            reply = Reply("crashed", type(error).__name__)
         signal.setitimer(signal.ITIMER_REAL, 0)
         sys.stdout.buffer.write(msgspec.json.encode(reply) + b"\n")
         sys.stdout.buffer.flush()
+
+
+def _load() -> None:
+    """Load what sqlglot and Python load when it is first used, which is too late in a process without files."""
+    for module in pkgutil.iter_modules(optimizer.__path__, "sqlglot.optimizer."):
+        importlib.import_module(module.name)
+    for dialect in DIALECTS:
+        translate("SELECT COUNT(*) FROM t WHERE a LIKE 'x' ORDER BY 1", dialect, NOW)
+    first = run(Order(Schema(()), "SELECT TO_DATE('31.12.2024', 'DD.MM.YYYY') FROM dual", "", "", 0.0))
+    assert not first.code, first
 
 
 def run(order: Order) -> Reply:
