@@ -4,11 +4,14 @@ from __future__ import annotations
 
 RUN_TOGETHER = (
     "API 描述：BookBed（床位预约）描述：为患者预约床位。输入参数：patient_id (string，必填)：患者唯一标识（如住院号）"
-    'ward_type (string，必填)：病区类型（"icu"=重症, "general"=普通）reason (string，选填)：理由（当病区类型为"icu"时必填）'
-    'start_time (string，必填)：开始时间（ISO 8601 格式，例如："2024-01-02T03:04:05Z"）birth_date (string，可选)：出生日期，格式为 YYYY-MM-DD。'
-    'services (list，可选)：服务列表（"meal"=膳食, "nurse"=护理）vitals (object，必填)：体征，包含：heart_rate (number): 心率'
-    'blood_pressure (string): 血压days (int，必填)：天数notify (boolean，选填，默认为 false)：是否通知输出：{  "id": ""  // 编号}'
-    "用户问题：请为 1001 号患者预约床位。"
+    'ward_type (string，必填)：病区类型（"icu"=重症, "general"=普通）'
+    'reason (string，选填)：理由（当病区类型为"icu"时必填）'
+    'start_time (string，必填)：开始时间（ISO 8601 格式，例如："2024-01-02T03:04:05Z"）'
+    "birth_date (string，可选)：出生日期，格式为 YYYY-MM-DD。"
+    'services (list，可选)：服务列表（"meal"=膳食, "nurse"=护理）'
+    "vitals (object，必填)：体征，包含：heart_rate (number): 心率blood_pressure (string): 血压"
+    "days (int，必填)：天数notify (boolean，选填，默认为 false)：是否通知"
+    '输出：{  "id": ""  // 编号}用户问题：请为 1001 号患者预约床位。'
 )
 ON_LINES = """你可以调用以下 2 个 API：
 API1：find_patient (查找患者)
@@ -16,7 +19,7 @@ API1：find_patient (查找患者)
 输入参数：name (string, 必填): 姓名；fields (list, 必填): 字段列表；age (integer, 选填): 年龄。
 API2：make_plan（生成方案）
 描述：生成方案。
-输入参数：profile (json, 必填): 档案；priority (string, 必填): 优先级（'high', 'low'）；note (string, 选填): 备注（如 "无"）
+输入参数：profile (json, 必填): 档案；priority (string, 必填): 优先级（'high', 'low'）；note (string, 选填): 如 "无"
 请根据需求，选择合适的 API 并填写对应的参数。"""
 IN_BRACES = """API描述列表：
 API 1:Admit（入院）  //Admission

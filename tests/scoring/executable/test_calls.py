@@ -179,9 +179,16 @@ def test_no_text_breaks_the_reading(text):
 
 @pytest.mark.parametrize(
     "text",
-    ["find_patient(" * 8_000, "[" * 100_000, '{"a":' * 20_000, '{"name":"x","a":[' * 5_000, "find_patient\n- name: {" * 4_000,
-     "a(b=" * 25_000, "- name: " * 12_000],
-)  # fmt: skip
+    [
+        "find_patient(" * 8_000,
+        "[" * 100_000,
+        '{"a":' * 20_000,
+        '{"name":"x","a":[' * 5_000,
+        "find_patient\n- name: {" * 4_000,
+        "a(b=" * 25_000,
+        "- name: " * 12_000,
+    ],
+)
 def test_an_answer_that_opens_without_end_takes_no_longer_than_seconds(text):
     began = time.process_time()
     extract_calls(text, read_apis(ON_LINES).apis)
@@ -192,3 +199,18 @@ def test_names_with_dots_are_names():
     api = Api("math.add", {"type": "object", "properties": {"a": {"type": "number"}}})
     assert [call.name for call in extract_calls("math.add(a=1)", [api])] == ["math.add"]
     assert extract_calls("xmath.add2(a=1)", [api])[0].name == "xmath.add2"
+
+
+def test_a_parameter_that_comes_again_begins_another_call():
+    answer = '步骤：find_patient\n1. name: 张三, fields: ["a"]\n2. name: 李四（家属）, fields: ["b"], age: 3'
+    assert check(PLAN, answer).evidence["calls"] == [
+        {"name": "find_patient", "arguments": {"name": "张三", "fields": ["a"]}},
+        {"name": "find_patient", "arguments": {"name": "李四", "fields": ["b"], "age": 3}},
+    ]
+
+
+def test_a_table_with_a_column_of_remarks_is_read():
+    rows = {name: json.dumps(value) for name, value in RIGHT.items()} | {"patient_id": "1001", "ward_type": "general"}
+    table = "BookBed\n|参数|取值|说明|\n|---|---|---|\n" + "\n".join(f"| {n} | {v} | 按要求 |" for n, v in rows.items())
+    checked = check(BED, table)
+    assert (checked.status, checked.evidence["calls"][0]["arguments"]) == ("passed", RIGHT)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -27,21 +27,24 @@ def run(answer, reference="", **more):
 RIGHT = {
     "join": "SELECT p.name, l.item FROM patient p JOIN DIAGNOSIS d ON p.patient_id = d.patient_id "
     "JOIN lab l ON l.diagnosis_id = d.diagnosis_id WHERE d.disease = '肺炎' AND l.result > 10",
-    "fence with words": "思路如下：\n```sql\nSELECT name AS 姓名 FROM patient WHERE age > 60 -- 年龄\nORDER BY age DESC;\n```\n说明：完成。",
+    "fence with words": "思路如下：\n```sql\nSELECT name AS 姓名 FROM patient WHERE age > 60 -- 年龄\n"
+    "ORDER BY age DESC;\n```\n说明：完成。",
     "words behind": "SELECT name FROM patient WHERE age > 60;\n\n以上查询返回 60 岁以上患者。",
     "nvl, decode": "SELECT NVL(note, '无'), DECODE(disease, '肺炎', 1, 0) FROM DIAGNOSIS",
     "dates": "SELECT TRUNC(made_on), made_on + 30, TO_CHAR(made_on, 'YYYY-MM') FROM DIAGNOSIS "
     "WHERE made_on >= TO_DATE('2024-01-01', 'YYYY-MM-DD') AND made_on < ADD_MONTHS(DATE '2024-01-01', 12)",
     "since today": "SELECT COUNT(*) FROM DIAGNOSIS WHERE made_on >= TRUNC(SYSDATE) - 30 HAVING COUNT(*) > 0",
     "many": "SELECT patient_id FROM DIAGNOSIS GROUP BY patient_id HAVING COUNT(*) > 40",
-    "none of": "SELECT name FROM patient p WHERE NOT EXISTS (SELECT 1 FROM DIAGNOSIS d WHERE d.patient_id = p.patient_id)",
+    "none of": "SELECT name FROM patient p WHERE NOT EXISTS "
+    "(SELECT 1 FROM DIAGNOSIS d WHERE d.patient_id = p.patient_id)",
     "both": "SELECT patient_id FROM DIAGNOSIS WHERE disease IN ('肺炎', '哮喘') GROUP BY patient_id "
     "HAVING COUNT(DISTINCT disease) = 2",
     "last of each": "SELECT * FROM (SELECT d.*, ROW_NUMBER() OVER (PARTITION BY patient_id ORDER BY made_on DESC) rn "
     "FROM DIAGNOSIS d) WHERE rn = 1",
     "first rows": "SELECT * FROM (SELECT name FROM patient ORDER BY age DESC) WHERE ROWNUM <= 3",
     "old outer join": "SELECT p.name, d.disease FROM patient p, DIAGNOSIS d WHERE p.patient_id = d.patient_id(+)",
-    "lists": "SELECT patient_id, LISTAGG(disease, ',') WITHIN GROUP (ORDER BY disease) FROM DIAGNOSIS GROUP BY patient_id",
+    "lists": "SELECT patient_id, LISTAGG(disease, ',') WITHIN GROUP (ORDER BY disease) "
+    "FROM DIAGNOSIS GROUP BY patient_id",
     "expression": "SELECT name FROM patient WHERE REGEXP_LIKE(name, '^[[:alpha:]]')",
     "shares": "SELECT disease, ROUND(RATIO_TO_REPORT(COUNT(*)) OVER () * 100, 2) FROM DIAGNOSIS GROUP BY disease",
     "mysql": "SELECT `name`, DATE_FORMAT(born, '%Y') FROM `patient` WHERE born < DATE_SUB(CURDATE(), INTERVAL 3 DAY)",
@@ -162,7 +165,7 @@ HOSTILE = [
     "SELECT randomblob(1000000000) FROM dual",
     "SELECT hex(zeroblob(900000)) FROM dual",
     "SELECT printf('%1000000000d', 1) FROM dual",
-    "SELECT REPLACE(REPLACE(REPLACE(printf('%.1000d', 1), '0', '0000000000'), '0', '0000000000'), '0', '0000000000') FROM dual",
+    "SELECT REPLACE(REPLACE(REPLACE(printf('%.1000d', 1), '0', '0000000000'), '0', '0000000000'), '0', '0000000000')",
     "SELECT LPAD('x', 1000000000, 'y') FROM dual",
     "SELECT GROUP_CONCAT(a.note) FROM lab b, DIAGNOSIS a, lab c",
     "WITH RECURSIVE r(n) AS (SELECT 'a' UNION ALL SELECT n || n FROM r) SELECT MAX(LENGTH(n)) FROM r",
@@ -198,13 +201,14 @@ def test_the_process_has_no_files_no_secrets_and_little_memory(monkeypatch):
     assert run(RIGHT["join"]).code == ""
     process = sql._PROCESS._process
     assert process is not None
-    assert b"secret" not in open(f"/proc/{process.pid}/environ", "rb").read()
-    limits = open(f"/proc/{process.pid}/limits").read()
+    place = Path("/proc") / str(process.pid)
+    assert b"secret" not in (place / "environ").read_bytes()
+    limits = (place / "limits").read_text()
     rows = {line[:26].strip(): line[26:].split()[:2] for line in limits.splitlines()}
     assert rows["Max open files"] == ["0", "0"]
     assert rows["Max file size"] == ["0", "0"]
     assert rows["Max address space"] == [str(1024**3)] * 2
-    assert sorted(os.listdir(f"/proc/{process.pid}/fd")) == ["0", "1", "2"]
+    assert sorted(each.name for each in (place / "fd").iterdir()) == ["0", "1", "2"]
 
 
 def test_a_process_that_was_killed_is_replaced():
@@ -215,19 +219,19 @@ def test_a_process_that_was_killed_is_replaced():
     assert run(RIGHT["join"]).code == ""
 
 
-WORDS = st.sampled_from(
-    "SELECT FROM WHERE AND OR NOT IN ( ) , * = < > || + - / patient DIAGNOSIS lab name age result 'x' 1 1000000000 NULL "
-    "JOIN LEFT ON USING GROUP BY HAVING COUNT(*) ORDER WITH RECURSIVE r AS UNION ALL EXCEPT LIMIT CASE WHEN THEN END "
-    "ATTACH PRAGMA VACUUM INTO '/tmp/medbench-escape' load_extension( zeroblob( randomblob( printf( hex( replace( "
-    'substr( char( group_concat( REGEXP_LIKE( TO_DATE( SYSDATE ROWNUM sqlite_master dual ; -- /* */ :x ? " `'.split()
-)
+WORDS = """
+SELECT FROM WHERE AND OR NOT IN ( ) , * = < > || + - / patient DIAGNOSIS lab name age result 'x' 1 1000000000 NULL JOIN LEFT
+ON USING GROUP BY HAVING COUNT(*) ORDER WITH RECURSIVE r AS UNION ALL EXCEPT LIMIT CASE WHEN THEN END ATTACH PRAGMA VACUUM
+INTO '/tmp/medbench-escape' load_extension( zeroblob( randomblob( printf( hex( replace( substr( char( group_concat( ROWNUM
+REGEXP_LIKE( TO_DATE( SYSDATE sqlite_master dual ; -- /* */ :x ? " `
+"""
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(WORDS, min_size=1, max_size=25))
+@given(st.lists(st.sampled_from(WORDS.split()), min_size=1, max_size=25))
 def test_no_words_of_sql_get_out_or_break_the_process(words):
     began = time.monotonic()
     reply = run("SELECT " + " ".join(words))
     assert reply.code != "crashed"
     assert time.monotonic() - began < 15
-    assert not os.path.exists("/tmp/medbench-escape")
+    assert not Path("/tmp/medbench-escape").exists()

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
+from typing import Any
 
 import msgspec
 
@@ -54,12 +55,6 @@ _ARGUMENT_KEYS = (
 _OPENERS = {"(": ")", "（": "）", "[": "]", "{": "}"}
 _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _LONE_CALL = re.compile(r"^[ \t>*\-\d.、)]*`*([A-Za-z_][A-Za-z0-9_.]*)\s*(?=[(（]\s*[A-Za-z_]\w*\s*[=:：])", re.M)
-_BULLET = r"^[ \t>|]*(?:[-*•+·]|\d+[.、)）]|[(（]\d+[)）])?[ \t]*"
-_LISTED = re.compile(
-    _BULLET + r"[`*\"“]{0,3}([A-Za-z_][A-Za-z0-9_]*)[`*\"”]{0,3}[ \t]*(?:[(（][^()（）\n]*[)）])?[ \t]*[`*]{0,3}"
-    r"(?:[=:：|]|为)[ \t]*(\S.*)$",
-    re.M,
-)
 _BEFORE_RESULT = re.compile(r"返回|输出|响应|结果|output|response|return", re.I)
 _NUMBERED = re.compile(r"\s*API\s*(\d{1,3})\s*", re.I)
 _JSON = json.JSONDecoder()
@@ -114,9 +109,8 @@ def extract_calls(answer: str, apis: Sequence[Api]) -> list[Call]:
             continue
         following = mentions[index + 1][0] if index + 1 < len(mentions) else len(answer)
         following = min([following, *(first for first, _, _ in found if first > start)])
-        found.append(
-            (start, end, Call(name, _said_after(answer, end, following, objects, known.parameters(name)), start))
-        )
+        said = _said_after(answer, end, following, objects, known.parameters(name))
+        found += [(start, end, Call(name, given, start)) for given in said] or [(start, end, Call(name, None, start))]
     if len(apis) == 1 and all(call.arguments is None for *_, call in found):
         unnamed = _unnamed(objects, known, apis[0])
         found += [(start, end, Call(apis[0].name, given, start)) for start, end, given in unnamed]
@@ -158,7 +152,7 @@ class _Known:
         """(from, to, name) of every mention."""
         return ((found.start(), found.end(), found[0]) for found in self._pattern.finditer(text))
 
-    def parameters(self, name: str) -> Mapping[str, object]:
+    def parameters(self, name: str) -> Mapping[str, Any]:
         """Name -> schema of an API's parameters."""
         properties = self._apis[name.lower()].parameters.get("properties", {})
         assert isinstance(properties, Mapping)
@@ -353,32 +347,64 @@ def _said_after(
     start: int,
     end: int,
     objects: Sequence[tuple[int, int, object]],
-    parameters: Mapping[str, object],
-) -> dict[str, object] | None:
-    """Arguments between the mention of a name and the next: a JSON object, or a list of `parameter: value`."""
+    parameters: Mapping[str, Any],
+) -> list[dict[str, object]]:
+    """Arguments between the mention of a name and the next: JSON objects, or lists of `parameter: value`."""
+    made: list[dict[str, object]] = []
     for first, last, value in objects:
+        if not (start <= first and last <= end and isinstance(value, dict) and value):
+            continue
         before = text[max(start, text.rfind("\n", 0, text.rfind("\n", 0, first)) + 1) : first]
         line = before.rpartition("\n")[2]
         of_parameter = any(re.search(rf"(?<!\w){re.escape(name)}(?!\w)", line) for name in parameters)
-        shown = isinstance(value, dict) and not of_parameter and not _BEFORE_RESULT.search(before)
-        if start <= first and last <= end and shown and value:
-            assert isinstance(value, dict)
-            inner = _given({key.lower().strip(): each for key, each in value.items()})
-            return value if inner is None else inner
-    arguments: dict[str, object] = {}
-    for found in _LISTED.finditer(text, start, end):
-        if found[1] in parameters and found[1] not in arguments:
-            arguments[found[1]] = _read_value(_whole(text, found.start(2), min(found.end(2), end)))
-    return arguments or None
+        if of_parameter or _BEFORE_RESULT.search(before):
+            continue
+        inner = _given({key.lower().strip(): each for key, each in value.items()})
+        given = value if inner is None else inner
+        if not made or any(name in parameters for name in given):
+            made.append(given)
+    return made or _listed(text[start : min(end, start + _LONGEST_BRACKET)], parameters)
 
 
-def _whole(text: str, start: int, end: int) -> str:
-    """A value of a list: that of its line, or what a bracket that opens there holds."""
-    if text[start] in "[{":
-        parts = _balanced(text, start)
-        if parts:
-            return text[start:parts]
-    return re.sub(r"[ \t|]+$", "", text[start:end]).rstrip("；;，,。")
+def _listed(text: str, parameters: Mapping[str, Any]) -> list[dict[str, object]]:
+    """Arguments that are listed on lines, in a table or in a row; where one comes again, another call begins."""
+    if not parameters:
+        return []
+    names = "|".join(sorted(map(re.escape, parameters), key=len, reverse=True))
+    # A name, its quotes, what stands in brackets behind it, and the sign before its value.
+    listed = re.compile(
+        rf"(?<![A-Za-z0-9_])({names})[`*\"”]{{0,3}}[ \t]*(?:[(（][^()（）\n]*[)）])?[ \t]*[`*]{{0,3}}[ \t]*"
+        r"(?:[=:：|]|为)[ \t]*"
+    )
+    made: list[dict[str, object]] = [{}]
+    found = list(listed.finditer(text))
+    stop = 0
+    for index, each in enumerate(found):
+        if each.start() < stop:
+            continue  # within the value of another
+        following = found[index + 1].start() if index + 1 < len(found) else len(text)
+        written, stop = _value_at(text, each.end(), following)
+        if not written:
+            continue
+        plain = parameters[each[1]].get("type") == "string" and written[0] not in _QUOTES
+        if each[1] in made[-1]:
+            made.append({})
+        made[-1][each[1]] = Written(written) if plain else _read_value(written)
+    return made if made[0] else []
+
+
+def _value_at(text: str, start: int, following: int) -> tuple[str, int]:
+    """A value of a list as written, and where it ends: with its bracket or quote, its cell, or before the next name."""
+    opening = text[start : start + 1]
+    line = text.find("\n", start)
+    line = len(text) if line < 0 else line
+    if opening and opening in "[{" and (end := _balanced(text, start)):
+        return text[start:end], end
+    if opening in _QUOTES and (end := text.find(_QUOTES[opening], start + 1, line)) > 0:
+        return text[start : end + 1], end + 1
+    end = min([line, max(following, start), *(place for sign in "|；" if (place := text.find(sign, start)) >= 0)])
+    written = re.sub(r"[（(][^（()）]*[)）]\s*$", "", text[start:end].rstrip('-*` \t"“,，、;。'))
+    return written.strip(" \t`*"), end
 
 
 def _balanced(text: str, start: int) -> int:
