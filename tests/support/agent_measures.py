@@ -48,7 +48,7 @@ def release_coverage(folder: Path) -> dict[str, dict[str, int]]:
 
 
 def bfcl_agreement(folder: Path) -> dict[str, Any]:
-    """Gold calls of BFCL, in five forms: how many come back as they were; how many are valid; faults that are found."""
+    """Gold calls of BFCL in five forms: how many come back as they were, how many are valid, which faults are found."""
     counts: Counter[str] = Counter()
     faults: Counter[str] = Counter()
     for name in BFCL_FILES:
@@ -70,7 +70,7 @@ def bfcl_agreement(folder: Path) -> dict[str, Any]:
 
 
 def ehrsql_agreement(folder: Path, step: int = 1) -> dict[str, int]:
-    """Gold queries of EHRSQL on synthetic rows, each its own reference; and the same with a column that is not there."""
+    """Gold queries of EHRSQL on synthetic rows, each its own reference; and with a column that is not there."""
     schema = _mimic(folder / "mimic_iv.sql")
     columns = {column.name for table in schema.tables for column in table.columns}
     counts: Counter[str] = Counter()

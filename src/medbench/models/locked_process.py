@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
 import subprocess
 import sys
 
@@ -18,6 +17,8 @@ def lock(memory: int) -> None:
     Args:
         memory: Bytes of address space that are left to it.
     """
+    import resource  # not on every system that starts such a process
+
     with contextlib.suppress(ValueError):  # macOS has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
     for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):

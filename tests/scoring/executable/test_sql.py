@@ -220,10 +220,11 @@ def test_a_process_that_was_killed_is_replaced():
 
 
 WORDS = """
-SELECT FROM WHERE AND OR NOT IN ( ) , * = < > || + - / patient DIAGNOSIS lab name age result 'x' 1 1000000000 NULL JOIN LEFT
-ON USING GROUP BY HAVING COUNT(*) ORDER WITH RECURSIVE r AS UNION ALL EXCEPT LIMIT CASE WHEN THEN END ATTACH PRAGMA VACUUM
-INTO '/tmp/medbench-escape' load_extension( zeroblob( randomblob( printf( hex( replace( substr( char( group_concat( ROWNUM
-REGEXP_LIKE( TO_DATE( SYSDATE sqlite_master dual ; -- /* */ :x ? " `
+SELECT FROM WHERE AND OR NOT IN ( ) , * = < > || + - / patient DIAGNOSIS lab name age result 'x' 1 1000000000
+NULL JOIN LEFT ON USING GROUP BY HAVING COUNT(*) ORDER WITH RECURSIVE r AS UNION ALL EXCEPT LIMIT CASE WHEN
+THEN END ATTACH PRAGMA VACUUM INTO '/tmp/medbench-escape' load_extension( zeroblob( randomblob( printf( hex(
+replace( substr( char( group_concat( ROWNUM REGEXP_LIKE( TO_DATE( SYSDATE sqlite_master dual ; -- /* */ :x ? "
+`
 """
 
 
