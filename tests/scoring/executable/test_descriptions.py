@@ -69,12 +69,19 @@ def test_parameters_on_lines_and_in_braces_are_read():
         (("age (integer, 选填)", "age (integer)"), None),  # a member of the list before it, as far as can be told
         (("name (string, 必填)", "name (string)"), "required_not_said"),
         (("输入参数：profile", "参数：profile"), "no_parameters"),
+        (("字段列表；age", "字段列表\nage"), "parameters_not_read"),
     ],
 )
 def test_what_can_not_be_read_is_named(change, code):
     assert ON_LINES.count(change[0]) == 1
     found = codes(read_apis(ON_LINES.replace(*change)))
     assert found == ([code] if code else [])
+
+
+def test_a_member_of_an_example_that_can_not_be_read_is_named():
+    assert codes(
+        read_apis(IN_BRACES.replace('"PatientID": "string"', '"PatientID": "string", "Codes": ["string"]'))
+    ) == ["parameters_not_read"]
 
 
 def test_a_question_without_apis_or_tables_says_so():

@@ -41,6 +41,7 @@ _MEMBER = re.compile(
     r"[（(]\s*(?P<type>[A-Za-z]+(?:\s*[/|]\s*[A-Za-z]+)*)\s*(?:[,，、]\s*(?P<rest>[^()（）]*))?[)）]"
 )
 _EXAMPLE_MEMBER = re.compile(rf"[\"“](?P<name>{_NAME})[\"”]\s*[:：]\s*[\"“](?P<type>[A-Za-z]+)[\"”]")
+_EXAMPLE_NAME = re.compile(rf"[\"“]{_NAME}[\"”]\s*[:：]")
 _QUOTED = re.compile(r"[\"“'‘]([^\"“”'‘’]+)[\"”'’]")
 _MEANT = re.compile(r"[\"“'‘]([^\"“”'‘’]+)[\"”'’]\s*[=＝]\s*([^,，、\"“”)）]+)")
 _BRACKETS = re.compile(r"[（(]([^（()）]*)[)）]")
@@ -118,10 +119,14 @@ def _api(name: str, block: str) -> tuple[Api | None, list[Finding]]:
     if start is None:
         return None, [Finding("no_parameters", name)]
     section = block[start.end() :]
-    end = _OUTPUT.search(section)
-    # Where no output is described the parameters are on one line, and what follows is the task.
-    section = section[: end.start()] if end else section.lstrip("\n").partition("\n")[0]
     gaps: list[Finding] = []
+    if end := _OUTPUT.search(section):
+        section = section[: end.start()]
+    else:
+        # Where no output is described the parameters are on one line, and what follows is the task.
+        section, _, rest = section.lstrip("\n").partition("\n")
+        if _members(name, rest, []):
+            gaps.append(Finding("parameters_not_read", name))
     members = _members(name, section, gaps)
     if not members and not gaps:
         gaps.append(Finding("no_parameters", name))
@@ -155,6 +160,8 @@ def _members(api: str, section: str, gaps: list[Finding]) -> list[_Member]:
                 found.append(_Member(each["name"], dict(_TYPES[kind]), None, nested=False))
             else:
                 gaps.append(Finding("unknown_type", f"{api}.{each['name']} ({kind})"))
+        if len(examples) < len(_EXAMPLE_NAME.findall(section)):
+            gaps.append(Finding("parameters_not_read", api))
         return found
     members: list[_Member] = []
     texts: list[int] = []

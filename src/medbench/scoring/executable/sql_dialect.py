@@ -296,10 +296,23 @@ def _shifted(moment: exp.Expr, count: exp.Expr, unit: str, sign: int) -> exp.Exp
     return _call("x_shift", moment, exp.Mul(this=exp.Paren(this=count), expression=exp.Literal.number(sign)), unit)
 
 
-def order_keys(tree: exp.Query) -> list[exp.Expr]:
-    """What the rows of a query are ordered by; empty where it has no order."""
-    order = tree.args.get("order")
-    return [each.this for each in order.expressions] if order is not None else []
+def with_order_keys(tree: exp.Query) -> exp.Select | None:
+    """An ordered query with what it is ordered by behind its columns; None where it has no place for more columns."""
+    if not isinstance(tree, exp.Select):
+        return None
+    tree = tree.copy()
+    selected = list(tree.selects)
+    aliases = {each.alias.lower(): each.this for each in selected if isinstance(each, exp.Alias)}
+    for ordered in tree.args["order"].expressions:
+        key = ordered.this
+        if isinstance(key, exp.Literal) and not key.is_string:
+            if any(each.is_star for each in selected) or not 0 < int(key.this) <= len(selected):
+                return None
+            key = selected[int(key.this) - 1].unalias()
+        elif isinstance(key, exp.Column) and not key.table:
+            key = aliases.get(key.name.lower(), key)
+        tree.select(key.copy(), copy=False)
+    return tree
 
 
 def hints(tree: exp.Query) -> Iterator[Hint]:

@@ -35,9 +35,9 @@ from medbench.scoring.executable.sql_dialect import (
     dates_of,
     hints,
     joins,
-    order_keys,
     sql_of,
     translate,
+    with_order_keys,
     write,
 )
 from medbench.scoring.executable.sql_functions import as_date, as_text, register
@@ -149,7 +149,7 @@ def run(order: Order) -> Reply:
 
 def _run(order: Order, statements: Sequence[Statement], dialect: str) -> Reply:
     reference = _reference(order.reference, dialect)
-    trees = [statement.tree for statement in [*statements, *reference]]
+    trees = [statement.tree for statement in statements] + ([reference] if reference else [])
     literals = [literal.name for tree in trees for literal in tree.find_all(exp.Literal)]
     dates = list(dict.fromkeys(dates_of(" ".join([order.question, *literals]))))
     now = _now(dates)
@@ -160,7 +160,7 @@ def _run(order: Order, statements: Sequence[Statement], dialect: str) -> Reply:
         _words(order.question),
         frozenset(table.name.lower() for tree in trees for table in tree.find_all(exp.Table)),
     )
-    reply = Reply("empty_result", dialect=dialect)
+    reply = Reply()
     for seed in range(SEEDS):
         with contextlib.closing(_database(order.schema, wanted, now, seed)) as connection:
             last = statements[-1]
@@ -173,7 +173,7 @@ def _run(order: Order, statements: Sequence[Statement], dialect: str) -> Reply:
                     error.code, error.detail, error.code in _WRONG_CODES, dialect=dialect, sqlite=last.sqlite, seed=seed
                 )
             result = results[-1]
-            truth = _truth(connection, reference, dialect, now)
+            truth = _truth(connection, reference, dialect, now) if reference else None
             reply = Reply(
                 dialect=dialect,
                 sqlite=last.sqlite,
@@ -196,36 +196,29 @@ def _run(order: Order, statements: Sequence[Statement], dialect: str) -> Reply:
 _WRONG_CODES = frozenset({*_WRONG.values(), "too_much_work", "too_many_rows"})
 
 
-def _reference(text: str, dialect: str) -> list[Statement]:
-    """The last statement of a reference answer, in the dialect of the answer or another; none where it can't be run."""
-    if not text:
-        return []
-    for each in (dialect, *DIALECTS):
+def _reference(text: str, dialect: str) -> exp.Query | None:
+    """The last query of a reference answer, in the dialect of the answer or another; None where it can't be run."""
+    for each in (dialect, *DIALECTS) if text else ():
         with contextlib.suppress(Untranslatable):
-            return translate(sql_of(text), each, NOW)[-1:]
-    return []
+            return translate(sql_of(text), each, NOW)[-1].tree
+    return None
 
 
 def _truth(
-    connection: sqlite3.Connection, reference: Sequence[Statement], dialect: str, now: str
+    connection: sqlite3.Connection, reference: exp.Query, dialect: str, now: str
 ) -> tuple[list[Row], list[Row]] | None:
-    """Rows of the reference and what each is ordered by (nothing where it has no order); None where it can't be run."""
-    for statement in reference:
-        tree = statement.tree
-        keys = order_keys(tree)
-        width = None
-        if keys and isinstance(tree, exp.Select) and not tree.args.get("distinct"):
-            tree = tree.copy()
-            tree.select(*(key.copy() for key in keys), copy=False)
-            width = len(keys)
-        try:
-            result = _execute(connection, write(tree, dialect, now))
-        except (Refused, Untranslatable):
-            return None
-        if width:
-            return [row[:-width] for row in result.rows], [row[-width:] for row in result.rows]
-        return result.rows, [(index,) for index in range(len(result.rows))] if keys else []
-    return None
+    """Rows of the reference and what each is ordered by, nothing where it has no order; None where it can't be run."""
+    try:
+        result = _execute(connection, write(reference, dialect, now))
+        if reference.args.get("order") is None:
+            return result.rows, []
+        keyed = with_order_keys(reference)
+        if keyed is None:
+            return result.rows, [(place,) for place in range(len(result.rows))]
+        ordered = _execute(connection, write(keyed, dialect, now))
+    except (Refused, Untranslatable):
+        return None
+    return result.rows, [row[len(result.columns) :] for row in ordered.rows]
 
 
 def _same(rows: Sequence[Row], truth: Sequence[Row], keys: Sequence[Row]) -> bool:

@@ -119,7 +119,7 @@ class _Maker:
             return self._key(domain, column, row.link % smallest)
         if column.key and self._single_key(place):
             return self._key(place, column, row.own)
-        pool = self._pool([place], column)
+        pool = self._pool(place, column)
         if row.pick is not None:
             return pool[row.pick % len(pool)]
         if self._random.random() < _EMPTY and not column.key:
@@ -136,17 +136,17 @@ class _Maker:
             return as_text(self._now - timedelta(days=index + 1))
         return f"{re.sub('_?(id|no|code)$', '', domain[1], flags=re.I)[:8].upper()}{index:05d}"
 
-    def _pool(self, places: Sequence[Place], column: Column) -> list[Value]:
-        if places[0] not in self._pools:
-            pool = [*self._wanted_of(places, column), *column.values]
+    def _pool(self, place: Place, column: Column) -> list[Value]:
+        if place not in self._pools:
+            pool = [*self._wanted_of([place], column), *column.values]
             if column.kind == "date":
                 pool += [as_text(self._now - timedelta(days=days)) for days in (3, 10, 45, 200, 400)]
             elif column.kind == "number":
                 pool += self._numbers(column)
             else:
                 pool += [*self._wanted.words, *(f"{column.name.lower()} {letter}" for letter in "abcd")]
-            self._pools[places[0]] = list(dict.fromkeys(pool))
-        return self._pools[places[0]]
+            self._pools[place] = list(dict.fromkeys(pool))
+        return self._pools[place]
 
     def _wanted_of(self, places: Sequence[Place], column: Column) -> list[Value]:
         """Values that queries want of a column, in their order."""
