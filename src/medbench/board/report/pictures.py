@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from medbench.board.controls import Gap
 from medbench.board.report.boxes import BoxCase
-from medbench.stats import half_up
+from medbench.stats import Estimate, half_up
 
 if TYPE_CHECKING:
     from medbench.board.report.view import View
@@ -104,7 +104,7 @@ def detail_lines(view: View) -> list[DetailLine]:
         DetailLine(
             name=f"{dataset.name} {part.name}".strip(),
             detail=view.code("detail_", name),
-            value=_estimate(figure.value, figure.low, figure.high),
+            value=estimate_text(figure),
             n=f"{figure.n:,} / {figure.clusters:,}",
         )
         for dataset in view.summary.datasets
@@ -128,9 +128,12 @@ def _points(value: float | None) -> str:
     return NOTHING if value is None else str(half_up(value))
 
 
-def _estimate(value: float, low: float | None, high: float | None) -> str:
-    text = _points(100 * value)
-    return text if low is None or high is None else f"{text} ({_points(100 * low)}–{_points(100 * high)})"
+def estimate_text(figure: Estimate) -> str:
+    """A share in points of 100, with its interval."""
+    text = _points(100 * figure.value)
+    if figure.low is None or figure.high is None:
+        return text
+    return f"{text} ({_points(100 * figure.low)}–{_points(100 * figure.high)})"
 
 
 def _gap(gap: Gap | None) -> str:

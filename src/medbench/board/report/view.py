@@ -11,6 +11,7 @@ import msgspec
 from medbench.board.controls import PictureEffects
 from medbench.board.report.boxes import BoxCase
 from medbench.board.report.charts import Bar, Positions
+from medbench.board.report.checks import CheckLine, check_lines
 from medbench.board.report.epochs import EpochLine, epoch_lines, shown
 from medbench.board.report.judges import (
     JudgedLine,
@@ -418,6 +419,10 @@ class View:
     def detail_lines(self) -> list[DetailLine]:
         """Secondary figures."""
         return detail_lines(self)
+
+    def check_lines(self) -> list[CheckLine]:
+        """Answers that were run."""
+        return check_lines(self)
 
     def box_caption(self, case: BoxCase) -> str:
         """What stands below a picture of boxes."""
