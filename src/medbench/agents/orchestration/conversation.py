@@ -1,0 +1,149 @@
+"""The loop of turns in which the backbone calls tools, natively or by writing JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from medbench.agents.orchestration.events import Skipped
+from medbench.agents.orchestration.prompts import Prompts
+from medbench.agents.orchestration.spending import Spending, StepContext
+from medbench.agents.orchestration.text_protocol import asked_call, described, tries_a_call
+from medbench.agents.orchestration.toolbox import Toolbox
+from medbench.items.model import ItemLanguage, Question
+from medbench.models.chat import ChatModel, Message
+from medbench.models.images import PreparedImage
+from medbench.models.model import CallError, Completion, Context, ToolCall
+
+MOST_UNREAD = 2
+"""So often a model is told that its tool call could not be read; then it is taken at its word."""
+MOST_CALLS = 8
+"""Calls of one turn that are done; the model is told of the others."""
+
+
+class ToolMode:
+    """Whether tools are called natively; shared by all items, since an endpoint that refuses goes on refusing.
+
+    Args:
+        native: How to begin.
+        may_fall_back: On a refusal, calls are written as text from then on.
+    """
+
+    def __init__(self, *, native: bool, may_fall_back: bool) -> None:
+        self.native = native
+        self.may_fall_back = may_fall_back
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """Talks with the backbone about one item.
+
+    Attributes:
+        backbone: Who is asked.
+        mode: How tools are called.
+        prompts: The templates.
+        question: The item.
+        context: Of the item.
+        spending: Of the item.
+    """
+
+    backbone: ChatModel
+    mode: ToolMode
+    prompts: Prompts
+    question: Question
+    context: Context
+    spending: Spending
+
+    @property
+    def language(self) -> ItemLanguage:
+        """Of the prompts."""
+        return self.question.language
+
+    async def once(self, step: str, prompt: str, system: str = "") -> str:
+        """Ask one thing outside any conversation.
+
+        Raises:
+            CallError: The call failed for good.
+            BudgetSpent: There was no room for it.
+        """
+        messages = [Message("system", system)] if system else []
+        completion = await self._turn(step, [*messages, Message("user", prompt)], None)
+        return completion.text.strip()
+
+    async def with_tools(
+        self, step: str, system: str, prompt: str, toolbox: Toolbox, images: Sequence[PreparedImage]
+    ) -> Completion | None:
+        """Let the backbone call tools until it says something else.
+
+        Returns:
+            Its last turn; None where the budget, or a call that it made before, ended the loop.
+
+        Raises:
+            CallError: A call failed for good.
+            BudgetSpent: There was no room for a call.
+        """
+        say, specs = self.prompts.say, toolbox.specs
+        names = [spec.name for spec in specs]
+        as_text = f"{system}\n\n{say('text_tools', self.language, tools=described(specs))}"
+        messages = [Message("system", system if self.mode.native else as_text)]
+        messages += [Message(turn.role, turn.content) for turn in self.question.turns]
+        messages.append(Message("user", prompt, images=tuple(images)))
+        unread = 0
+        seen: set[tuple[str, str]] = set()
+        while self.spending.turns_left > 0:
+            try:
+                completion = await self._turn(step, messages, toolbox if self.mode.native else None)
+            except CallError as error:
+                if (
+                    not (self.mode.native and self.mode.may_fall_back)
+                    or error.throttled
+                    or len(messages) > 2 + len(self.question.turns)
+                ):
+                    raise
+                self.spending.note(Skipped(step="native_tools", why=error.code))
+                self.mode.native = False
+                messages[0] = Message("system", as_text)
+                continue
+            if completion.tool_calls:
+                asked = completion.tool_calls
+                messages.append(Message("assistant", completion.text, tool_calls=asked))
+            else:
+                call = asked_call(completion.text, names)
+                if call is None:
+                    if not tries_a_call(completion.text) or unread == MOST_UNREAD:
+                        return completion
+                    unread += 1
+                    messages.append(Message("assistant", completion.text))
+                    messages.append(Message("user", say("unread_call", self.language)))
+                    continue
+                asked = (call,)
+                messages.append(Message("assistant", completion.text))
+            made = {(call.name, call.arguments) for call in asked}
+            if made <= seen:
+                return None
+            seen |= made
+            messages += await self._results(asked, toolbox, native=bool(completion.tool_calls))
+        return None
+
+    async def answer_now(self, step: str, system: str, prompt: str, toolbox: Toolbox) -> Completion:
+        """Ask for the answer after a loop that ended without one, with what the tools said."""
+        said = "\n".join(f"{use.tool} {use.arguments}\n{use.result}" for use in toolbox.used)
+        asked = self.prompts.say("answer_now", self.language)
+        messages = [Message("system", system), Message("user", f"{prompt}\n\n{said}\n\n{asked}")]
+        return await self._turn(step, messages, None)
+
+    async def _results(self, asked: Sequence[ToolCall], toolbox: Toolbox, *, native: bool) -> list[Message]:
+        messages = []
+        for place, call in enumerate(asked):
+            result = await toolbox.use(call) if place < MOST_CALLS else f"ERROR too_many_calls: {MOST_CALLS} a turn"
+            if native:
+                messages.append(Message("tool", result, tool_call_id=call.id))
+            else:
+                told = self.prompts.say("tool_result", self.language, tool=call.name, result=result)
+                messages.append(Message("user", told))
+        return messages
+
+    async def _turn(self, step: str, messages: Sequence[Message], toolbox: Toolbox | None) -> Completion:
+        context = StepContext(self.context, self.spending, step)
+        reply = await self.backbone.chat(messages, context, tools=toolbox.specs if toolbox else ())
+        return reply.completion
