@@ -20,6 +20,9 @@ MOST_UNREAD = 2
 MOST_CALLS = 8
 """Calls of one turn that are done; the model is told of the others."""
 
+REFUSALS = frozenset({"http_500", "http_501"})
+"""How servers without tool templates answer, beside plain refusals."""
+
 
 class ToolMode:
     """Whether tools are called natively; shared by all items, since an endpoint that refuses goes on refusing.
@@ -31,7 +34,14 @@ class ToolMode:
 
     def __init__(self, *, native: bool, may_fall_back: bool) -> None:
         self.native = native
-        self.may_fall_back = may_fall_back
+        self._may_fall_back = may_fall_back
+
+    def refused(self, error: CallError) -> bool:
+        """Whether a failed first call may mean that the endpoint takes no tools; then they are written as text."""
+        fits = error.error_class == "submitter" or error.code in REFUSALS
+        if self._may_fall_back and fits:
+            self.native = False
+        return self._may_fall_back and fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,24 +95,20 @@ class Conversation:
         say, specs = self.prompts.say, toolbox.specs
         names = [spec.name for spec in specs]
         as_text = f"{system}\n\n{say('text_tools', self.language, tools=described(specs))}"
-        messages = [Message("system", system if self.mode.native else as_text)]
+        native = self.mode.native
+        messages = [Message("system", system if native else as_text)]
         messages += [Message(turn.role, turn.content) for turn in self.question.turns]
         messages.append(Message("user", prompt, images=tuple(images)))
-        unread = 0
+        begun, unread = len(messages), 0
         seen: set[tuple[str, str]] = set()
         while self.spending.turns_left > 0:
             try:
-                completion = await self._turn(step, messages, toolbox if self.mode.native else None)
+                completion = await self._turn(step, messages, toolbox if native else None)
             except CallError as error:
-                if (
-                    not (self.mode.native and self.mode.may_fall_back)
-                    or error.throttled
-                    or len(messages) > 2 + len(self.question.turns)
-                ):
+                if not native or len(messages) > begun or not self.mode.refused(error):
                     raise
                 self.spending.note(Skipped(step="native_tools", why=error.code))
-                self.mode.native = False
-                messages[0] = Message("system", as_text)
+                native, messages[0] = False, Message("system", as_text)
                 continue
             if completion.tool_calls:
                 asked = completion.tool_calls
