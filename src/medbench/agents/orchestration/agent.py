@@ -10,6 +10,7 @@ from typing import Any
 from medbench.agents.orchestration.conversation import ToolMode
 from medbench.agents.orchestration.file import AgentFile, read_agent_file
 from medbench.agents.orchestration.flow import Setup, TalkingModel, answer
+from medbench.agents.orchestration.guard import Guard
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.toolbox import MakesTool
@@ -58,6 +59,7 @@ class AgentModel:
         backbone: The model that it works with.
         tools: Its own tools.
         guidelines: None: there are none.
+        guard: None: nobody is asked.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class AgentModel:
         backbone: TalkingModel,
         tools: list[Tool],
         guidelines: Guidelines | None,
+        guard: Guard | None = None,
     ) -> None:
         prompts = Prompts(agent.prompts)
         revision = hashlib.sha256(content)
@@ -99,7 +102,7 @@ class AgentModel:
             guidelines=guidelines,
             passages=agent.guidelines.passages if agent.guidelines else 0,
             roles=agent.roles,
-            guard=None,
+            guard=guard,
         )
 
     @property
