@@ -124,7 +124,7 @@ REFERENCE_DIFFERS = {
     "Glasgow-Blatchford Bleeding Score (GBS)": 3,  # limits of haemoglobin belong to the wrong side
     "SIRS Criteria": 17,  # white cells counted per cubic metre
     "MELD Na (UNOS/OPTN)": 4,  # MELD(i) rounded to a whole number before it is multiplied by ten
-    "Centor Score (Modified/McIsaac) for Strep Pharyngitis": 1,
+    "Centor Score (Modified/McIsaac) for Strep Pharyngitis": 1,  # an infant; McIsaac rates from 3 years on
     "Fibrosis-4 (FIB-4) Index for Liver Fibrosis": 2,  # platelets per litre, taken as they stand
     # Values that no patient has, or in units that do not measure them: ours refuses.
     "Delta Ratio": 1,

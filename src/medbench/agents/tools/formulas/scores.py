@@ -169,7 +169,7 @@ FORMULAS = {
         "streptococcal pharyngitis (Centor, modified by McIsaac)",
         "McIsaac WJ et al. CMAJ 1998;158:75–83",
         {
-            "age": AGE,
+            "age": Number("years", 3, 125),
             "temperature": TEMPERATURE,
             "no_cough": Flag("cough absent"),
             "nodes": Flag("tender anterior cervical nodes"),
