@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -25,7 +24,8 @@ from medbench.engine.budget import BudgetReached
 from medbench.errors import InputError
 from medbench.models.model import ToolCall
 from medbench.models.tools import ToolError, ToolSpec
-from support.medcalc import cases
+from support import cmedcalc, medcalc
+from support.medcalc import agreement
 
 # Values worked by hand from the published formula, or stated by the publication named.
 EXAMPLES = [
@@ -135,20 +135,19 @@ REFERENCE_DIFFERS = {
 
 
 def test_agreement_with_medcalc_bench(shared):
-    differing: Counter[str] = Counter()
-    count = 0
-    for case in cases(shared / "data" / "qa" / "medcalc_bench" / "test_data.csv"):
-        count += 1
-        try:
-            value = result(case.formula, FORMULAS[case.formula], case.values)["value"]
-        except ToolError:
-            differing[case.calculator] += 1
-            continue
-        low, high = sorted((case.low, case.high))
-        if not low - 1e-6 <= value <= high + 1e-6:
-            differing[case.calculator] += 1
-    assert count > 700
-    assert dict(differing) == REFERENCE_DIFFERS
+    found = agreement(medcalc.cases(shared / "data" / "qa" / "medcalc_bench" / "test_data.csv"))
+    assert sum(count for _, count in found.values()) > 700
+    assert {name: count - agree for name, (agree, count) in found.items() if agree < count} == REFERENCE_DIFFERS
+
+
+def test_agreement_with_cmedcalc_bench(shared):
+    """The rest: which weight, and how much of it is water, is the reference's own choice row by row."""
+    found = agreement(cmedcalc.cases(shared / "data" / "qa" / "cmedcalc_bench" / "equation.json"))
+    assert sum(count for _, count in found.values()) > 150
+    assert {name: count - agree for name, (agree, count) in found.items() if agree < count} == {
+        "肌酐清除率（Cockcroft-Gault公式）": 4,
+        "自由水缺失量计算": 5,
+    }
 
 
 @given(st.sampled_from(sorted(FORMULAS)), st.data())

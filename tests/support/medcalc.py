@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import ast
 import csv
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from medbench.agents.tools.formula import Flag, Number
+from medbench.agents.tools.formula import Flag, Number, result
 from medbench.agents.tools.formulas import FORMULAS
+from medbench.models.tools import ToolError
 
 
 class Case(NamedTuple):
@@ -20,6 +21,24 @@ class Case(NamedTuple):
     values: dict[str, object]
     low: float
     high: float
+
+
+def agreement(several: Iterable[Case]) -> dict[str, tuple[int, int]]:
+    """Calculator -> (cases whose value lies within their limits, cases)."""
+    found: dict[str, tuple[int, int]] = {}
+    for case in several:
+        agrees, count = found.get(case.calculator, (0, 0))
+        try:
+            value = result(case.formula, FORMULAS[case.formula], case.values)["value"]
+        except ToolError:
+            within = False
+        else:
+            assert isinstance(value, float | int)
+            low, high = sorted((case.low, case.high))
+            slack = 0.5 * 10.0 ** -FORMULAS[case.formula].digits  # the value is rounded
+            within = low - slack <= value <= high + slack if FORMULAS[case.formula].digits else low <= value <= high
+        found[case.calculator] = (agrees + within, count + 1)
+    return found
 
 
 COMMON = {

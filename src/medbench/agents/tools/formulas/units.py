@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from medbench.agents.tools.formula import Number
 
-AGE = Number("years", 0, 125)
+AGE = Number("years", 0, 125, {"months": 1 / 12, "月": 1 / 12, "岁": 1.0})
 ADULT = Number("years", 18, 125)
 WEIGHT = Number("kg", 0.3, 400, {"g": 0.001, "lb": 0.45359237, "lbs": 0.45359237, "斤": 0.5})
 HEIGHT = Number("cm", 20, 250, {"m": 100.0, "in": 2.54, "inch": 2.54, "inches": 2.54})
