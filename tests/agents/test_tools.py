@@ -236,6 +236,8 @@ def test_settings_that_are_unknown_are_refused(make):
 class Odd:
     """A tool that does what it is told to do wrong."""
 
+    timeout_s = 0.2
+
     spec = ToolSpec("odd", "Odd.", {"properties": {"how": {"type": "string"}}, "required": ["how"]})
 
     async def call(self, arguments):
@@ -251,15 +253,15 @@ class Odd:
         return "fine"
 
 
-def used(how, **more):
+def used(how):
     spending = Spending(Limits())
-    box = Toolbox([Odd()], None, spending, **more)
+    box = Toolbox([Odd()], None, spending)
     said = asyncio.run(box.use(ToolCall("odd", json.dumps({"how": how}))))
     return said, spending.events[0]
 
 
 def test_a_tool_that_hangs_floods_or_breaks_ends_in_a_code_and_the_item_goes_on():
-    assert used("hang", timeout_s=0.05)[1].error == "timeout"
+    assert used("hang")[1].error == "timeout"
     said, event = used("flood")
     assert event.error == ""
     assert len(said) < LONGEST_RESULT + 60

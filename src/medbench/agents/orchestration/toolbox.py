@@ -27,7 +27,10 @@ _SUBJECT = 300
 
 
 class MakesTool(Protocol):
-    """What stands under a name in the entry-point group `medbench.tools`."""
+    """What stands under a name in the entry-point group `medbench.tools`.
+
+    A tool that may need more than a minute says so by an attribute `timeout_s`.
+    """
 
     def __call__(self, settings: Mapping[str, object]) -> Tool:
         """Make the tool.
@@ -55,16 +58,12 @@ class Toolbox:
         tools: Later ones of the same name are hidden by earlier ones.
         guard: Asked before every call; None: nobody is.
         spending: Takes the events.
-        timeout_s: Of one call.
     """
 
-    def __init__(
-        self, tools: Sequence[Tool], guard: Guard | None, spending: Spending, timeout_s: float = TIMEOUT_S
-    ) -> None:
+    def __init__(self, tools: Sequence[Tool], guard: Guard | None, spending: Spending) -> None:
         self._tools = {tool.spec.name: tool for tool in reversed(tools)}
         self._guard = guard
         self._spending = spending
-        self._timeout_s = timeout_s
         self.used: list[ToolUsed] = []
 
     @property
@@ -112,7 +111,8 @@ class Toolbox:
             self._spending.note(Guarded(point="tool", action=decision.action, hits=rules(decision), subject=subject))
             if decision.action not in PASSES:
                 raise ToolError("refused_by_guard", decision.text)
+        timeout_s = getattr(tool, "timeout_s", TIMEOUT_S)
         try:
-            return await asyncio.wait_for(tool.call(arguments), self._timeout_s)
+            return await asyncio.wait_for(tool.call(arguments), timeout_s)
         except TimeoutError as error:
-            raise ToolError("timeout", f"It took more than {self._timeout_s:g} s.") from error
+            raise ToolError("timeout", f"It took more than {timeout_s:g} s.") from error
