@@ -314,8 +314,8 @@ def test_guidelines_are_quoted_with_file_and_line(tmp_path):
     yaml = "guidelines: {folder: guidelines, passages: 1}\n"
     _, trace = Bench(tmp_path, backbone, yaml, guidelines=Guidelines(folder)).ask(asked)
     (passage,) = of(trace, Retrieved)[0].passages
-    assert (passage.file, passage.line, passage.text) == ("stroke.md", 3, "发病 4.5 小时内可静脉溶栓。")
-    assert '[stroke.md:3] "发病 4.5 小时内可静脉溶栓。"' in backbone.requests[-2]["messages"][0]["content"]
+    assert (passage.file, passage.line, passage.text) == ("stroke.md", 1, "# 卒中\n发病 4.5 小时内可静脉溶栓。")
+    assert '[stroke.md:1] "# 卒中\n发病 4.5 小时内可静脉溶栓。"' in backbone.requests[-2]["messages"][0]["content"]
 
 
 class Guard:

@@ -91,12 +91,13 @@ def terms(text: str) -> list[str]:
 
 
 def cut(text: str) -> Iterator[tuple[int, str]]:
-    """Passages with their first line: paragraphs joined up to 600 characters, longer ones at sentence ends."""
+    """Passages with their first line: paragraphs with the heading above them, longer ones cut at sentence ends."""
     held: list[str] = []
     begun = 0
-    for number, line in enumerate([*text.splitlines(), ""], start=1):
+    for number, line in enumerate(text.splitlines(), start=1):
         size = sum(map(len, held)) + len(line)
-        if held and (not line.strip() or size > LONGEST_PASSAGE):
+        ended = not line.strip() and not all(each.startswith("#") for each in held)
+        if held and (ended or size > LONGEST_PASSAGE):
             yield begun, "\n".join(held)
             held = []
         if line.strip():
@@ -105,6 +106,8 @@ def cut(text: str) -> Iterator[tuple[int, str]]:
                 yield number, piece
             begun = begun if held else number
             held.append(pieces[-1])
+    if held:
+        yield begun, "\n".join(held)
 
 
 def split_long(text: str, longest: int) -> list[str]:
