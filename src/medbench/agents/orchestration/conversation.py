@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from medbench.agents.orchestration.events import Skipped
 from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.spending import Spending, StepContext
@@ -86,7 +88,7 @@ class Conversation:
         """Let the backbone call tools until it says something else.
 
         Returns:
-            Its last turn; None where the budget, or a call that it made before, ended the loop.
+            Its last turn; None where the budget, or the same calls twice in a row, ended the loop.
 
         Raises:
             CallError: A call failed for good.
@@ -100,7 +102,7 @@ class Conversation:
         messages += [Message(turn.role, turn.content) for turn in self.question.turns]
         messages.append(Message("user", prompt, images=tuple(images)))
         begun, unread = len(messages), 0
-        seen: set[tuple[str, str]] = set()
+        before: tuple[ToolCall, ...] = ()
         while self.spending.turns_left > 0:
             try:
                 completion = await self._turn(step, messages, toolbox if native else None)
@@ -124,19 +126,17 @@ class Conversation:
                     continue
                 asked = (call,)
                 messages.append(Message("assistant", completion.text))
-            made = {(call.name, call.arguments) for call in asked}
-            if made <= seen:
+            made = tuple(msgspec.structs.replace(call, id="") for call in asked)
+            if made == before:
                 return None
-            seen |= made
+            before = made
             messages += await self._results(asked, toolbox, native=bool(completion.tool_calls))
         return None
 
-    async def answer_now(self, step: str, system: str, prompt: str, toolbox: Toolbox) -> Completion:
-        """Ask for the answer after a loop that ended without one, with what the tools said."""
-        said = "\n".join(f"{use.tool} {use.arguments}\n{use.result}" for use in toolbox.used)
+    async def answer_now(self, step: str, system: str, prompt: str) -> Completion:
+        """Ask for the answer after a loop that ended without one."""
         asked = self.prompts.say("answer_now", self.language)
-        messages = [Message("system", system), Message("user", f"{prompt}\n\n{said}\n\n{asked}")]
-        return await self._turn(step, messages, None)
+        return await self._turn(step, [Message("system", system), Message("user", f"{prompt}\n\n{asked}")], None)
 
     async def _results(self, asked: Sequence[ToolCall], toolbox: Toolbox, *, native: bool) -> list[Message]:
         messages = []

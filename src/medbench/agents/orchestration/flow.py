@@ -146,18 +146,19 @@ class _Item:
         plan = ""
         if self._setup.steps.plan and not task.closed:
             plan = await self._optional("plan", self._planned(prompt)) or ""
-        evidence = self._retrieved(f"{self._context.prompt}\n{plan}")
+        passages = self._retrieved(f"{self._context.prompt}\n{plan}")
         if self._context.tools:
-            draft = await self._acted(prompt)
+            draft = await self._acted(self._full(prompt, plan, passages))
         else:
             if self._own:
                 await self._optional("gather", self._gathered(prompt))
-            evidence += self._found()
-            draft = await self._drafted(prompt, plan, evidence)
+            draft = await self._drafted(prompt, plan, self._evidence(passages))
         spending.note(Drafted(text=draft.text, status=draft.status))
         if draft.status not in ("ok", "truncated") or task.form == "mask":
             return self._answered(draft, "draft")
-        final = await self._mended(draft, prompt, evidence) if self._setup.steps.critique else draft
+        final = draft
+        if self._setup.steps.critique:
+            final = await self._mended(draft, prompt, self._evidence(passages))
         if self._guard is not None:
             stopped = self._guarded("output", self._guard.check_output(final.text), final.text)
             if stopped is not None:
@@ -204,17 +205,21 @@ class _Item:
         system = self._setup.prompts.say("gather", self._task.language)
         await self._talk.with_tools("gather", system, prompt, self._toolbox, await self._images())
 
-    def _found(self) -> str:
-        """What the tools said, without what failed."""
-        return "".join(f"{use.tool} {use.arguments} → {use.result}\n" for use in self._toolbox.used if not use.error)
+    def _evidence(self, passages: str = "") -> str:
+        """The passages, and what the tools said without what failed: at most half of the longest prompt."""
+        said = "".join(f"{use.tool} {use.arguments} → {use.result}\n" for use in self._toolbox.used if not use.error)
+        return (passages + said)[: self._setup.longest_prompt // 2]
 
     async def _acted(self, prompt: str) -> Response:
-        """Work in the question's environment; its last turn is the draft."""
+        """Work in the question's environment; the last turn is the draft."""
         system = self._setup.prompts.say("act", self._task.language)
-        completion = await self._talk.with_tools("act", system, prompt, self._toolbox, await self._images())
+        try:
+            completion = await self._talk.with_tools("act", system, prompt, self._toolbox, await self._images())
+        except BudgetSpent:
+            completion = None
         self._spending.hold(0, 0)
         if completion is None:
-            completion = await self._talk.answer_now("act", system, prompt, self._toolbox)
+            completion = await self._talk.answer_now("act", system, f"{prompt}\n\n{self._evidence()}")
         return Response(
             status=completion.status,
             text=completion.text,
@@ -225,9 +230,7 @@ class _Item:
     async def _drafted(self, prompt: str, plan: str, evidence: str) -> Response:
         """Ask the backbone as it would be asked without the agent, behind what was gathered, where that is anything."""
         self._spending.hold(0, 0)
-        full = self._with_evidence(prompt, evidence)
-        if plan:
-            full = self._setup.prompts.say("planned", self._task.language, plan=plan, prompt=full)
+        full = self._full(prompt, plan, evidence)
         try:
             return await self._asked("draft", full)
         except BudgetSpent:
@@ -236,15 +239,16 @@ class _Item:
             self._spending.note(Skipped(step="evidence", why="budget"))
             return await self._asked("draft", prompt)
 
+    def _full(self, prompt: str, plan: str, evidence: str) -> str:
+        """The prompt behind its plan and evidence, where there are any."""
+        say, language = self._setup.prompts.say, self._task.language
+        if evidence:
+            prompt = say("evidence", language, evidence=evidence, prompt=prompt)
+        return say("planned", language, plan=plan, prompt=prompt) if plan else prompt
+
     async def _asked(self, step: str, prompt: str) -> Response:
         context = StepContext(self._context, self._spending, step, prompt)
         return await self._setup.backbone.answer(self._question, context)
-
-    def _with_evidence(self, prompt: str, evidence: str) -> str:
-        if not evidence:
-            return prompt
-        shown = evidence[: self._setup.longest_prompt // 2]
-        return self._setup.prompts.say("evidence", self._task.language, evidence=shown, prompt=prompt)
 
     async def _mended(self, draft: Response, prompt: str, evidence: str) -> Response:
         """The draft, or a revision that is no worse by what code can check.
@@ -268,7 +272,7 @@ class _Item:
             name,
             task.language,
             prompt=prompt,
-            evidence=evidence[: self._setup.longest_prompt // 2],
+            evidence=evidence,
             answer=draft.text,
             problems="\n".join(f"- {each}" for each in problems),
         )
