@@ -33,9 +33,9 @@ def init(
     from medbench.store.files import write_atomically
 
     if out.exists():
-        raise InputError(Problem(message=say("agent.init_exists", path=out), field="--out"))
+        raise InputError(Problem(message=say("agent_file.init_exists", path=out), field="--out"))
     write_atomically(out, files("medbench.agents.orchestration").joinpath("agent.yaml").read_bytes())
-    print_json({"file": str(out)}) if as_json else print(say("agent.init_done", path=out))
+    print_json({"file": str(out)}) if as_json else print(say("agent_file.init_done", path=out))
 
 
 @app.command()
@@ -55,5 +55,5 @@ def trace(
 
     page = write_traces(run_dir, current_language(), limit=limit, out=out)
     print_json(page) if as_json else print(
-        say("agent.trace_done", path=page.path, shown=page.shown, traces=page.traces)
+        say("traces.trace_done", path=page.path, shown=page.shown, traces=page.traces)
     )

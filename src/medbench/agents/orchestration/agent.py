@@ -135,7 +135,7 @@ class AgentModel:
 def _backbone(agent: AgentFile, options: ModelOptions, file: Path) -> Model:
     said = agent.backbone
     if said.model.startswith("agent:"):
-        raise InputError(Problem(message=say("agent.no_agents"), file=str(file), field="backbone.model"))
+        raise InputError(Problem(message=say("agent_file.no_agents"), file=str(file), field="backbone.model"))
     model = create_model(
         said.model,
         ModelOptions(
@@ -148,7 +148,7 @@ def _backbone(agent: AgentFile, options: ModelOptions, file: Path) -> Model:
         ),
     )
     if not isinstance(model, ChatModel):
-        message = say("agent.no_chat", model=said.model)
+        message = say("agent_file.no_chat", model=said.model)
         raise InputError(Problem(message=message, file=str(file), field="backbone.model"))
     return model
 
@@ -158,6 +158,6 @@ def _tool(name: str, settings: dict[str, object], file: Path) -> Tool:
     make: MakesTool | None = load_plugin(TOOLS, name, field=field)
     if make is None:
         known = ", ".join(plugin_names(TOOLS)) or "–"
-        message = say("agent.unknown_tool", name=name, known=known)
+        message = say("agent_file.unknown_tool", name=name, known=known)
         raise InputError(Problem(message=message, file=str(file), field=field))
     return make(settings)

@@ -100,11 +100,11 @@ def read_agent_file(path: Path) -> tuple[AgentFile, bytes]:
         node = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
         reader = _Reader(str(path), node)
     except OSError as error:
-        message = say("agent.unreadable", reason=error.strerror or error)
+        message = say("agent_file.unreadable", reason=error.strerror or error)
         raise InputError(Problem(message=message, file=str(path))) from error
     except (UnicodeDecodeError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
-        message = say("agent.unreadable", reason=" ".join(str(error).split()))
+        message = say("agent_file.unreadable", reason=" ".join(str(error).split()))
         raise InputError(Problem(message=message, file=str(path), line=mark.line + 1 if mark else None)) from error
     agent = reader.struct(AgentFile, reader.value, "")
     if agent is not None:
@@ -132,7 +132,7 @@ class _Reader:
                 where = f"{place}.{name}".lstrip(".")
                 if name in found:
                     self._lines[where] = key.start_mark.line + 1
-                    self.problem("agent.twice", where)
+                    self.problem("agent_file.twice", where)
                 found[name] = self._read(inner, where)
             return found
         if isinstance(node, yaml.SequenceNode):
@@ -147,18 +147,18 @@ class _Reader:
     def struct(self, kind: type[S], value: object, place: str) -> S | None:
         """A mapping as a struct; None where something is wrong with it, which is then reported."""
         if not isinstance(value, dict):
-            self.problem("agent.no_mapping", place)
+            self.problem("agent_file.no_mapping", place)
             return None
         before = len(self.problems)
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
         for name in value.keys() - fields.keys():
-            self.problem("agent.unknown_field", f"{place}.{name}".lstrip("."), known=", ".join(fields))
+            self.problem("agent_file.unknown_field", f"{place}.{name}".lstrip("."), known=", ".join(fields))
         made: dict[str, object] = {}
         for name, field in fields.items():
             where = f"{place}.{name}".lstrip(".")
             if name not in value:
                 if field.required:
-                    self.problem("agent.missing_field", where)
+                    self.problem("agent_file.missing_field", where)
                 continue
             inner = value[name]
             if (struct := _struct_in(field.type)) is not None and inner is not None:
@@ -167,7 +167,7 @@ class _Reader:
             try:
                 made[name] = msgspec.convert(inner, field.type)
             except msgspec.ValidationError as error:
-                self.problem("agent.bad_value", where, reason=error)
+                self.problem("agent_file.bad_value", where, reason=error)
         return kind(**made) if len(self.problems) == before else None
 
 
@@ -187,20 +187,20 @@ def _check(agent: AgentFile, reader: _Reader) -> None:
     }
     for place, (value, smallest) in least.items():
         if value < smallest:
-            reader.problem("agent.too_small", place, least=smallest)
+            reader.problem("agent_file.too_small", place, least=smallest)
     if len(set(agent.roles)) < len(agent.roles):
-        reader.problem("agent.role_twice", "roles")
+        reader.problem("agent_file.role_twice", "roles")
     known = shipped()
     for language in LANGUAGES:
         for name, text in agent.prompts.get(language, {}).items():
             place = f"prompts.{language}.{name}"
             if name not in known:
-                reader.problem("agent.unknown_prompt", place, known=", ".join(known))
+                reader.problem("agent_file.unknown_prompt", place, known=", ".join(known))
                 continue
             try:
                 beyond = placeholders(text) - placeholders(known[name][language])
             except ValueError:
-                reader.problem("agent.bad_template", place)
+                reader.problem("agent_file.bad_template", place)
                 continue
             if beyond:
-                reader.problem("agent.unknown_placeholder", place, names=", ".join(sorted(beyond)))
+                reader.problem("agent_file.unknown_placeholder", place, names=", ".join(sorted(beyond)))

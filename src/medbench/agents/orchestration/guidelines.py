@@ -37,7 +37,7 @@ class Guidelines:
     def __init__(self, folder: Path) -> None:
         files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
         if not files:
-            raise InputError(Problem(message=say("agent.no_guidelines"), file=str(folder), field="guidelines.folder"))
+            raise InputError(Problem(message=say("agent_file.no_guidelines"), file=str(folder), field="guidelines.folder"))
         self.passages: list[Passage] = []
         digest = hashlib.sha256()
         problems = []
@@ -47,7 +47,7 @@ class Guidelines:
                 content = path.read_bytes()
                 text = content.decode("utf-8-sig")
             except (OSError, UnicodeDecodeError) as error:
-                problems.append(Problem(message=say("agent.bad_guideline", reason=error), file=str(path)))
+                problems.append(Problem(message=say("agent_file.bad_guideline", reason=error), file=str(path)))
                 continue
             digest.update(f"{name}\0{len(content)}\0".encode() + content)
             self.passages += (Passage(name, line, passage) for line, passage in cut(text))

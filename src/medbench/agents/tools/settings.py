@@ -16,7 +16,7 @@ def no_settings(settings: Mapping[str, object], tool: str) -> None:
     """
     if settings:
         raise InputError(
-            *(Problem(message=say("agent.no_settings"), field=f"tools.{tool}.{each}") for each in settings)
+            *(Problem(message=say("agent_file.no_settings"), field=f"tools.{tool}.{each}") for each in settings)
         )
 
 
@@ -27,16 +27,16 @@ def chosen(settings: Mapping[str, object], name: str, known: Collection[str], to
         InputError: With everything that is wrong.
     """
     problems = [
-        Problem(message=say("agent.unknown_field", known=name), field=f"tools.{tool}.{each}")
+        Problem(message=say("agent_file.unknown_field", known=name), field=f"tools.{tool}.{each}")
         for each in settings
         if each != name
     ]
     wanted = settings.get(name, list(known))
     if not isinstance(wanted, list) or not all(isinstance(each, str) for each in wanted):
-        problems.append(Problem(message=say("agent.no_names"), field=f"tools.{tool}.{name}"))
+        problems.append(Problem(message=say("agent_file.no_names"), field=f"tools.{tool}.{name}"))
         wanted = []
     problems += [
-        Problem(message=say("agent.unknown_name", name=each, known=", ".join(known)), field=f"tools.{tool}.{name}")
+        Problem(message=say("agent_file.unknown_name", name=each, known=", ".join(known)), field=f"tools.{tool}.{name}")
         for each in wanted
         if each not in known
     ]

@@ -85,7 +85,7 @@ def write_traces(run_dir: Path, language: Language, *, limit: int, out: Path | N
     pins = read_pins(run_dir)
     found = list(_answers(run_dir))
     if not found:
-        raise InputError(Problem(message=say("agent.no_traces"), file=str(run_dir)))
+        raise InputError(Problem(message=say("traces.no_traces"), file=str(run_dir)))
     shown = [_shown(*answer) for answer in islice(found, limit)]
     ordered = [language, *(other for other in LANGUAGES if other != language)]
     page = environment().get_template("traces.html.jinja")
@@ -128,4 +128,4 @@ def _shown(path: Path, status: str, error: str, seconds: float) -> Shown:
 
 
 def _word(language: Language, key: str, /, **values: object) -> str:
-    return say(f"agent.{key}", language=language, **values)
+    return say(f"traces.{key}", language=language, **values)
