@@ -358,6 +358,38 @@ def test_a_suite_ranks_its_models_and_freezes_a_release(tmp_path):
     assert [each["rank"] for each in compared["standings"]] == [1, 1, 1]
 
 
+def test_runs_are_held_against_each_other_only_where_the_same_judges_judged_them(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 12, points=False)
+    with items.open("a") as more:
+        for number in range(12):
+            options = {"options": ["Yes", "No"], "answer": "A", "language": "en"}
+            more.write(
+                json.dumps({"id": f"c{number}", "dataset": "MedExam", "question": f"{number}?", **options}) + "\n"
+            )
+    with (
+        running_endpoint(text=ANSWER) as model,
+        running_endpoint(text=VERDICT) as here,
+        running_endpoint(text=VERDICT) as there,
+    ):
+        judges = {"a": ("j", here), "b": ("j", there), "c": ("other", here)}
+        for run, (name, judge) in judges.items():
+            spec = tmp_path / f"{run}.toml"
+            spec.write_text(f'model = "openai:{name}"\nbase_url = "{judge.url}"\n')
+            medbench_json(
+                *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--judge", spec),
+                *("--out", tmp_path / run),
+            )
+    a, b, c = (tmp_path / run for run in "abc")
+    moved = medbench_json("compare", a, b)
+    assert (moved["not_compared"], [each["whole"] for each in moved["datasets"]]) == ({}, [True, True])
+    other = medbench_json("compare", a, c)
+    assert other["not_compared"] == {"MedMC": "other_judges"}
+    assert [each["name"] for each in other["datasets"]] == ["MedExam"]
+    assert "different judges" in medbench("compare", a, c).stdout
+    ranked = medbench_json("compare", a, b, c)
+    assert (ranked["datasets"], ranked["left_out"]) == (["MedExam"], ["MedMC"])
+
+
 def test_a_wrong_suite_is_told_before_anything_is_asked(tmp_path):
     file = tmp_path / "suite.yaml"
     write_open_items(tmp_path / "items.jsonl", 4)

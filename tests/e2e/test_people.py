@@ -186,6 +186,9 @@ def test_two_runs_are_compared_by_what_people_would_say(two_runs):
     # A was judged by a kinder and a fair judge, B by the kinder one alone: the judges see less of the difference.
     assert shown["judge"]["high"] < 20
     assert comparisons["MedDiag"]["reason"] == "too_few_rated"
+    # What people would say can be compared; what different judges read can't.
+    assert (found["datasets"], found["overall"]) == ([], None)
+    assert found["not_compared"] == dict.fromkeys(COUNTS, "other_judges")
     printed = medbench("compare", *runs)
     assert printed.returncode == 0
     assert "People (95%)" in printed.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import util
 from typing import Annotated
@@ -67,6 +68,9 @@ app.command()(demo.demo)
 
 def main() -> None:
     """Run the command line; exit 0 on success, 2 on wrong input, 1 on a failure during work."""
+    # Read when torch is loaded. Threads that wait for one another spin by default: beside any other work, steps of the
+    # network then take three times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         app()
     except InputError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,7 @@ def train(
     """
     from agcrc.errors import InputError, Problem
     from agcrc.train import prepare_cases, read_plan, write_plan
+    from agcrc.train.lock import locked
     from agcrc.train.loop import Trainer
     from agcrc.train.plan import PLAN_FILE
     from agcrc.train.processes import processes
@@ -50,7 +52,7 @@ def train(
     dataset = open_dataset(data)
     own, folder = out / PLAN_FILE, prepared or out / "prepared"
     usable = [case for case in dataset.training if case.label is not None and case.organs is not None]
-    with processes(device_named(device)) as group:
+    with processes(device_named(device)) as group, ExitStack() as held:
         if group.rank == 0:
             if own.exists() and not resume:
                 raise InputError(
@@ -60,7 +62,7 @@ def train(
                 raise InputError(Problem("holds no run.", "Begin without --resume.", str(out)))
             scalars = _scalars(out) if tensorboard else None
             chosen = _plan(dataset, read_plan(own) if resume else plan, group.device, seed, epochs)
-            out.mkdir(parents=True, exist_ok=True)
+            held.enter_context(locked(out))
             with progress("prepare") as advance:
                 cases = prepare_cases(usable, chosen, folder, progress=advance)
             write_plan(own, chosen)

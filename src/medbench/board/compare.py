@@ -75,7 +75,8 @@ class DatasetComparison(Effect, frozen=True, kw_only=True):
         b: Score of B.
         p_holm: p adjusted over all datasets compared.
         mcnemar: None where an item's outcome is not simply right or wrong.
-        whole: Every part and metric is compared; otherwise judges are awaited and the dataset stays out of the means.
+        whole: Every part and metric is compared; otherwise judges are awaited or differ, and the dataset stays out of
+            the means.
         pass_at_k: Where both runs asked each item in the same number k > 1 of epochs; None for micro-averaged F1.
         pass_all_k: Likewise, of pass^k.
     """
@@ -139,7 +140,8 @@ class Comparison(msgspec.Struct, frozen=True):
         items: Items paired.
         left_out: Items with an outcome in only one of the runs.
         overall: Mean over the dimensions of means over their datasets; None where none is compared whole.
-        not_compared: Dataset -> why: `one_run_only`, `no_shared_items`, or why it has no score (`DatasetSummary.why`).
+        not_compared: Dataset -> why: `one_run_only`, `no_shared_items`, `other_judges`, or why it has no score
+            (`DatasetSummary.why`).
         notes: What to bear in mind, in the language of the process.
         epochs: k, how often both runs asked each item; 1 where they differ.
         pass_at_k: As `overall`, of pass@k; None also where a dataset that counts has none.
@@ -180,7 +182,8 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
     first, second = load_summary(run_a), load_summary(run_b)
     require_comparable((run_a, run_b), (first, second))
 
-    outcomes_a, outcomes_b = read_outcomes(run_a, first), read_outcomes(run_b, second)
+    by_code = not_judged_alike((first, second))
+    outcomes_a, outcomes_b = read_outcomes(run_a, first, by_code), read_outcomes(run_b, second, by_code)
     theirs = {dataset.name: dataset for dataset in second.datasets}
     not_compared = {name: "one_run_only" for name in theirs if name not in {each.name for each in first.datasets}}
     found: list[tuple[DatasetSummary, bool, list[Paired]]] = []
@@ -201,12 +204,15 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
             if pair:
                 paired.append(pair)
         if paired:
-            whole = dataset.score is not None and other.score is not None and len(paired) == len(dataset.parts)
+            scored = dataset.score is not None and other.score is not None and dataset.name not in by_code
+            whole = scored and len(paired) == len(dataset.parts)
             found.append((dataset, whole, paired))
         else:
-            not_compared[dataset.name] = dataset.why or other.why or "no_shared_items"
-    if not found:
-        raise InputError(say("compare.nothing_shared"))
+            unlike = "other_judges" if dataset.name in by_code else "no_shared_items"
+            not_compared[dataset.name] = dataset.why or other.why or unlike
+    people = compare_people((run_a, run_b), (first, second))
+    if not found and not any(each.people for each in people):
+        raise InputError(say("compare.all_other_judges" if by_code else "compare.nothing_shared"))
     differences = [combine([pair.difference for pair in paired]) for _, _, paired in found]
     datasets = _datasets(found, differences)
     dimensions, means = _dimensions(first, found, differences)
@@ -223,7 +229,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         epochs=common_epochs((first, second)),
         pass_at_k=_overall_pass(first, found, attrgetter("best")),
         pass_all_k=_overall_pass(first, found, attrgetter("worst")),
-        people=compare_people((run_a, run_b), (first, second)),
+        people=people,
     )
 
 
@@ -231,6 +237,26 @@ def common_epochs(summaries: Sequence[Summary]) -> int:
     """How often all runs asked each item; 1 where they differ."""
     several = {summary.pins.selection.epochs for summary in summaries}
     return several.pop() if len(several) == 1 else 1
+
+
+def not_judged_alike(summaries: Sequence[Summary]) -> frozenset[str]:
+    """Datasets that some of the runs had judged, and not all by the same judges.
+
+    Two judges are two instruments: a difference of what they read is none of what they measured. Where a judge was
+    reached makes no difference.
+    """
+    judged = [
+        {dataset.name for dataset in summary.datasets if any(part.combined is not None for part in dataset.parts)}
+        for summary in summaries
+    ]
+    panels = []
+    for summary in summaries:
+        pins = [each.judge for each in summary.judges]
+        models = [msgspec.structs.replace(each.model, endpoint="", api_key_env="") for each in pins]
+        alike = [msgspec.structs.replace(each, model=model) for each, model in zip(pins, models, strict=True)]
+        panels.append(sorted(msgspec.json.encode(each, order="deterministic") for each in alike))
+    some, every = set().union(*judged), set(judged[0]).intersection(*judged[1:])
+    return frozenset(some - every if all(panel == panels[0] for panel in panels) else some)
 
 
 def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary], *, controls: bool = False) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from array import array
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -85,11 +85,11 @@ class Outcomes:
             self.worst.append(min(outcomes))
 
 
-def read_outcomes(run_dir: Path, summary: Summary) -> dict[tuple[str, str], Outcomes]:
+def read_outcomes(run_dir: Path, summary: Summary, by_code: Collection[str] = ()) -> dict[tuple[str, str], Outcomes]:
     """Stream the scores of a run: (dataset, part) -> its items.
 
     The outcome is the mean of all metrics where the part was judged, else that of its closed-set metric; parts with
-    neither are left out.
+    neither are left out. Of the datasets `by_code` it is the closed-set metric in any case.
 
     The plan numbers its calls without gaps, so an item is complete if its rows reach from its first call to that of the
     next item. Where the next item is missing altogether this can't be told, and the item is left out.
@@ -98,7 +98,7 @@ def read_outcomes(run_dir: Path, summary: Summary) -> dict[tuple[str, str], Outc
     found = {
         (dataset, part.name): Outcomes(metric, summary.pins.selection.epochs)
         for dataset, part in parts
-        if (metric := MEAN if part.combined is not None else part.metric) is not None
+        if (metric := MEAN if part.combined is not None and dataset not in by_code else part.metric) is not None
     }
     columns = ["uid", "dataset", "part", "family", "variant", "status", "value", "closed_status", "closed_value"]
     columns += ["seq", "true_positives"]

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from medbench.board.compare import common_epochs, require_comparable
+from medbench.board.compare import common_epochs, not_judged_alike, require_comparable
 from medbench.board.pairing import EPOCHS, Epoch, Outcomes, read_outcomes
 from medbench.board.summary import COVERAGE_GATE, Summary, load_summary
 from medbench.errors import InputError
@@ -83,7 +83,7 @@ class Ranking(msgspec.Struct, frozen=True):
         standings: Best first.
         items: Items that all runs have an outcome for.
         datasets: Datasets that count, whole in every run.
-        left_out: Datasets that do not: some run lacks them, or awaits a judge.
+        left_out: Datasets that do not: some run lacks them, awaits a judge, or was judged by others.
         epochs: k, how often all runs asked each item; 1 where they differ.
     """
 
@@ -116,15 +116,16 @@ def rank(run_dirs: Sequence[Path]) -> Ranking:
     """
     summaries = [load_summary(path) for path in run_dirs]
     require_comparable(run_dirs, summaries)
+    by_code = not_judged_alike(summaries)
     outcomes = [read_outcomes(path, summary) for path, summary in zip(run_dirs, summaries, strict=True)]
     parts = {
         dataset.name: [[each.get((dataset.name, part.name)) for each in outcomes] for part in dataset.parts]
         for dataset in summaries[0].datasets
     }
-    whole = [name for name in parts if all(_whole(summary, name) for summary in summaries)]
+    whole = [name for name in parts if name not in by_code and all(_whole(summary, name) for summary in summaries)]
     counted = {name: found for name in whole if (found := _dataset(name, parts[name])) is not None}
     if not counted:
-        raise InputError(say("compare.nothing_shared"))
+        raise InputError(say("compare.all_other_judges" if by_code else "compare.nothing_shared"))
     of_dimension = {each.name: (each.track, each.dimension) for each in summaries[0].datasets}
     dimensions, drawn = _together(counted, of_dimension)
     ranks = rank_intervals(drawn.values, drawn.draws, LEVEL)

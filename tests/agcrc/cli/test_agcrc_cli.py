@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from agcrc.train.lock import locked
 from agcrc.train.plan import read_plan
 
 
@@ -60,6 +61,9 @@ def test_a_run_goes_on_and_is_not_begun_twice(folder, tmp_path):
     assert "--resume" in again.stderr
     nothing = agcrc("train", "--data", folder / "data", "--out", tmp_path / "none", "--resume")
     assert nothing.returncode == 2
+    with locked(folder / "run"):
+        busy = agcrc("train", "--data", folder / "data", "--out", folder / "run", "--resume")
+    assert (busy.returncode, "another process trains" in busy.stderr) == (2, True)
     done = as_json("train", "--data", folder / "data", "--out", folder / "run", "--resume", "--epochs", 3)
     assert done["epochs"] == 3
 

@@ -37,7 +37,9 @@ class Guidelines:
     def __init__(self, folder: Path) -> None:
         files = sorted(path for path in folder.rglob("*") if path.suffix in SUFFIXES and path.is_file())
         if not files:
-            raise InputError(Problem(message=say("agent_file.no_guidelines"), file=str(folder), field="guidelines.folder"))
+            raise InputError(
+                Problem(message=say("agent_file.no_guidelines"), file=str(folder), field="guidelines.folder")
+            )
         self.passages: list[Passage] = []
         digest = hashlib.sha256()
         problems = []

@@ -1,0 +1,125 @@
+"""De-identification: what names a person is replaced before a text leaves this machine, and put back in the answer.
+
+A name without any cue is not found, and nothing is looked for in pictures: this lowers the risk, it does not make a
+record anonymous. What is looked for: `medbench.agents.governance.identifiers`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from urllib.parse import urlsplit
+
+import msgspec
+
+from medbench.agents.governance.identifiers import identifiers
+from medbench.models.chat import ChatModel, ChatReply, Message
+from medbench.models.http import LOOPBACK
+from medbench.models.model import Completion, Context, Identity, ToolCall
+from medbench.models.tools import ToolSpec
+
+
+class Pseudonyms:
+    """Identifiers and what stands for them, the same within a conversation: `[NAME_1]`, `[ID_1]` and so on.
+
+    Kinds: NAME, ID, RECORD, PHONE, EMAIL, ADDRESS, BORN.
+    """
+
+    def __init__(self) -> None:
+        self._placeholders: dict[str, str] = {}
+        self._counts: dict[str, int] = {}
+        self._taken = ""
+
+    def find(self, text: str) -> None:
+        """Learn the identifiers of a text."""
+        self._taken += text if "[" in text else ""
+        for kind, found in identifiers(text):
+            if found not in self._placeholders:
+                self._placeholders[found] = self._new(kind)
+
+    def hide(self, text: str) -> str:
+        """The text with a placeholder for every identifier known or in it."""
+        self.find(text)
+        return self._replaced(text)
+
+    def restore(self, text: str) -> str:
+        """The text with the identifiers again."""
+        for found, placeholder in self._placeholders.items():
+            text = text.replace(placeholder, found)
+        return text
+
+    def _replaced(self, text: str) -> str:
+        # The longest first: a name may be part of an address.
+        known = sorted(self._placeholders, key=len, reverse=True)
+        if not known:
+            return text
+        pattern = re.compile("|".join(_whole(found) for found in known))
+        return pattern.sub(lambda match: self._placeholders[match[0]], text)
+
+    def _new(self, kind: str) -> str:
+        while True:
+            self._counts[kind] = self._counts.get(kind, 0) + 1
+            placeholder = f"[{kind}_{self._counts[kind]}]"
+            if placeholder not in self._taken:
+                return placeholder
+
+
+class DeidentifiedChat:
+    """A chat model to which no identifier is sent, unless it runs on this machine.
+
+    Placeholders are made anew from the whole conversation at each turn, in the order of its messages, so that they stay
+    the same from turn to turn without anything being kept. Pictures pass as they are.
+
+    Args:
+        model: It is asked.
+        local_hosts: Hosts that count as this machine; a hospital names its own servers here.
+    """
+
+    def __init__(self, model: ChatModel, identity: Identity, local_hosts: frozenset[str] = LOOPBACK) -> None:
+        self._model = model
+        self._is_local = is_local(identity, local_hosts)
+
+    async def chat(
+        self,
+        messages: Sequence[Message],
+        context: Context,
+        *,
+        tools: Sequence[ToolSpec] = (),
+        parameters: Mapping[str, object] = {},
+    ) -> ChatReply:
+        """One turn; see `medbench.models.chat.ChatModel`. The reply has the identifiers again."""
+        if self._is_local:
+            return await self._model.chat(messages, context, tools=tools, parameters=parameters)
+        pseudonyms = Pseudonyms()
+        for message in messages:
+            pseudonyms.find(message.content)
+            for call in message.tool_calls:
+                pseudonyms.find(call.arguments)
+        hidden = [_changed(message, pseudonyms.hide) for message in messages]
+        reply = await self._model.chat(hidden, context, tools=tools, parameters=parameters)
+        return msgspec.structs.replace(reply, completion=_restored(reply.completion, pseudonyms))
+
+
+def is_local(identity: Identity, local_hosts: frozenset[str] = LOOPBACK) -> bool:
+    """Whether a model's texts stay on this machine, or on hosts that count as such."""
+    if not identity.endpoint:
+        return identity.spec.startswith("local:")
+    return (urlsplit(identity.endpoint).hostname or "") in local_hosts
+
+
+def _changed(message: Message, hide: Callable[[str], str]) -> Message:
+    calls = tuple(ToolCall(call.name, hide(call.arguments), call.id) for call in message.tool_calls)
+    return msgspec.structs.replace(message, content=hide(message.content), tool_calls=calls)
+
+
+def _restored(completion: Completion, pseudonyms: Pseudonyms) -> Completion:
+    calls = tuple(ToolCall(call.name, pseudonyms.restore(call.arguments), call.id) for call in completion.tool_calls)
+    text, reasoning = pseudonyms.restore(completion.text), pseudonyms.restore(completion.reasoning)
+    return msgspec.structs.replace(completion, text=text, reasoning=reasoning, tool_calls=calls)
+
+
+def _whole(found: str) -> str:
+    """An identifier as a pattern; one of Latin letters or digits is no part of a longer word."""
+    before = r"(?<![A-Za-z0-9])" if found[0].isascii() and found[0].isalnum() else ""
+    after = r"(?![A-Za-z0-9])" if found[-1].isascii() and found[-1].isalnum() else ""
+    return f"{before}{re.escape(found)}{after}"

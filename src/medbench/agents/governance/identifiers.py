@@ -1,0 +1,131 @@
+"""What names a person in a text: numbers, names, dates of birth and addresses, by their form or by what stands before.
+
+Identity numbers have their check digit (GB 11643-1999), telephone numbers and e-mail their form; names, record numbers,
+dates of birth and addresses are found behind a cue such as 姓名, 患者, `Mr.` or `MRN`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import date
+
+_WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_CHECK = "10X98765432"
+# Between the signs of a number: what people and forms write there, and what hides it.
+_GAP = "[-\u2010-\u2015. \u00a0\u3000\u200b-\u200d\u2060\ufeff]{0,2}"
+_NO_DIGIT_BEFORE, _NO_DIGIT_AFTER = r"(?<![\dA-Za-z])", r"(?![\dA-Za-z])"
+_SURNAMES = (
+    "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗梁宋郑谢韩唐冯于董萧程曹袁邓许傅沈曾彭吕苏卢蒋蔡贾丁魏薛叶阎余潘杜戴夏钟汪田任姜"
+    "范方石姚谭廖邹熊金陆郝孔白崔康毛邱秦江史顾侯邵孟龙万段钱汤尹黎易常武乔贺赖龚文"
+)
+_TWO_SIGNS = "欧阳|司马|上官|诸葛|夏侯|皇甫|尉迟|公孙|慕容|令狐|长孙|宇文|司徒"
+# What begins with a surname behind 患者 and is no name.
+_NO_NAME = (
+    "高血|高热|高烧|高龄|高脂|高钾|高钠|高钙|高危|高度|白细|白蛋|白血|白带|白癜|黄疸|黄染|马上|于|何时|何种|何|常有|常规|常伴|"
+    "常|任何|方便|方可|万一|文化|金黄|石膏|江|余|曾有|曾因|曾于|曾行|曾患|曾|夏季|龙|易|毛细|方|许多|段|程度|文|武|温|田|常年|顾虑|康复|邓|"
+    "安静|胡言|汤|钟|田|史"
+)
+_NAME_END = r"(?=$|[\s,，、。;；:：(（)）男女]|先生|女士|同志|主诉|因|于|诉|的|今|昨|现|就诊|入院|出院|住院|来)"
+_ZH_NAME = rf"(?:(?:{_TWO_SIGNS})[\u4e00-\u9fff·]{{1,2}}|[{_SURNAMES}][\u4e00-\u9fff]{{1,2}})"
+_EN_NAME = r"[A-Z][a-z'’\-]{1,20}(?: (?:[A-Z]\.|[A-Z][a-z'’\-]{1,20})){0,3}"
+_DATE = (
+    r"(?:\d{4}\s?[-/.年]\s?\d{1,2}\s?[-/.月]\s?\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
+    r"|\d{1,2} [A-Z][a-z]{2,8},? \d{4}|[A-Z][a-z]{2,8} \d{1,2},? \d{4}|(?<!\d)\d{8}(?!\d))"
+)
+_CUE_END = r"[\"'”」]?\s{0,2}(?:[:：=是为]|is\b)?\s{0,2}[\"'“「]?"
+# Each pattern is bounded everywhere, so that searching is linear.
+_PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern))
+    for kind, pattern in (
+        ("EMAIL", r"(?<![\w.+-])[\w.+-]{1,64}[@＠][A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){1,4}"),
+        ("ID", rf"{_NO_DIGIT_BEFORE}(?:\d{_GAP}){{17}}[\dXxＸｘ]{_NO_DIGIT_AFTER}"),
+        (
+            "ID",
+            rf"(?:身份证(?:号码?)?|证件号码?|\bID(?: card)?(?: number)?){_CUE_END}((?:[\dA-Z]{_GAP}){{6,18}}[\dXx*])",
+        ),
+        (
+            "PHONE",
+            rf"{_NO_DIGIT_BEFORE}(?:[+＋]?8{_GAP}6{_GAP})?[1１]{_GAP}[3-9３-９](?:{_GAP}\d){{9}}{_NO_DIGIT_AFTER}",
+        ),
+        ("PHONE", rf"{_NO_DIGIT_BEFORE}[(（]?0\d{{2,3}}[)）]?[-– ]\d{{7,8}}{_NO_DIGIT_AFTER}"),
+        ("PHONE", rf"{_NO_DIGIT_BEFORE}(?:\+?1[-. ])?\(?[2-9]\d{{2}}\)?[-. ]\d{{3}}[-. ]\d{{4}}{_NO_DIGIT_AFTER}"),
+        (
+            "PHONE",
+            rf"(?:电话|手机号?|联系方式|(?i:phone|tel|mobile)(?: number)?){_CUE_END}([+\d](?:{_GAP}[\d()]){{6,15}})",
+        ),
+        (
+            "RECORD",
+            r"(?:病历号?|住院号|门诊号|就诊卡号?|病案号|医保卡?号|患者ID|病人ID"
+            r"|(?i:MRN|medical record (?:number|no\.?)|patient ID|record number))"
+            rf"{_CUE_END}[#＃]?([A-Za-z]{{0,4}}-?\d[\dA-Za-z-]{{2,18}})",
+        ),
+        (
+            "BORN",
+            r"(?:出生日期|出生年月日?|出生于|生于|生日|(?i:date of birth|birth date|DOB|born(?: on)?))"
+            rf"{_CUE_END}({_DATE})",
+        ),
+        ("BORN", rf"({_DATE})\s?(?:出生|生(?=[,，。;；\s]))"),
+        (
+            "ADDRESS",
+            r"(?:(?:家庭|现|户籍|联系|居住|通讯)?住?[地住]址|现住|家住|居住于|住在"
+            r"|(?i:home address|address|lives at|residing at))"
+            rf"{_CUE_END}([^\n。;；，.|\"”]{{4,60}})",
+        ),
+        (
+            "ADDRESS",
+            r"([\u4e00-\u9fff]{2,24}(?:路|街|大道|巷|弄|村|小区|胡同)[\u4e00-\u9fff]{0,6}\d{1,5}(?:号楼|号|栋|幢|单元|室)"
+            r"(?:[\d\-]{1,5}(?:号楼|栋|幢|单元|室|号|弄)){0,4})",
+        ),
+        (
+            "ADDRESS",
+            r"(?<!\d)(\d{1,5} (?:[A-Z][a-z]{1,15} ){1,3}"
+            r"(?:Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd)\b\.?"
+            r"(?:,? (?:Apt|Unit|Suite) ?\w{1,5})?)",
+        ),
+        (
+            "NAME",
+            r"(?:姓名|联系人|监护人|家属姓名|(?i:patient[ _]?name|full[ _]?name|name of patient|\bname))"
+            r"[\"'”」]?\s{0,2}(?:[:：=是为]|is\b)\s{0,2}"
+            rf"[\"'“「]?(?!姓名|患者|病人)({_EN_NAME}|[\u4e00-\u9fff·]{{2,4}}?(?=$|[^\u4e00-\u9fff·])|{_ZH_NAME})",
+        ),
+        (
+            "NAME",
+            r"(?:患者|病人|患儿|产妇|孕妇|病员|伤者|家属|母亲|父亲|妻子|丈夫|我叫|名叫|我是)[\"'“「‘(（]?"
+            rf"(?!{_NO_NAME})({_ZH_NAME}){_NAME_END}",
+        ),
+        ("NAME", rf"((?:{_ZH_NAME}))(?=先生|女士|小姐|同志|大爷|大妈|阿姨)"),
+        ("NAME", rf"\b(?:Mr|Mrs|Ms|Miss|Mister)\.? ({_EN_NAME})"),
+        (
+            "NAME",
+            r"\b(?:[Pp]atient|[Mm]y name is|[Ii] am)[\"']?[,:]? [\"']?"
+            r"([A-Z][a-z'’\-]{1,20} (?:[A-Z]\. )?[A-Z][a-z'’\-]{1,20})\b",
+        ),
+    )
+)
+
+
+def identifiers(text: str) -> Iterator[tuple[str, str]]:
+    """What names a person, kind by kind, as the text has it; the same may come more than once.
+
+    Kinds: NAME, ID, RECORD, PHONE, EMAIL, ADDRESS, BORN.
+    """
+    for kind, pattern in _PATTERNS:
+        for match in pattern.finditer(text):
+            found = match[match.lastindex or 0].strip(" ,，、-.")
+            if found and (kind != "ID" or match.lastindex or _is_identity(found)):
+                yield kind, found
+
+
+def _is_identity(number: str) -> bool:
+    """Whether 18 signs are a Chinese identity number: a date of birth and the check digit of GB 11643-1999."""
+    signs = [sign for sign in number.upper() if sign.isdigit() or sign in "XＸ"]
+    if len(signs) != len(_WEIGHTS) + 1:
+        return False
+    digits = [int(sign) for sign in signs[:-1]]
+    try:
+        date(*(int("".join(map(str, digits[begin:end]))) for begin, end in ((6, 10), (10, 12), (12, 14))))
+    except ValueError:
+        return False
+    last = "X" if signs[-1] in "XＸ" else str(int(signs[-1]))
+    return _CHECK[sum(digit * weight for digit, weight in zip(digits, _WEIGHTS, strict=True)) % 11] == last

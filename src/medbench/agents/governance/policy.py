@@ -1,0 +1,224 @@
+"""Policies as data: what a rule is, and the typed loader of `policies/*.toml` and of files that a user adds."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from medbench.agents.governance.fold import fold
+from medbench.catalog.model import Bilingual
+from medbench.errors import InputError, Problem
+from medbench.text import say
+
+Place = Literal["input", "config", "call", "result", "output"]
+"""A user's message; an agent's configuration and prompts; a tool call; a tool's result or retrieved text; an answer."""
+Action = Literal["allow", "warn", "ask_human", "refuse"]
+ACTIONS: tuple[Action, ...] = get_args(Action)
+"""From the mildest to the strictest."""
+Severity = Literal["low", "medium", "high", "critical"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+Route = Literal["oral", "intravenous", "intramuscular", "rectal", "topical"]
+
+WORDS_FILE = "words.toml"
+_ID = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
+_PLACE = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
+_LINE = re.compile(r"at line (\d+)")
+
+
+class When(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Words that recognise something: one of each group, close together.
+
+    Attributes:
+        all: Groups of terms; each must be met. A term is plain text, in any case and spelling; `forg*` stands for every
+            word that begins so; `@name` for a word list.
+        within: Most characters from the first to the last of them.
+        unless: Terms that, in the same sentence, take it back: `how to prevent`, 如何预防; `^why` only where
+            the sentence begins with it.
+    """
+
+    all: tuple[tuple[str, ...], ...]
+    within: int = 80
+    unless: tuple[str, ...] = ()
+
+
+class Dose(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The most of a drug that its label allows an adult; illustrative, not for care.
+
+    Attributes:
+        drug: Its names.
+        route: A dose by another route is not held against it.
+        unit: Of both limits.
+        source: Label or guideline.
+        most_single: Of one dose; None: not limited here.
+        most_day: Of 24 hours; None: not limited here.
+    """
+
+    drug: tuple[str, ...]
+    route: Route
+    unit: Literal["mg", "g", "mcg"]
+    source: str
+    most_single: float | None = None
+    most_day: float | None = None
+
+
+class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One rule.
+
+    Attributes:
+        id: `theme.name`; unique over all files.
+        title: What it is about.
+        severity: Of a breach.
+        action: What is done where it is recognised; of several rules the strictest counts.
+        where: Places that it is looked for in.
+        source: Clause of the law or guideline that it rests on, as published.
+        when: Any of these recognises it.
+        over_dose: A dose above a limit of `Dose` recognises it.
+        instead: What is said instead where it refuses or asks a person, beside where it warns.
+    """
+
+    id: str
+    title: Bilingual
+    severity: Severity
+    action: Action
+    where: tuple[Place, ...]
+    source: str
+    when: tuple[When, ...] = ()
+    over_dose: bool = False
+    instead: Bilingual | None = None
+
+
+class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of one theme."""
+
+    theme: str
+    title: Bilingual
+    words: dict[str, tuple[str, ...]] = {}
+    dose: tuple[Dose, ...] = ()
+    rule: tuple[Rule, ...] = ()
+
+
+class Policies(msgspec.Struct, frozen=True):
+    """All rules, their word lists put in and their terms folded.
+
+    Attributes:
+        rules: In the order of files.
+        doses: Limits of all files.
+        themes: Theme -> title.
+        version: Hash of all of this.
+    """
+
+    rules: tuple[Rule, ...]
+    doses: tuple[Dose, ...]
+    themes: dict[str, Bilingual]
+    version: str
+
+
+def load_policies(*added: Path) -> Policies:
+    """The policies that come with the program, and those of a user's files.
+
+    Args:
+        added: TOML files beside them. A rule can be added, never taken away or changed.
+
+    Raises:
+        InputError: All problems of all files.
+    """
+    folder = files("medbench.agents.governance").joinpath("policies")
+    own = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml") and entry.name != WORDS_FILE)
+    problems: list[Problem] = []
+    shared = tomllib.loads(folder.joinpath(WORDS_FILE).read_text("utf-8"))
+    read = [(name, _read(name, folder.joinpath(name).read_bytes(), problems)) for name in own]
+    for path in added:
+        try:
+            read.append((str(path), _read(str(path), path.read_bytes(), problems)))
+        except OSError as error:
+            problems.append(Problem(message=say("agent.unreadable", error=error.strerror or error), file=str(path)))
+    policies = [(name, policy) for name, policy in read if policy is not None]
+    problems += _checked(policies, msgspec.convert(shared, dict[str, tuple[str, ...]]))
+    if problems:
+        raise InputError(*problems)
+    rules = [_resolved(rule, {**shared, **policy.words}) for _, policy in policies for rule in policy.rule]
+    doses = [dose for _, policy in policies for dose in policy.dose]
+    themes = {policy.theme: policy.title for _, policy in policies}
+    version = msgspec.json.encode((rules, doses, themes), order="deterministic")
+    return Policies(tuple(rules), tuple(doses), themes, _digest(version))
+
+
+def strictest(actions: Iterable[Action]) -> Action:
+    """The strictest of some actions; `allow` where there is none."""
+    return max(actions, key=ACTIONS.index, default="allow")
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
+
+
+def _read(name: str, content: bytes, problems: list[Problem]) -> PolicyFile | None:
+    try:
+        raw: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
+        return msgspec.convert(raw, PolicyFile)
+    except UnicodeDecodeError:
+        problems.append(Problem(message=say("agent.not_utf8"), file=name))
+    except tomllib.TOMLDecodeError as error:
+        line = _LINE.search(str(error))
+        message = say("agent.bad_toml", error=error)
+        problems.append(Problem(message=message, file=name, line=int(line[1]) if line else None))
+    except msgspec.ValidationError as error:
+        place = _PLACE.search(str(error))
+        message = say("agent.bad_value", error=_PLACE.sub("", str(error)))
+        problems.append(Problem(message=message, file=name, field=place[1] if place else None))
+    return None
+
+
+def _checked(policies: Sequence[tuple[str, PolicyFile]], shared: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
+    times = Counter(rule.id for _, policy in policies for rule in policy.rule)
+    for name, policy in policies:
+        words = {**shared, **policy.words}
+        for place, rule in enumerate(policy.rule):
+            for message in _faults(rule, policy.theme, words, times):
+                yield Problem(message=message, file=name, field=f"rule[{place}]")
+        for place, dose in enumerate(policy.dose):
+            limits = [limit for limit in (dose.most_single, dose.most_day) if limit is not None]
+            if not dose.drug or not limits or min(limits) <= 0:
+                message = say("agent.dose_without_limit", drug=", ".join(dose.drug))
+                yield Problem(message=message, file=name, field=f"dose[{place}]")
+
+
+def _faults(rule: Rule, theme: str, words: Mapping[str, tuple[str, ...]], times: Mapping[str, int]) -> Iterator[str]:
+    if not _ID.fullmatch(rule.id) or rule.id.partition(".")[0] != theme:
+        yield say("agent.rule_bad_id", rule=rule.id, theme=theme)
+    if times[rule.id] > 1:
+        yield say("agent.rule_twice", rule=rule.id)
+    if not rule.source.strip():
+        yield say("agent.rule_without_source", rule=rule.id)
+    if not rule.where:
+        yield say("agent.rule_without_place", rule=rule.id)
+    if not rule.when and not rule.over_dose:
+        yield say("agent.rule_without_words", rule=rule.id)
+    if rule.action in ("ask_human", "refuse") and rule.instead is None:
+        yield say("agent.rule_without_instead", rule=rule.id)
+    for when in rule.when:
+        if not when.all or not all(when.all) or when.within < 1:
+            yield say("agent.rule_empty_group", rule=rule.id)
+        for term in (*(term for group in when.all for term in group), *when.unless):
+            if term.startswith("@"):
+                if term[1:] not in words:
+                    yield say("agent.rule_unknown_words", rule=rule.id, name=term[1:])
+            elif not fold(term.removeprefix("^").removesuffix("*")).strip() or "*" in term[:-1]:
+                yield say("agent.rule_bad_term", rule=rule.id, term=term)
+
+
+def _resolved(rule: Rule, words: Mapping[str, Sequence[str]]) -> Rule:
+    def terms(group: Iterable[str]) -> tuple[str, ...]:
+        whole = (each for term in group for each in (words[term[1:]] if term.startswith("@") else (term,)))
+        return tuple(dict.fromkeys(fold(term).strip() for term in whole))
+
+    when = tuple(When(tuple(map(terms, each.all)), each.within, terms(each.unless)) for each in rule.when)
+    return msgspec.structs.replace(rule, when=when)

@@ -1,0 +1,159 @@
+"""No planted identifier leaves, and everything comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import unicodedata
+from datetime import date
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from medbench.agents.governance.deidentify import DeidentifiedChat, Pseudonyms, is_local
+from medbench.models.chat import ChatReply, Message
+from medbench.models.model import Completion, Identity, ToolCall
+
+WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+GAPS = ["", " ", "-", "\u200b"]
+
+
+def plain(text):
+    """Without what hides a number: for comparing only."""
+    text = unicodedata.normalize("NFKC", text)
+    return "".join(sign for sign in text if sign.isalnum())
+
+
+@st.composite
+def identity_numbers(draw):
+    region = draw(st.sampled_from(["110105", "310115", "440106"]))
+    born = draw(st.dates(min_value=date(1930, 1, 1), max_value=date(2020, 1, 1)))
+    body = f"{region}{born:%Y%m%d}{draw(st.integers(0, 999)):03d}"
+    return body + "10X98765432"[sum(int(sign) * weight for sign, weight in zip(body, WEIGHTS, strict=True)) % 11]
+
+
+MOBILES = st.builds(lambda second, rest: f"1{second}{rest:09d}", st.sampled_from("3456789"), st.integers(0, 10**9 - 1))
+NAMES = st.builds(
+    lambda surname, given_name: surname + given_name,
+    st.sampled_from("王李张刘陈杨赵周吴徐孙朱林郭罗梁宋郑谢韩唐"),
+    st.sampled_from(["伟", "秀英", "小明", "建国", "静"]),
+)
+ENGLISH = st.sampled_from(["John Smith", "Mary A. Jones", "Peter O'Brien", "Anna Keller"])
+
+
+def spread(number, gap):
+    return gap.join((number[:3], number[3:7], number[7:]))
+
+
+@given(identity_numbers(), MOBILES, NAMES, ENGLISH, st.sampled_from(GAPS), st.booleans(), st.randoms())
+def test_nothing_planted_leaves_and_all_of_it_comes_back(number, mobile, name, english, gap, wide, chance):
+    written = "".join(chr(ord(sign) + 0xFEE0) for sign in mobile) if wide else spread(mobile, gap)
+    sentences = [
+        f"姓名：{name}，男。",
+        f"患者{name}，主诉头痛。",
+        f"身份证号{spread(number, gap)}。",
+        f"联系电话 {written}。",
+        "病历号：ZY-4410233，",
+        "出生日期：1961年4月7日，",
+        "家庭住址：杭州市西湖区文三路90号。",
+        "邮箱 q.w_3@mail.example.org ",
+        f"Mr. {english} was seen. ",
+        "MRN: 00988123, ",
+        "DOB 04/07/1961. ",
+    ]
+    chance.shuffle(sentences)
+    text = "".join(sentences)
+    pseudonyms = Pseudonyms()
+    hidden = pseudonyms.hide(text)
+    for planted in (
+        number,
+        mobile,
+        name,
+        "4410233",
+        "文三路",
+        "q.w_3",
+        english,
+        "00988123",
+        "04/07/1961",
+        "1961年4月7日",
+    ):
+        assert plain(planted) not in plain(hidden), hidden
+    assert pseudonyms.restore(hidden) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "患者，女，45岁，血压130/80 mmHg，体温38.5℃。",
+        "患者高血压病史5年，白细胞升高；病人黄疸，患者于昨日入院。",
+        "Patient Denies pain. Potassium 4.1 mmol/L on 2023-11-15.",
+        "A 45-year-old man with fever for 3 days; HbA1c 7.2 %.",
+        "110105194912310021 has a wrong check digit",
+    ],
+)
+def test_what_names_nobody_stays(text):
+    assert Pseudonyms().hide(text) == text
+
+
+def test_one_identifier_has_one_placeholder_and_one_that_is_in_the_text_is_not_taken():
+    pseudonyms = Pseudonyms()
+    hidden = pseudonyms.hide("[NAME_1] 姓名：王小明。王小明的母亲：患者李秀英，")
+    assert hidden.count("[NAME_2]") == 2
+    assert "[NAME_3]" in hidden
+    assert pseudonyms.hide("再次见到王小明") == "再次见到[NAME_2]"
+
+
+class Recorder:
+    """A chat model that answers with what it was sent last."""
+
+    def __init__(self):
+        self.sent = []
+
+    async def chat(self, messages, context, *, tools=(), parameters=None):
+        self.sent.append(messages)
+        said = messages[-1].content
+        return ChatReply(
+            Completion("ok", f"about {said}", tool_calls=(ToolCall("find", f'{{"q": "{said}"}}'),)), 1, False
+        )
+
+
+def identity(spec, endpoint):
+    return Identity(spec=spec, name="m", endpoint=endpoint)
+
+
+def ask(model, *contents):
+    return asyncio.run(model.chat([Message("user", content) for content in contents], None))
+
+
+def test_a_remote_model_never_sees_an_identifier_and_the_caller_never_a_placeholder():
+    recorder = Recorder()
+    model = DeidentifiedChat(recorder, identity("openai:m", "https://api.example.com/v1"))
+    reply = ask(model, "姓名：王小明", "王小明怎么样？")
+    second = ask(model, "姓名：王小明", "王小明怎么样？", "再说说王小明")
+    assert all("王小明" not in message.content for sent in recorder.sent for message in sent)
+    assert recorder.sent[0][1] == recorder.sent[1][1], "the same from turn to turn"
+    assert reply.completion.text == "about 王小明怎么样？"
+    assert second.completion.tool_calls[0].arguments == '{"q": "再说说王小明"}'
+
+
+@pytest.mark.parametrize(
+    ("spec", "endpoint", "local"),
+    [
+        ("local:smollm2", "", True),
+        ("openai:m", "http://127.0.0.1:8000/v1", True),
+        ("openai:m", "http://[::1]:8000/v1", True),
+        ("openai:m", "https://127.0.0.1.example.com/v1", False),
+        ("plugin:m", "", False),
+        ("openai:m", "http://llm.ward.internal/v1", False),
+    ],
+)
+def test_only_this_machine_is_local(spec, endpoint, local):
+    assert is_local(identity(spec, endpoint)) is local
+
+
+def test_a_hospital_names_its_own_servers():
+    recorder = Recorder()
+    own = frozenset({"llm.ward.internal"})
+    model = DeidentifiedChat(recorder, identity("openai:m", "http://llm.ward.internal/v1"), own)
+    ask(model, "姓名：王小明")
+    assert recorder.sent[0][0].content == "姓名：王小明"

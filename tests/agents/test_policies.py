@@ -1,0 +1,84 @@
+"""Policies as data: what comes with the program is sound, and what a user adds is checked whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from medbench.agents.governance.policy import load_policies
+from medbench.errors import InputError
+from medbench.scoring.extract.refusal import is_refusal
+
+GOOD = """
+theme = "ward"
+title = { zh = "病房", en = "Ward" }
+[words]
+fluids = ["saline", "生理盐水"]
+[[rule]]
+id = "ward.fluids"
+title = { zh = "补液", en = "Fluids" }
+severity = "low"
+action = "warn"
+where = ["input"]
+source = "ward rule 3"
+[[rule.when]]
+all = [["@fluids", "@patient"]]
+"""
+
+
+def test_the_rules_that_come_with_the_program_are_sound():
+    policies = load_policies()
+    assert {rule.id.partition(".")[0] for rule in policies.rules} == set(policies.themes)
+    for rule in policies.rules:
+        assert rule.title.zh, rule.id
+        assert rule.title.en, rule.id
+        if rule.action in ("ask_human", "refuse"):
+            assert rule.instead is not None
+            for said in (rule.instead.zh, rule.instead.en):
+                # Scorers of safety sets must see that the request was declined.
+                assert is_refusal(said), (rule.id, said)
+    assert all(dose.source for dose in policies.doses)
+
+
+def test_a_file_of_ones_own_adds_rules_and_changes_the_version(tmp_path):
+    path = tmp_path / "ward.toml"
+    path.write_text(GOOD, "utf-8")
+    more = load_policies(path)
+    assert "ward.fluids" in {rule.id for rule in more.rules}
+    assert len(more.rules) == len(load_policies().rules) + 1
+    assert more.version != load_policies().version
+    added = next(rule for rule in more.rules if rule.id == "ward.fluids")
+    assert set(added.when[0].all[0]) >= {"saline", "生理盐水", "患者"}
+
+
+def test_all_problems_of_all_files_are_told_at_once(tmp_path):
+    (tmp_path / "a.toml").write_text("theme = ", "utf-8")
+    (tmp_path / "b.toml").write_bytes(b"\xff\xfe")
+    (tmp_path / "c.toml").write_text(GOOD.replace('"low"', '"dire"'), "utf-8")
+    (tmp_path / "d.toml").write_text(
+        GOOD.replace("ward.fluids", "Ward fluids").replace('"ward rule 3"', '" "').replace("@patient", "@nobody"),
+        "utf-8",
+    )
+    (tmp_path / "e.toml").write_text(GOOD.replace('"warn"', '"refuse"').replace("saline", "sa*line"), "utf-8")
+    paths = [tmp_path / f"{name}.toml" for name in "abcdef"]
+    with pytest.raises(InputError) as raised:
+        load_policies(*paths)
+    told = {(problem.file, str(problem.field)) for problem in raised.value.problems}
+    assert {file for file, _ in told} == {str(path) for path in paths}
+    text = str(raised.value)
+    for part in (
+        "UTF-8",
+        "dire",
+        "names no source",
+        "@nobody",
+        "must say what is said instead",
+        "`ward.name`",
+        "No such",
+    ):
+        assert part in text
+
+
+def test_a_rule_can_be_added_but_not_changed(tmp_path):
+    path = tmp_path / "attacks.toml"
+    path.write_text(GOOD.replace('"ward"', '"attacks"').replace("ward.fluids", "attacks.override"), "utf-8")
+    with pytest.raises(InputError, match="more than once"):
+        load_policies(path)
