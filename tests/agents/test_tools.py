@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medbench.agents.orchestration.oversight import Oversight
 from medbench.agents.orchestration.schema import faults
 from medbench.agents.orchestration.spending import Limits, Spending
 from medbench.agents.orchestration.text_protocol import asked_call, objects
@@ -25,6 +26,7 @@ from medbench.errors import InputError
 from medbench.models.model import ToolCall
 from medbench.models.tools import ToolError, ToolSpec
 from support import cmedcalc, medcalc
+from support.agents import question
 from support.medcalc import agreement
 
 # Values worked by hand from the published formula, or stated by the publication named.
@@ -253,9 +255,13 @@ class Odd:
         return "fine"
 
 
+def unwatched(spending):
+    return Oversight(None, question(), lambda text: True, "", spending)
+
+
 def used(how):
     spending = Spending(Limits())
-    box = Toolbox([Odd()], None, spending)
+    box = Toolbox([Odd()], unwatched(spending), spending)
     said = asyncio.run(box.use(ToolCall("odd", json.dumps({"how": how}))))
     return said, spending.events[0]
 
@@ -288,7 +294,7 @@ def test_the_runs_own_budget_is_no_fault_of_a_tool():
 )
 def test_calls_that_do_not_fit_the_schema_never_reach_the_tool(call, code):
     spending = Spending(Limits())
-    asyncio.run(Toolbox([Odd()], None, spending).use(call))
+    asyncio.run(Toolbox([Odd()], unwatched(spending), spending).use(call))
     assert spending.events[0].error == code
 
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import msgspec
 
+from medbench.agents.governance.guard import Guard
 from medbench.agents.orchestration.agent import AgentModel
 from medbench.agents.orchestration.events import Trace, decode_trace
 from medbench.agents.orchestration.file import read_agent_file
-from medbench.agents.orchestration.guard import Guard
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.catalog.model import AnswerForm, ChoiceForm, Part, TextForm
 from medbench.engine.limits import Limits

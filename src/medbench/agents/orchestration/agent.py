@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from medbench.agents.governance.guard import Guard
+from medbench.agents.governance.policy import load_policies
 from medbench.agents.orchestration.conversation import ToolMode
 from medbench.agents.orchestration.file import AgentFile, read_agent_file
 from medbench.agents.orchestration.flow import Setup, TalkingModel, answer
-from medbench.agents.orchestration.guard import Guard
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.toolbox import MakesTool
@@ -44,9 +45,10 @@ def agent_model(path: str, options: ModelOptions) -> AgentModel:
     backbone = made(_backbone, agent, options, file)
     tools = [made(_tool, name, settings or {}, file) for name, settings in agent.tools.items()]
     guidelines = made(Guidelines, file.parent / agent.guidelines.folder) if agent.guidelines else None
+    guard = made(_guard, agent, content, file) if agent.steps.guard else None
     if problems:
         raise InputError(*problems)
-    return AgentModel(agent, content, file, backbone, tools, guidelines)
+    return AgentModel(agent, content, file, backbone, tools, guidelines, guard)
 
 
 class AgentModel:
@@ -74,7 +76,8 @@ class AgentModel:
     ) -> None:
         prompts = Prompts(agent.prompts)
         revision = hashlib.sha256(content)
-        for part in (prompts.revision, guidelines.revision if guidelines else ""):
+        pinned = (guidelines.revision if guidelines else "", guard.policies.version if guard else "")
+        for part in (prompts.revision, *pinned):
             revision.update(f"\0{part}".encode())
         under = backbone.identity
         identity = Identity(
@@ -107,7 +110,7 @@ class AgentModel:
 
     @property
     def identity(self) -> Identity:
-        """What is pinned: a hash over file, prompts and guidelines, and the backbone."""
+        """What is pinned: a hash over file, prompts, guidelines and policies, and the backbone."""
         return self._setup.identity
 
     @property
@@ -151,6 +154,16 @@ def _backbone(agent: AgentFile, options: ModelOptions, file: Path) -> Model:
         message = say("agent_file.no_chat", model=said.model)
         raise InputError(Problem(message=message, file=str(file), field="backbone.model"))
     return model
+
+
+def _guard(agent: AgentFile, content: bytes, file: Path) -> Guard:
+    """The guard; it looks at the agent's own file first, which may have been tampered with."""
+    guard = Guard(load_policies(*(file.parent / each for each in agent.policies)))
+    decision = guard.check_config(content.decode("utf-8-sig"))
+    if not decision.allowed:
+        rules = ", ".join(hit.rule for hit in decision.hits)
+        raise InputError(Problem(message=say("agent_file.refused", rules=rules), file=str(file)))
+    return guard
 
 
 def _tool(name: str, settings: dict[str, object], file: Path) -> Tool:

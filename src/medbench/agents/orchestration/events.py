@@ -59,7 +59,7 @@ class Guarded(Event, frozen=True):
     """A decision of the guard.
 
     Attributes:
-        point: `input`, `tool` or `output`.
+        point: `input`, `tool`, `result` (of a tool, or retrieved text) or `output`.
         action: The guard's word for it, such as `allow` or `refuse`.
         hits: Rules that it rests on.
         subject: What was looked at, shortened.

@@ -72,6 +72,7 @@ class AgentFile(msgspec.Struct, frozen=True):
         budget: Of one item.
         tools: Name under `medbench.tools` -> its settings.
         guidelines: None: there are none.
+        policies: Policy files beside those of the program (TOML); a relative path begins at the agent's file.
         roles: Who reviews open answers, at the same time; empty: one critic without a role.
         prompts: Language -> name -> text in place of a shipped prompt.
     """
@@ -82,6 +83,7 @@ class AgentFile(msgspec.Struct, frozen=True):
     budget: Limits = Limits()
     tools: dict[str, dict[str, object] | None] = {}
     guidelines: GuidelineFiles | None = None
+    policies: tuple[str, ...] = ()
     roles: tuple[Role, ...] = ()
     prompts: dict[Literal["zh", "en"], dict[str, str]] = {}
 

@@ -8,6 +8,8 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from medbench.agents.governance.audit import SUFFIX as TRAIL_SUFFIX
+from medbench.agents.governance.guard import Guard
 from medbench.agents.orchestration.conversation import Conversation, ToolMode
 from medbench.agents.orchestration.critique import review
 from medbench.agents.orchestration.events import (
@@ -15,7 +17,6 @@ from medbench.agents.orchestration.events import (
     Answered,
     Criticised,
     Drafted,
-    Guarded,
     Planned,
     Retrieved,
     Revised,
@@ -25,9 +26,9 @@ from medbench.agents.orchestration.events import (
     encode_trace,
 )
 from medbench.agents.orchestration.file import Steps
-from medbench.agents.orchestration.guard import PASSES, Decision, Guard, rules
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.orchestration.notes import with_notes
+from medbench.agents.orchestration.oversight import Oversight
 from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.spending import BudgetSpent, Limits, Spending, StepContext
 from medbench.agents.orchestration.task import faults, triage
@@ -40,7 +41,6 @@ from medbench.models.tools import Tool
 
 HELD_TOKENS = 4096
 """Kept back for the answer's own text, beside the bytes of the prompt."""
-_SUBJECT = 300
 T = TypeVar("T")
 
 
@@ -82,7 +82,7 @@ class Setup:
 
 
 async def answer(setup: Setup, question: Question, context: Context) -> Response:
-    """Answer one question; the trace is kept with the run.
+    """Answer one question; the trace and the guard's audit trail are kept with the run.
 
     What ends the backbone's first answer ends the item; any other step that fails is left out, and the trace says so.
     """
@@ -104,8 +104,10 @@ async def answer(setup: Setup, question: Question, context: Context) -> Response
         prompt=context.prompt,
         events=tuple(spending.events),
     )
+    trail = item.oversight.trail
     return msgspec.structs.replace(
         response,
+        artifacts=(*response.artifacts, *([] if trail is None else [context.keep(trail, TRAIL_SUFFIX)])),
         trace=context.keep(encode_trace(trace), TRACE_SUFFIX),
         usage=spending.usage,
         latency_s=spending.seconds,
@@ -124,11 +126,12 @@ class _Item:
         self._spending = spending
         self._task = triage(question, context)
         self._talk = Conversation(setup.backbone, setup.mode, setup.prompts, question, context, spending)
-        self._guard = setup.guard if setup.steps.guard else None
+        guard, revision = setup.guard if setup.steps.guard else None, setup.identity.revision
+        self.oversight = Oversight(guard, question, self._keeps_form, revision, spending)
         own = setup.tools if setup.steps.tools else ()
         bound = (tool.bound(question, context) if isinstance(tool, OfQuestion) else tool for tool in own)
         self._own = [tool for tool in bound if tool is not None]
-        self._toolbox = Toolbox([*context.tools, *self._own], self._guard, spending)
+        self._toolbox = Toolbox([*context.tools, *self._own], self.oversight, spending)
 
     async def answer(self) -> Response:
         task, spending, prompt = self._task, self._spending, self._context.prompt
@@ -136,10 +139,9 @@ class _Item:
         spending.note(
             Triaged(form=task.form, language=task.language, characters=len(prompt), long=long, demands=task.stated)
         )
-        if self._guard is not None:
-            stopped = self._guarded("input", self._guard.check_input(prompt), prompt)
-            if stopped is not None:
-                return self._answered(Response(status="ok", text=stopped), "guard")
+        instead = await self.oversight.asked(prompt)
+        if instead is not None:
+            return self._answered(Response(status="ok", text=instead), "guard")
         spending.hold(1, min(len(prompt), self._setup.longest_prompt) * 3 + HELD_TOKENS)
         if long and self._setup.steps.notes:
             prompt = await self._optional("notes", self._noted(prompt)) or prompt
@@ -159,11 +161,10 @@ class _Item:
         final = draft
         if self._setup.steps.critique:
             final = await self._mended(draft, prompt, self._evidence(passages))
-        if self._guard is not None:
-            stopped = self._guarded("output", self._guard.check_output(final.text), final.text)
-            if stopped is not None:
-                return self._answered(msgspec.structs.replace(final, status="ok", text=stopped), "guard")
-        return self._answered(final, "draft" if final is draft else "revision")
+        text, instead_of_it = await self.oversight.given(final.text)
+        source = "guard" if instead_of_it else "draft" if final is draft else "revision"
+        status = "ok" if instead_of_it else final.status
+        return self._answered(msgspec.structs.replace(final, status=status, text=text), source)
 
     def _answered(self, response: Response, source: str) -> Response:
         self._spending.note(Answered(text=response.text, source=source))
@@ -199,7 +200,8 @@ class _Item:
             return ""
         found = guidelines.search(query, self._setup.passages)
         self._spending.note(Retrieved(passages=tuple(found)))
-        return "".join(f'[{each.file}:{each.line}] "{each.text}"\n' for each in found)
+        quoted = "".join(f'[{each.file}:{each.line}] "{each.text}"\n' for each in found)
+        return f"{self.oversight.after('guidelines', {}, quoted)}\n" if found else ""
 
     async def _gathered(self, prompt: str) -> None:
         system = self._setup.prompts.say("gather", self._task.language)
@@ -292,16 +294,9 @@ class _Item:
             return "unreadable"
         return "more_faults" if len(faults(self._task, revised.text, readable=readable)) > faults_before else ""
 
-    def _guarded(self, point: str, decision: Decision, subject: str) -> str | None:
-        """What to say instead, where the guard stops the item; a closed answer keeps its form."""
-        passes = decision.action in PASSES
-        obeyed = passes or not self._task.closed or self._context.reads(decision.text)
-        self._spending.note(
-            Guarded(
-                point=point, action=decision.action, hits=rules(decision), subject=subject[:_SUBJECT], obeyed=obeyed
-            )
-        )
-        return None if passes or not obeyed else decision.text
+    def _keeps_form(self, text: str) -> bool:
+        """Whether a text may stand in the place of the answer."""
+        return not self._task.closed or self._context.reads(text)
 
     async def _images(self) -> Sequence[PreparedImage]:
         """Pictures of the question, for a backbone that takes them."""

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from medbench.agents.orchestration.events import Guarded, ToolUsed
-from medbench.agents.orchestration.guard import PASSES, Guard, rules
+from medbench.agents.orchestration.events import ToolUsed
+from medbench.agents.orchestration.oversight import Oversight
 from medbench.agents.orchestration.schema import faults
 from medbench.agents.orchestration.spending import Spending
 from medbench.engine.budget import BudgetReached
@@ -23,7 +22,6 @@ from medbench.models.tools import Tool, ToolError, ToolSpec
 LONGEST_RESULT = 4000
 """Characters of a result that the model is shown; what lies beyond is cut, and the model is told."""
 TIMEOUT_S = 60.0
-_SUBJECT = 300
 
 
 class MakesTool(Protocol):
@@ -56,13 +54,13 @@ class Toolbox:
 
     Args:
         tools: Later ones of the same name are hidden by earlier ones.
-        guard: Asked before every call; None: nobody is.
+        oversight: Sees every call and every result.
         spending: Takes the events.
     """
 
-    def __init__(self, tools: Sequence[Tool], guard: Guard | None, spending: Spending) -> None:
+    def __init__(self, tools: Sequence[Tool], oversight: Oversight, spending: Spending) -> None:
         self._tools = {tool.spec.name: tool for tool in reversed(tools)}
-        self._guard = guard
+        self._oversight = oversight
         self._spending = spending
         self.used: list[ToolUsed] = []
 
@@ -82,8 +80,6 @@ class Toolbox:
             raise  # of a tool that itself asks a model or writes a file: not the tool's own fault
         except Exception as failure:  # noqa: BLE001 - a tool of anybody: its fault is not the end of the item
             result, error = f"ERROR tool_failed: {type(failure).__name__}", "tool_failed"
-        if len(result) > LONGEST_RESULT:
-            result = f"{result[:LONGEST_RESULT]}\n[cut: {len(result)} characters in all]"
         event = ToolUsed(
             tool=call.name,
             arguments=call.arguments,
@@ -105,12 +101,23 @@ class Toolbox:
             raise ToolError("bad_arguments", f"The arguments are no JSON: {error}") from error
         if found := faults({"type": "object", **tool.spec.parameters}, arguments):
             raise ToolError("bad_arguments", "; ".join(found))
-        if self._guard is not None:
-            decision = self._guard.check_tool(call.name, arguments)
-            subject = f"{call.name} {json.dumps(arguments, ensure_ascii=False)}"[:_SUBJECT]
-            self._spending.note(Guarded(point="tool", action=decision.action, hits=rules(decision), subject=subject))
-            if decision.action not in PASSES:
-                raise ToolError("refused_by_guard", decision.text)
+        await self._oversight.before(call.name, arguments)
+        status, result = "ok", ""
+        try:
+            result = await self._timed(tool, arguments)
+        except ToolError as error:
+            status = error.code
+            raise
+        except Exception:
+            status = "tool_failed"
+            raise
+        finally:
+            self._oversight.called(call.name, arguments, status, result)
+        if len(result) > LONGEST_RESULT:
+            result = f"{result[:LONGEST_RESULT]}\n[cut: {len(result)} characters in all]"
+        return self._oversight.after(call.name, arguments, result)
+
+    async def _timed(self, tool: Tool, arguments: Mapping[str, object]) -> str:
         timeout_s = getattr(tool, "timeout_s", TIMEOUT_S)
         try:
             return await asyncio.wait_for(tool.call(arguments), timeout_s)
