@@ -316,6 +316,12 @@ def test_statuses_stand_in_words_and_never_as_zero():
     assert rows["MedHC"].unparsed == "–"
 
 
+def test_codes_of_other_packages_stand_as_they_are():
+    view = View(make_summary(), "zh", Price())
+    assert view.code("media_reason_", "absent") == "文件缺失"
+    assert view.code("media_reason_", "no_ecg") == "no_ecg"
+
+
 def test_option_orders_and_position_preference():
     view = View(make_summary(), "en", Price())
     rows = {row.name: row for row in view.circular_rows()}

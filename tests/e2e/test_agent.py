@@ -102,6 +102,10 @@ def test_the_page_of_traces_shows_all_and_runs_nothing(tmp_path):
         file = agent_file(tmp_path, url, more="guidelines: {folder: guidelines}\n")
         medbench_json("run", "--items", tmp_path / "items.jsonl", "--model", f"agent:{file}", "--orders", "first",
                       "--out", run)  # fmt: skip
+    (trail,) = (run / "artifacts").glob("*.audit.jsonl")
+    audited = medbench_json("agent", "audit", trail)
+    assert audited["holds"]
+    assert audited["summary"]["calls"] == {"calculator": 1}
     page = medbench_json("agent", "trace", run, "--out", tmp_path / "page.html")
     assert page == {"path": str(tmp_path / "page.html"), "shown": 1, "traces": 1}
     html = (tmp_path / "page.html").read_text("utf-8")

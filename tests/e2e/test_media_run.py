@@ -18,6 +18,7 @@ from PIL import Image
 from support.command import medbench, medbench_json
 from support.endpoint import running_endpoint
 from support.media import dicom, encoded, noise, pdf
+from support.pictures import write_dataset, write_jsonl
 
 MULTIMODAL = (
     "MedOCR", "MedClass", "MedDetect", "MedVQA", "MedGen", "MedQC", "MedDiffDx", "MedTherapy", "MedSeqIm", "MedCourse",
@@ -338,3 +339,69 @@ def test_vqa_rad_runs_as_own_items(shared, tmp_path):
     )
     assert len(arrived) == 80
     assert not (tmp_path / "run" / "media").exists(), "what is sent as it is needs no copy"
+
+
+@pytest.fixture
+def two_kinds(tmp_path) -> Path:
+    """Folder of a suite over a question of exams, and over questions about one picture and about two."""
+    folder = tmp_path / "mixed"
+    folder.mkdir()
+    for name in ("One", "Two"):
+        write_dataset(
+            folder / "catalog", name, "visual_perception", "accuracy", '{ form = "label", labels = ["T", "U"] }'
+        )
+    exam = {"id": "e", "dataset": "MedExam", "question": "?", "options": ["T", "U"], "answer": "A", "language": "en"}
+    lines = [exam]
+    for number in range(4):
+        (folder / f"{number}.png").write_bytes(encoded(noise(60, 40, seed=number), "PNG"))
+        asked = {"id": f"{number}", "question": f"{number}?", "answer": "TTTU"[number], "language": "en"}
+        lines += [{**asked, "dataset": "One", "media": [f"{number}.png"]}]
+        lines += [{**asked, "dataset": "Two", "media": [f"{number}.png", "0.png"]}]
+    write_jsonl(folder / "items.jsonl", lines)
+    return folder
+
+
+def suite_of(folder: Path, url: str, **selection: object) -> Path:
+    models = [
+        {"name": "many", "model": "openai:a", "base_url": url},
+        {"name": "few", "model": "openai:b", "base_url": url, "images": {"count": 1}},
+    ]
+    suite = {"items": "items.jsonl", "catalog": "catalog", "models": models, "selection": selection}
+    (folder / "suite.yaml").write_text(json.dumps(suite))
+    return folder / "suite.yaml"
+
+
+def test_a_suite_over_several_tracks_is_refused_before_anything_is_asked(two_kinds):
+    with running_endpoint(text="T") as endpoint:
+        refused = medbench("suite", suite_of(two_kinds, endpoint.url), "--out", two_kinds / "out")
+        assert endpoint.totals()["requests"] == 0
+    assert (refused.returncode, (two_kinds / "out").exists()) == (2, False)
+    assert "selection.track: The items belong to several tracks (llm, multimodal)" in refused.stderr
+
+
+def test_a_suite_excludes_what_a_model_can_not_take_and_does_not_rank_it(two_kinds):
+    with running_endpoint(text="T") as endpoint:
+        done = medbench_json("suite", suite_of(two_kinds, endpoint.url, track="multimodal"), "--out", two_kinds / "out")
+    release = done["release"]
+    assert (release["datasets"], release["left_out"], release["shared"]) == (["One"], ["Two"], 4)
+    standings = {entry["name"]: entry["standing"] for entry in release["entries"]}
+    assert {name: (each["score"], each["coverage"], each["ranked"]) for name, each in standings.items()} == {
+        "many": (75.0, 1.0, True),
+        "few": (75.0, 0.5, False),
+    }
+    excluded = [row["value"] for row in rows(two_kinds / "out/runs/few", "scores") if row["status"] == "excluded"]
+    assert excluded == [None] * 4
+    page = (two_kinds / "out/board.html").read_text("utf-8")
+    assert page.count('">*</td>') == 2
+    assert page.count('">50.0%</td>') == 2
+    for text in ("not ranked", "不参与排名", "视觉感知"):
+        assert text in page
+
+
+def test_a_suite_whose_models_share_no_dataset_says_so_and_keeps_their_runs(two_kinds):
+    with running_endpoint(text="T") as endpoint:
+        suite = suite_of(two_kinds, endpoint.url, datasets=["Two"])
+        done = medbench("suite", suite, "--out", two_kinds / "out")
+    assert done.returncode == 1
+    assert "There is no board: The runs have no scored item in common." in done.stderr
+    assert medbench_json("report", two_kinds / "out/runs/many")["headline"]["value"] == 75.0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import random
 import re
 import struct
+import subprocess
+import sys
 import zlib
 
 import pyarrow.parquet as pq
@@ -14,6 +17,7 @@ import pytest
 from conftest import shared_folder
 from support.command import medbench, medbench_json
 from support.endpoint import running_endpoint
+from support.media import deflated_dicom_bomb
 from support.pictures import blood_cells, official, write_blood_cells, write_jsonl
 
 VERDICT = json.dumps(
@@ -71,22 +75,33 @@ def test_boxes_fields_label_sets_and_reports_of_the_official_datasets_are_scored
     assert (rows["MedQC/2"]["status"], rows["MedQC/2"]["value"]) == ("scored", None)
     report = rows["MedGen/1"]
     assert (report["judge_value"], report["key_point_value"], report["value"]) == (0.8, 0.5, pytest.approx(0.65))
+    overlap = {"bleu": pytest.approx(0.0607, abs=1e-4), "rouge_l": pytest.approx(2 * 4 / 23)}
+    assert json.loads(report["details"]) == overlap
     figures = json.loads((run / "figures.json").read_text())
     details = {each["dataset"]: each["parts"][0]["details"] for each in figures["datasets"]}
     assert details["MedDetect"]["f1_50"]["value"] == 0.5
     assert details["MedDetect"]["mean_iou"]["n"] == 1
+    assert {name: each["value"] for name, each in details["MedGen"].items()} == overlap
     page = (run / "report.html").read_text("utf-8")
-    for text in ("character error rate", "字符错误率", "The image is not shown", "未显示图像"):
+    for text in (
+        "character error rate",
+        "字符错误率",
+        "The image is not shown",
+        "未显示图像",
+        "BLEU against",
+        "参考文本的 BLEU",
+    ):
         assert text in page
 
 
-def png(width: int, height: int, data: bytes | None = None) -> bytes:
+def png(width: int, height: int, data: bytes | None = None, comment: bytes = b"") -> bytes:
     def chunk(kind: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
 
     head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     body = zlib.compress((b"\0" + b"\x80" * width) * height) if data is None else data
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+    text = chunk(b"tEXt", b"Comment\0" + comment)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + text + chunk(b"IDAT", body) + chunk(b"IEND", b"")
 
 
 @pytest.fixture(scope="module")
@@ -122,7 +137,7 @@ def test_the_worst_boxes_are_drawn_once_for_both_languages_in_a_small_page(cells
     worst = sorted(score_rows(cells / "run"), key=lambda row: (row["value"], row["seq"]))[:6]
     shown = re.findall(r"<figcaption><strong>([^<]+)</strong>", page)
     assert shown == [row["uid"] for row in worst] * 2
-    assert page.count("data:image/jpeg;base64,") == page.count("<symbol ") == 6
+    assert len(re.findall("data:image/(?:png|jpeg);base64,", page)) == page.count("<symbol ") == 6
     assert page.count("<use ") == 12
     assert len(page) < 700_000
     assert "<script" not in page
@@ -137,9 +152,9 @@ def test_images_that_can_not_be_decoded_leave_their_frame(cells):
         png(8_000, 4_000, b""),
         png(50_000, 50_000, zlib.compress(b"\0" * 100)),
         (cells / f"images/{names[2]}.jpg").read_bytes()[:3000],
-        b"GIF89a" + b"\0" * 100,
+        deflated_dicom_bomb(1_200),
         b"\xff\xd8\xff" + b"\0" * 1000,
-        png(300, 200),
+        png(300, 200, comment=b"Patient: Doe"),
     ]
     folder = cells / "hostile"
     folder.mkdir()
@@ -158,6 +173,13 @@ def test_images_that_can_not_be_decoded_leave_their_frame(cells):
     assert [drawing for *_, drawing in drawings] == ["rect"] * 5 + ["image"]
     assert drawings[0] == ("480.0", "240.0", "rect")
     assert drawings[5] == ("480.0", "320.0", "image")
+    (data,) = re.findall('data:image/png;base64,([^"]+)', page)
+    assert b"Doe" not in base64.b64decode(data), "what a picture says beside its pixels stays out of the page"
+    script = "import sys; from medbench.cli.main import main; sys.argv[1:] = ['report', sys.argv[1]]; main()"
+    checked = f"import atexit, sys; atexit.register(lambda: print('PIL' in sys.modules)); {script}"
+    done = subprocess.run([sys.executable, "-c", checked, folder / "run"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False", "the process that makes the report decodes nothing"
+    assert (folder / "run" / "report.html").read_text("utf-8") == page
 
 
 def test_without_its_items_a_report_still_shows_the_boxes(tmp_path):
@@ -167,10 +189,10 @@ def test_without_its_items_a_report_still_shows_the_boxes(tmp_path):
     items = write_jsonl(tmp_path / "items.jsonl", [item])
     answers = write_jsonl(tmp_path / "answers.jsonl", [{"dataset": "MedDetect", "id": "1", "answer": json.dumps(box)}])
     medbench_json("run", "--items", items, "--model", f"answers:{answers}", "--out", tmp_path / "run")
-    assert "data:image/jpeg" in report_of(tmp_path / "run")
+    assert "data:image/png" in report_of(tmp_path / "run")
     items.unlink()
     page = report_of(tmp_path / "run")
-    assert "data:image/jpeg" not in page
+    assert "data:image/" not in page
     assert page.count('class="given" x=') == 2
 
 

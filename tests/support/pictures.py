@@ -106,3 +106,43 @@ def write_blood_cells(data: Path, out: Path, *, count: int = 60) -> tuple[Path, 
             }
         )
     return write_jsonl(out / "items.jsonl", rows), catalog
+
+
+YES_OR_NO = {
+    "en": {"Yes": "Yes", "No": "No"},
+    "zh": dict.fromkeys(("是", "是的", "包含", "有", "可以", "存在"), "是")
+    | dict.fromkeys(("否", "不是", "不包含", "没有", "不可以"), "否"),
+}
+"""Language -> what SLAKE's closed answers say -> label; the answers that name one of two things stay open."""
+
+
+def write_slake(data: Path, out: Path) -> tuple[Path, Path, Path, dict[str, Mapping[str, str]]]:
+    """2,094 questions about 180 pictures, which are not there, in English and Chinese.
+
+    Those with yes or no are in `SlakeClosedEn` and `SlakeClosedZh`, the others, for a judge, in `SlakeOpenEn` and
+    `SlakeOpenZh`.
+
+    Returns:
+        Table of the source's own columns and the dataset's name, its mapping, catalog folder, and uid -> row.
+    """
+    catalog = out / "catalog"
+    for language, said in YES_OR_NO.items():
+        labels = json.dumps(sorted(set(said.values())), ensure_ascii=False)
+        synonyms = ", ".join(f'"{other}" = "{label}"' for other, label in said.items() if other != label)
+        form = f'{{ form = "label", labels = {labels}, synonyms = {{ {synonyms} }} }}'
+        write_dataset(catalog, f"SlakeClosed{language.title()}", "visual_perception", "accuracy", form, "SLAKE")
+        text = '{ form = "text" }'
+        write_dataset(catalog, f"SlakeOpen{language.title()}", "cross_modal_reasoning", "llm_judge", text, "SLAKE")
+    found, rows = {}, []
+    for row in json.loads((data / "test.json").read_text("utf-8")):
+        closed = row["answer_type"] == "CLOSED" and row["answer"].strip() in YES_OR_NO[row["q_lang"]]
+        row["dataset"] = f"Slake{'Closed' if closed else 'Open'}{row['q_lang'].title()}"
+        found[f"{row['dataset']}/{row['qid']}"] = row
+        rows.append(row)
+    mapping = out / "slake.toml"
+    mapping.write_text(
+        "[fields]\n"
+        'id = "qid"\ndataset = "dataset"\nquestion = "question"\nanswer = "answer"\nlanguage = "q_lang"\n'
+        'media = "img_name"\nmeta = ["modality", "content_type"]\n'
+    )
+    return write_jsonl(out / "slake.jsonl", rows), mapping, catalog, found

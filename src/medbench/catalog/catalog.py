@@ -47,7 +47,7 @@ class Catalog:
             ) from None
 
     def dimensions(self, track: Track) -> tuple[Dimension, ...]:
-        """The dimensions of a track, in order; none for a track without datasets."""
+        """The dimensions of a track, in order."""
         return tuple(dimension for dimension in self._dimensions if dimension.track == track)
 
     @cached_property

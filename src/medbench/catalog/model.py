@@ -97,10 +97,11 @@ class TextForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tex
     """Free text; scored by key points or a judge.
 
     Attributes:
-        what: `prose`, or `sql` where the whole answer is one SQL statement.
+        what: `prose`; `report` for a report or record, whose overlap with a reference is shown beside its score;
+            `sql` where the whole answer is one SQL statement.
     """
 
-    what: Literal["prose", "sql"] = "prose"
+    what: Literal["prose", "report", "sql"] = "prose"
 
 
 AnswerForm = ChoiceForm | LabelForm | FieldsForm | BoxesForm | MaskForm | TextForm
@@ -197,7 +198,7 @@ class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         id: For example `knowledge_qa`.
         track: The track it belongs to.
         title: Names as published; `named_by_us` where the release names none.
-        named_by_us: True for the multimodal dimensions, which the public release does not name.
+        named_by_us: True for the multimodal dimensions, which the public release does not name, and for imaging.
     """
 
     id: str

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from medbench.cli.output import harmless, print_json, show_progress
+from medbench.errors import InputError, WorkError
 from medbench.text import current_language, say
 
 
@@ -44,7 +45,10 @@ def suite(
         for name, reason in stopped.items():
             print(f"{say('cli.error')} {harmless(name)}: {harmless(reason)}", file=sys.stderr)
         raise typer.Exit(1)
-    release, path = freeze(out, {name: out / RUNS_FOLDER / name for name in outcomes})
+    try:
+        release, path = freeze(out, {name: out / RUNS_FOLDER / name for name in outcomes})
+    except InputError as error:
+        raise WorkError(say("cli.suite_not_ranked", reason=error, runs=out / RUNS_FOLDER)) from error
     board = None
     if util.find_spec("vl_convert"):
         from medbench.board.report.board import write_board

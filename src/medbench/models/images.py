@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from binascii import b2a_base64
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple
@@ -161,11 +160,13 @@ class RequestBody:
         return piece[:most] if self._left else piece
 
     def _encoded(self) -> Iterator[bytes]:
+        from pybase64 import b64encode  # of the extra `media`; thirty times as fast as Python's own
+
         for part in self._parts:
             if isinstance(part, bytes):
                 yield part
             else:
-                yield from (b2a_base64(piece, newline=False) for piece in _pieces(part))
+                yield from (b64encode(piece) for piece in _pieces(part))
 
 
 def _pieces(image: PreparedImage) -> Iterator[bytes]:

@@ -53,7 +53,7 @@ Reason = Literal[
     "absent", "unreadable", "too_large", "changed", "too_slow", "crashed", "too_many_images", "text_only", "volume"
 ]
 """Why a medium can't be shown, besides what `Fault` and `medbench.items.media.Reason` list."""
-_MODULES = {"PIL": "pillow", "pydicom": "pydicom", "pypdfium2": "pypdfium2"}
+_MODULES = {"PIL": "pillow", "pybase64": "pybase64", "pydicom": "pydicom", "pypdfium2": "pypdfium2"}
 # Nothing of the rest of the environment is a decoder's business, keys of endpoints least of all.
 _ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
@@ -113,8 +113,8 @@ class MediaPreparer:
         self._finding = threading.Lock()  # a source unpacks an archive's files one after the other
         self._records: sqlite3.Connection | None = None
         self._threads: ThreadPoolExecutor | None = None
-        self._idle: asyncio.Queue[_Worker] = asyncio.Queue()
-        self._workers: list[_Worker] = []
+        self._idle: asyncio.Queue[MediaWorker] = asyncio.Queue()
+        self._workers: list[MediaWorker] = []
 
     def begin(self, media: Sequence[Media]) -> None:
         """Begin to make media ready that will be asked for soon; to be called on the event loop."""
@@ -207,7 +207,7 @@ class MediaPreparer:
         with database_errors(path):
             self._folder.mkdir(parents=True, exist_ok=True)
         self._records = open_database(path, migrations=MIGRATIONS)
-        self._workers = [_Worker() for _ in range(min(MOST_PROCESSES, _processors()))]
+        self._workers = [MediaWorker() for _ in range(min(MOST_PROCESSES, _processors()))]
         self._threads = ThreadPoolExecutor(len(self._workers), thread_name_prefix="media")
         for worker in self._workers:
             self._idle.put_nowait(worker)
@@ -239,7 +239,7 @@ class MediaPreparer:
         with database_errors(self._folder):
             self._records.execute("INSERT OR REPLACE INTO prepared VALUES (?, ?)", (key, content))
 
-    def _make(self, worker: _Worker, medium: Media) -> Outcome:
+    def _make(self, worker: MediaWorker, medium: Media) -> Outcome:
         """In a thread: have a medium decoded, and write what came of it."""
         try:
             with self._finding:
@@ -288,8 +288,8 @@ def _processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Worker:
-    """A process that decodes, one medium at a time; replaced when it ends."""
+class MediaWorker:
+    """The process that decodes (`medbench.models.media_worker`), one medium at a time; replaced when it ends."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
@@ -299,7 +299,7 @@ class _Worker:
     def make(
         self, data: bytes, limits: ImageLimits, seconds: float
     ) -> list[tuple[SentImage, bytes]] | Fault | Literal["too_slow", "crashed"]:
-        """Have a medium decoded: the images and their bytes, or why there are none."""
+        """Have a medium decoded and encoded anew: the images and their bytes, or why there are none."""
         slices = kind_of(data[:256]) == "dcm"
         if self._process is not None and (self._process.poll() is not None or (slices and not self._slices)):
             self.end()

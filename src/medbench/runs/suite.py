@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from medbench.catalog.model import TRACKS
 from medbench.engine.progress import Watch
 from medbench.errors import InputError, Problem
 from medbench.items.source import open_source
@@ -17,6 +18,7 @@ from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.config import RUN_FILE, Disclosure, Selection
 from medbench.runs.execute import Outcome, resume_run, start_run
 from medbench.runs.judges import Judge, JudgeSpec, read_judge
+from medbench.runs.plan import selected
 from medbench.runs.settings import Settings
 from medbench.text import say
 
@@ -57,7 +59,7 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         items: Item file, bank or official release; a relative path begins at the suite file's folder.
         models: At least one.
         judges: Judges of open answers: their fields, or the path of a judge file.
-        selection: Which items are asked.
+        selection: Which items are asked; all of one track, as a board ranks one.
         disclosure: As in a run.
         catalog: Folder of own dataset definitions.
         cache: File of the response cache; empty: none.
@@ -130,6 +132,11 @@ def run_suite(
         raise InputError(*problems)
     catalog = _at(here, suite.catalog) if suite.catalog else None
     source = open_source(source_path, catalog_folder=catalog)
+    names = {question.dataset for question, _ in selected(source, suite.selection)}
+    tracks = sorted({source.catalog.dataset(name).track for name in names}, key=TRACKS.index)
+    if len(tracks) > 1:
+        message = say("runs.suite_several_tracks", tracks=", ".join(tracks))
+        raise InputError(Problem(message=message, file=str(path), field="selection.track"))
     outcomes = {}
     for contender in suite.models:
         run_dir = out / RUNS_FOLDER / contender.name

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from medbench.catalog.model import BoxesForm, ChoiceForm, MaskForm, Metric
+from medbench.catalog.model import BoxesForm, ChoiceForm, MaskForm, Metric, TextForm
 from medbench.items.answers import BOX_KEYS
 from medbench.items.model import Key
 from medbench.models.model import Response
@@ -21,6 +21,7 @@ from medbench.scoring.keypoints import match_lexically, recall
 from medbench.scoring.metrics import mark
 from medbench.scoring.model import Box, Extraction, Marking, ScoreStatus
 from medbench.scoring.opinions import Panel
+from medbench.scoring.overlap import text_overlap
 
 NOTHING = Extraction(value=None)
 NO_MARKING = Marking(value=None)
@@ -138,6 +139,10 @@ def score_response(
     if "key_points" in tasks_of(part, key) and key is not None:
         baseline = recall(key.key_points, match_lexically(key.key_points, answer_of(response))).value
         row = msgspec.structs.replace(row, lexical=baseline)
+    report = isinstance(part.answer, TextForm) and part.answer.what == "report"
+    if report and key is not None and isinstance(key.answer, str):
+        marking = msgspec.structs.replace(row.marking, details=text_overlap(answer_of(response), key.answer))
+        row = msgspec.structs.replace(row, marking=marking)
     return row
 
 

@@ -317,9 +317,9 @@ class PartTally:
             positives.append(sum([row.marking.true_positives for row in known]))
             false.append(sum([row.marking.false_positives for row in known]))
             missed.append(sum([row.marking.false_negatives for row in known]))
-            self._take_details(known)
+            self._take_details(known, self._families[-1])
 
-    def _take_details(self, known: Sequence[ScoreRow]) -> None:
+    def _take_details(self, known: Sequence[ScoreRow], family: int) -> None:
         found: dict[str, list[float]] = {}
         for row in known:
             for name, value in row.marking.details:
@@ -327,7 +327,7 @@ class PartTally:
         for name, several in found.items():
             values, families = self._details.setdefault(name, (array("d"), array("q")))
             values.append(sum(several) / len(several))
-            families.append(self._families[-1])
+            families.append(family)
 
     def _take_judged(self, known: Sequence[ScoreRow]) -> None:
         question = known[0].asked.question
@@ -337,6 +337,8 @@ class PartTally:
             found = [row.judged[index] for row in known if row.judged]
             if found:
                 tally.add(found, family, tags)
+        if not self._part.closed_metrics:
+            self._take_details(known, family)
         lexical = [row.lexical for row in known if row.lexical is not None]
         if lexical:
             self._lexical.append(sum(lexical) / len(lexical))

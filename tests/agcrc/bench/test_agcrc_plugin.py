@@ -44,11 +44,11 @@ def filled(*parts) -> np.ndarray:
 
 @pytest.fixture
 def data(tmp_path):
-    """Two test cases, the second one healthy; 5 is colon."""
+    """Three test cases, the second one healthy; 5 is colon."""
     folder = tmp_path / "data"
     entries = []
-    for name, lesion in (("ill", filled(LESION)), ("healthy", filled())):
-        ct = np.random.default_rng(1).normal(40.0, 10.0, SHAPE).astype(np.float32)
+    for seed, (name, lesion) in enumerate((("ill", filled(LESION)), ("healthy", filled()), ("other", filled(LESION)))):
+        ct = np.random.default_rng(seed).normal(40.0, 10.0, SHAPE).astype(np.float32)
         ct[0] = -900.0
         arrays = {
             "image": ("images", ct + 60.0 * lesion),
@@ -247,7 +247,8 @@ def test_a_mask_is_marked_by_dice_and_what_is_no_mask_is_at_fault(tmp_path):
 def test_a_question_holds_nothing_of_the_truth(data):
     write_items(data, data / "items.jsonl", slices=True)
     rows = [json.loads(line) for line in (data / "items.jsonl").read_text("utf-8").splitlines()]
-    assert [row["id"] for row in rows] == ["ill", "ill_8", "ill_4", "healthy", "healthy_4"]
+    named = ["ill", "ill_8", "ill_4", "healthy", "healthy_4", "other", "other_8", "other_4"]
+    assert [row["id"] for row in rows] == named
     for row in rows:
         answer = row.pop("answer")
         assert "labels" not in json.dumps(row)
@@ -274,7 +275,7 @@ def test_two_segmenters_on_one_board_from_a_file_and_from_a_bank(run, data, tmp_
     create_model(f"agcrc:{run}", ModelOptions())
     write_items(data, data / "items.jsonl", slices=True)
     (tmp_path / "suite.yaml").write_text(
-        "items: data/items.jsonl\ncatalog: data/catalog\nmodels:\n"
+        "items: data/items.jsonl\ncatalog: data/catalog\nselection: {track: imaging}\nmodels:\n"
         "  - {name: filtered, model: 'agcrc:run'}\n"
         "  - {name: full, model: 'agcrc:run', parameters: {mode: full}}\n"
     )
@@ -282,6 +283,7 @@ def test_two_segmenters_on_one_board_from_a_file_and_from_a_bank(run, data, tmp_
     board = Path(done["board"]).read_text("utf-8")
     assert "filtered" in board
     assert "ColorectalCT" in board
+    assert "病灶分割" in board
     rows = pq.read_table(tmp_path / "bench" / "runs" / "full" / "scores").to_pylist()
     assert {row["status"] for row in rows} == {"scored"}
     by_item = {row["uid"]: row for row in rows}
@@ -295,11 +297,31 @@ def test_two_segmenters_on_one_board_from_a_file_and_from_a_bank(run, data, tmp_
     assert {path.stat().st_mode & 0o077 for path in secret} == {0}
     medbench_json("run", "--items", tmp_path / "bank", "--model", f"agcrc:{run}", "--out", tmp_path / "banked")
     assert "normalised surface Dice" in (tmp_path / "banked" / "report.html").read_text("utf-8")
-    banked = {row["uid"]: row["value"] for row in pq.read_table(tmp_path / "banked" / "scores").to_pylist()}
+    both = pq.read_table(tmp_path / "banked" / "scores").to_pylist()
+    assert {row["dataset"]: row["status"] for row in both} == {"ColorectalCT": "scored", "MedDetect": "scored"}
     first = pq.read_table(tmp_path / "bench" / "runs" / "filtered" / "scores").to_pylist()
-    assert banked == {row["uid"]: row["value"] for row in first}
+    volumes = [row for row in both if row["dataset"] == "ColorectalCT"]
+    assert {row["uid"]: row["value"] for row in volumes} == {row["uid"]: row["value"] for row in first}
     artifact = next((tmp_path / "banked" / "artifacts").glob("*.nii.gz"))
     artifact.write_bytes(b"changed")
     medbench_json("score", tmp_path / "banked")
     again = {row["uid"]: row for row in pq.read_table(tmp_path / "banked" / "scores").to_pylist()}
     assert {row["reason"] for row in again.values() if row["status"] == "unparsed"} == {"no_file"}
+
+
+def test_what_a_segmenter_declines_is_told_in_both_languages(run, data, tmp_path):
+    write_items(data, data / "items.jsonl", slices=True)
+    rows = [json.loads(line) for line in (data / "items.jsonl").read_text("utf-8").splitlines()]
+    shown = next(row for row in rows if row["id"] == "ill_8")
+    alone = {**shown, "id": "alone", "media": shown["media"][:1], "meta": {}}
+    upright = {**shown, "id": "upright", "meta": {**shown["meta"], "axis": "coronal"}}
+    with (data / "items.jsonl").open("w", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in (shown, alone, upright))
+    done = medbench_json("run", "--items", data / "items.jsonl", "--model", f"agcrc:{run}", "--out", tmp_path / "out")
+    assert (done["by_status"], done["by_error"]) == (
+        {"media_missing": 2, "ok": 1},
+        {"no_such_slice": 1, "no_volume": 1},
+    )
+    page = (tmp_path / "out" / "report.html").read_text("utf-8")
+    for text in ("names no volume with organ masks", "题目未指明模型所需的体数据", "题目指明的层面不存在"):
+        assert text in page

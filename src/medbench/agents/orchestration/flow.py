@@ -204,8 +204,10 @@ class _Item:
         return f"{self.oversight.after('guidelines', {}, quoted)}\n" if found else ""
 
     async def _gathered(self, prompt: str) -> None:
-        system = self._setup.prompts.say("gather", self._task.language)
-        await self._talk.with_tools("gather", system, prompt, self._toolbox, await self._images())
+        say, language = self._setup.prompts.say, self._task.language
+        # A task ends with how to answer it, which a model would follow at once.
+        asked = say("gather_task", language, prompt=prompt)
+        await self._talk.with_tools("gather", say("gather", language), asked, self._toolbox, await self._images())
 
     def _evidence(self, passages: str = "") -> str:
         """The passages, and what the tools said without what failed: at most half of the longest prompt."""

@@ -6,7 +6,6 @@ import heapq
 from base64 import b64encode
 from collections.abc import Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
@@ -15,16 +14,18 @@ import msgspec
 from medbench.board.summary import Summary
 from medbench.errors import InputError
 from medbench.items.model import Media
+from medbench.models.image_header import image_header
+from medbench.models.images import ImageLimits
+from medbench.models.preparation import LARGEST_MEDIUM, MediaWorker
 from medbench.scoring.model import Box, BoxEvidence
 from medbench.store.parquet import read_batches
 
 MOST_CASES = 6
 SIDE = 480
-"""Pixels of the longer side as embedded: with `JPEG_QUALITY` some 40 kB a picture."""
-JPEG_QUALITY = 75
-MOST_PIXELS = 25_000_000
-"""A larger image is not decoded: of a picture from anywhere only its frame is shown."""
-LARGEST_FILE = 32 * 1024 * 1024
+"""Pixels of the longer side as embedded."""
+EMBEDDED = ImageLimits(side=SIDE, size=60_000, count=1)
+TIME_LIMIT_S = 10.0
+"""For one picture; of one that takes longer only the frame is shown."""
 MOST_DRAWN = 60
 """Boxes of an answer that are drawn in one picture."""
 
@@ -81,7 +82,13 @@ def worst_boxes(run_dir: Path, summary: Summary) -> list[BoxCase]:
     rows = heapq.nsmallest(MOST_CASES, _rows(run_dir), key=lambda row: row[:2])
     decode = msgspec.json.Decoder(BoxEvidence).decode
     images = _images(summary, {uid for *_, uid, _ in rows})
-    return [_case(uid, value, decode(evidence), images.get(uid)) for value, _, uid, evidence in rows]
+    worker = MediaWorker()
+    try:
+        return [
+            _case(uid, value, decode(evidence), _embedded(worker, images.get(uid))) for value, _, uid, evidence in rows
+        ]
+    finally:
+        worker.end()
 
 
 def _rows(run_dir: Path) -> Iterator[tuple[float, int, str, str]]:
@@ -107,18 +114,18 @@ def _images(summary: Summary, wanted: set[str]) -> dict[str, Path]:
     return {uid: path for uid, medium in media.items() if (path := source.media_path(medium)) is not None}
 
 
-def _case(uid: str, value: float, evidence: BoxEvidence, file: Path | None) -> BoxCase:
-    image, width, height = _embedded(file) if file is not None else ("", 1, 1)
+def _case(uid: str, value: float, evidence: BoxEvidence, embedded: tuple[str, int, int]) -> BoxCase:
+    image, width, height = embedded
     scale = SIDE / max(width, height)
-    width, height = round(width * scale, 1), round(height * scale, 1)
+    sides = round(width * scale, 1), round(height * scale, 1)
     return BoxCase(
         uid=uid,
         value=value,
         image=image,
-        width=width,
-        height=height,
-        true=tuple(_rectangle(box, width, height) for box in evidence.true),
-        given=tuple(_rectangle(box, width, height) for box in evidence.given[:MOST_DRAWN]),
+        width=sides[0],
+        height=sides[1],
+        true=tuple(_rectangle(box, *sides) for box in evidence.true),
+        given=tuple(_rectangle(box, *sides) for box in evidence.given[:MOST_DRAWN]),
         answered=len(evidence.given) + sum(fault.code != "unknown_label" for fault in evidence.faults),
         pairs=tuple(iou for *_, iou in evidence.pairs),
         faults=tuple((fault.place, fault.code) for fault in evidence.faults),
@@ -131,27 +138,19 @@ def _rectangle(box: Box, width: float, height: float) -> Rectangle:
     return Rectangle(box.label, *(round(side / 1000, 2) for side in sides))
 
 
-def _embedded(file: Path) -> tuple[str, float, float]:
-    """Address of a small copy of an image as data, empty where none can be made, and the size of the image itself.
+def _embedded(worker: MediaWorker, file: Path | None) -> tuple[str, int, int]:
+    """Address of a small copy of a picture as data, empty where none can be made, and width and height of the picture.
 
-    Only PNG and JPEG are opened: what else there is may be decoded in many ways by many libraries.
+    It is encoded anew even where it is small enough, so that nothing but its pixels gets into the page.
     """
     try:
-        from PIL import Image
-    except ImportError:
-        return "", 1, 1
-    width = height = 1
-    try:
-        if file.stat().st_size > LARGEST_FILE:
-            return "", width, height
-        with Image.open(file, formats=("PNG", "JPEG")) as image:
-            width, height = image.size
-            if width * height > MOST_PIXELS:
-                return "", width, height
-            image.draft("RGB", (SIDE, SIDE))
-            image.thumbnail((SIDE, SIDE))
-            stream = BytesIO()
-            image.convert("RGB").save(stream, "JPEG", quality=JPEG_QUALITY)
-    except Exception:  # noqa: BLE001 - decoders raise whatever they like; the boxes are shown without the image
-        return "", width, height
-    return f"data:image/jpeg;base64,{b64encode(stream.getvalue()).decode()}", width, height
+        data = file.read_bytes() if file is not None and file.stat().st_size <= LARGEST_MEDIUM else b""
+    except OSError:
+        data = b""
+    made = worker.make(data, EMBEDDED, TIME_LIMIT_S) if data else []
+    if isinstance(made, str) or not made:
+        header = image_header(data)
+        return ("", header.width, header.height) if header else ("", 1, 1)
+    sent, content = made[0]
+    width, height = (max(1, side) for side in sent.original)
+    return f"data:image/{sent.kind};base64,{b64encode(content).decode()}", width, height

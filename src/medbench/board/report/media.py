@@ -79,6 +79,6 @@ def missing_lines(view: View) -> list[MissingLine]:
     """The first questions that were not asked for want of their media."""
     use = view.summary.media
     return [
-        MissingLine(each.uid, view.t(f"media_reason_{each.code.removeprefix('media_')}"), each.detail)
+        MissingLine(each.uid, view.code("media_reason_", each.code.removeprefix("media_")), each.detail)
         for each in (use.not_shown if use else ())
     ]

@@ -103,7 +103,7 @@ def detail_lines(view: View) -> list[DetailLine]:
     return [
         DetailLine(
             name=f"{dataset.name} {part.name}".strip(),
-            detail=view.t(f"detail_{name}"),
+            detail=view.code("detail_", name),
             value=_estimate(figure.value, figure.low, figure.high),
             n=f"{figure.n:,} / {figure.clusters:,}",
         )

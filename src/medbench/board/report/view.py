@@ -101,6 +101,13 @@ class View:
         """The message of that name."""
         return say(f"report.{name}", language=self.language, **values)
 
+    def code(self, prefix: str, code: str) -> str:
+        """What a code means; the code itself where another package brought it."""
+        try:
+            return self.t(prefix + code)
+        except KeyError:
+            return code
+
     def title(self, text: Bilingual) -> str:
         """A bilingual text in this language."""
         return str(getattr(text, self.language))
