@@ -105,7 +105,7 @@ def test_the_page_of_traces_shows_all_and_runs_nothing(tmp_path):
     (trail,) = (run / "artifacts").glob("*.audit.jsonl")
     audited = medbench_json("agent", "audit", trail)
     assert audited["holds"]
-    assert audited["summary"]["calls"] == {"calculator": 1}
+    assert audited["summary"]["calls"] == {"ok": 1}
     page = medbench_json("agent", "trace", run, "--out", tmp_path / "page.html")
     assert page == {"path": str(tmp_path / "page.html"), "shown": 1, "traces": 1}
     html = (tmp_path / "page.html").read_text("utf-8")
