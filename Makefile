@@ -5,8 +5,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .PHONY: demo test lint bench docs clean
 
-demo: .venv/.demo  ## evaluate the bundled model on the bundled items; train and evaluate a segmenter on phantoms
+demo: .venv/.demo  ## evaluate the bundled model on the bundled items; trace the agent on one; train and evaluate a segmenter on phantoms
 	$(BIN)/medbench demo --out demo
+	test -e demo/agent.yaml || $(BIN)/medbench agent init --out demo/agent.yaml
+	test -e demo/agent/run.json || $(BIN)/medbench run --items src/medbench/demo/items.jsonl --dataset MedSpeQA \
+		--limit 1 --model agent:demo/agent.yaml --out demo/agent
+	$(BIN)/medbench agent trace demo/agent
 	$(BIN)/agcrc demo --out demo/agcrc
 	cp docs/demo.html demo/index.html
 	@echo "Open demo/index.html"

@@ -54,7 +54,7 @@ app.add_typer(catalog.app, name="catalog", help="What is measured: datasets and 
 app.add_typer(items.app, name="items", help="Check and import items.")
 app.add_typer(export.app, name="export", help="Write submission packages.")
 app.add_typer(board.app, name="board", help="Aggregate scores.")
-app.add_typer(agent.app, name="agent", help="What governs an agent, and what it did.")
+app.add_typer(agent.app, name="agent", help="The reference agent, what governs an agent, and what it did.")
 app.add_typer(judge.app, name="judge", help="Measure judges, and compare with them.")
 app.command()(demo.demo)
 app.command()(run.run)

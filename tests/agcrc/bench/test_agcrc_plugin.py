@@ -24,6 +24,7 @@ from agcrc.volumes import Grid, write_volume
 from medbench.errors import InputError
 from medbench.items.model import Media, Question
 from medbench.models.registry import ModelOptions, create_model
+from medbench.models.tools import ToolError
 from medbench.scoring.file_metrics import FileFault
 from medbench.store.artifacts import Artifacts
 from support.command import medbench_json
@@ -164,6 +165,33 @@ def test_what_it_cannot_take_is_declined_with_a_reason_and_what_it_cannot_do_has
         model = plugin.segmenter(str(run), ModelOptions())
         (failed,) = answers(model, [question()], Shown(data, tmp_path / "kept"))
         assert (failed.status, failed.error_code) == ("failed", code)
+
+
+def test_as_a_tool_it_finds_lesions_of_the_question_at_hand_and_of_no_other(run, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("agcrc.predict.predict_case", Predicted(filled(LESION)))
+    tool = plugin.segmentation_tool({"run": str(run), "mode": "fast"})
+    context = Shown(data, tmp_path / "kept")
+
+    def called(*asked: Question) -> list[object]:
+        async def ask():
+            return [json.loads(await tool.bound(each, context).call({})) for each in asked]
+
+        return asyncio.run(ask())
+
+    volume, boxes = called(question(), question(axis="axial", slice=9))
+    assert volume["lesions"] == []
+    assert (tmp_path / "kept" / volume["mask"]).is_file()
+    assert boxes == [{"类别": ["结肠癌"], "边界框": [400, 416, 600, 584]}]
+    assert tool.bound(Question("1", "MedDetect", "?"), context) is None
+    gone = question()
+    gone = msgspec.structs.replace(gone, media=(Media(gone.media[0].path, missing="absent"), gone.media[1]))
+    for asked, code in ((question(axis="axial", slice=99), "no_such_slice"), (gone, "volume_missing")):
+        with pytest.raises(ToolError, match=code):
+            called(asked)
+    with pytest.raises(ToolError, match="no_volume"):
+        asyncio.run(tool.call({}))
+    with pytest.raises(InputError):
+        plugin.segmentation_tool({})
 
 
 def test_the_model_is_pinned_by_its_weights_and_made_again_from_its_identity(run, tmp_path):
