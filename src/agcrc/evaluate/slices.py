@@ -66,7 +66,7 @@ class LesionSlices:
 
 
 def lesion_slices(ct: Volume, truth: NDArray[np.bool_], prediction: NDArray[np.bool_]) -> LesionSlices:
-    """Draw the slices that show truth or prediction, and those next to them; of many, evenly spread ones.
+    """Draw the slices that show truth or prediction, and those next to them; of many, some.
 
     Args:
         ct: HU.
@@ -76,8 +76,8 @@ def lesion_slices(ct: Volume, truth: NDArray[np.bool_], prediction: NDArray[np.b
     masks = [mask[:, ::-1, ::-1] for mask in (truth, prediction)]
     areas = [np.count_nonzero(mask, axis=(1, 2)) for mask in masks]
     fullest = int((areas[0] if areas[0].any() else areas[1]).argmax())
-    marked = ndimage.binary_dilation(areas[0] + areas[1] > 0).nonzero()[0]
-    chosen = _spread(marked, fullest)
+    near_truth, near_any = (ndimage.binary_dilation(area > 0) for area in (areas[0], areas[0] + areas[1]))
+    chosen = _chosen(near_truth, near_any, fullest)
     spacing = ct.grid.spacing
     rows, columns = (_side((masks[0] | masks[1]).any(axis=(0, 3 - axis)), spacing[axis]) for axis in (1, 2))
     middle = [(index, *(size / 2 for size in ct.grid.shape[1:])) for index in chosen]
@@ -95,17 +95,27 @@ def lesion_slices(ct: Volume, truth: NDArray[np.bool_], prediction: NDArray[np.b
             for index, position in zip(chosen, ct.grid.to_mm(np.array(middle)), strict=True)
         ),
         first=chosen.index(fullest),
-        marked=len(marked),
+        marked=int(near_any.sum()),
         size_mm=((columns.stop - columns.start) * spacing[2], (rows.stop - rows.start) * spacing[1]),
     )
 
 
-def _spread(marked: NDArray[np.intp], wanted: int) -> list[int]:
-    """At most `MOST_SLICES` of the slices marked, the wanted one among them, in order."""
-    places = np.linspace(0, len(marked) - 1, min(MOST_SLICES, len(marked))).round().astype(int)
-    chosen = marked[places]
-    chosen[np.abs(chosen - wanted).argmin()] = wanted
+def _chosen(near_truth: NDArray[np.bool_], near_any: NDArray[np.bool_], fullest: int) -> list[int]:
+    """At most `MOST_SLICES`, the fullest among them: those of the truth, and in what is left those of other findings.
+
+    Other findings have a quarter at least: a lesion that was missed is only half of what went wrong.
+    """
+    true, other = (near.nonzero()[0] for near in (near_truth, near_any & ~near_truth))
+    other = _spread(other, max(MOST_SLICES // 4, MOST_SLICES - len(true)))
+    chosen = np.sort(np.concatenate((_spread(true, MOST_SLICES - len(other)), other)))
+    chosen[np.abs(chosen - fullest).argmin()] = fullest
     return [int(index) for index in chosen]
+
+
+def _spread(indices: NDArray[np.intp], most: int) -> NDArray[np.intp]:
+    """At most so many, evenly spread from the first to the last."""
+    places = np.linspace(0, len(indices) - 1, min(most, len(indices))).round().astype(int)
+    return indices[places]
 
 
 def _side(shown: NDArray[np.bool_], spacing: float) -> slice:
