@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 NOTHING = "–"
 WORDED = (
-    *("items_gone", "keys_gone", "keys_changed", "no_file", "no_metric", "not_shown", "too_many_bytes"),
+    *("keys_gone", "keys_changed", "no_file", "no_metric", "not_shown", "too_many_bytes"),
     *("packages_missing", "volume_missing", "volume_unusable", "mask_unusable"),
 )
 """Reasons with words of their own; a metric of others may have further ones."""

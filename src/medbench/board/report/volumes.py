@@ -13,7 +13,6 @@ import msgspec
 
 from medbench.board.summary import Summary
 from medbench.catalog.model import FILE_METRICS
-from medbench.errors import InputError
 from medbench.scoring.case_slices import Answered, show_cases
 from medbench.scoring.file_metrics import CaseSlice, CaseSlices, FileFault
 from medbench.store.artifacts import ARTIFACTS_FOLDER, Artifacts
@@ -79,6 +78,9 @@ def worst_volumes(run_dir: Path, summary: Summary) -> list[VolumeCase]:
     """The volumes with the lowest scores, lowest first, then those without a lesion in which most was marked.
 
     None under hidden disclosure, and none of a media control. Of several epochs the first.
+
+    Raises:
+        InputError: The items are gone or changed; a summary of datasets of one's own can't be had without them either.
     """
     pins = summary.pins
     parts = [(dataset.name, part.metric) for dataset in summary.datasets for part in dataset.parts]
@@ -126,17 +128,11 @@ def _artifacts(run_dir: Path, wanted: set[int]) -> dict[int, tuple[str, ...]]:
 def _shown(run_dir: Path, summary: Summary, answers: Sequence[Answered]) -> Iterator[CaseSlices | FileFault]:
     from medbench.runs.execute import open_pinned
 
-    pins = summary.pins
-    try:
-        source = open_pinned(pins)
-    except InputError:
-        yield from (FileFault("items_gone") for _ in answers)
-        return
-    yield from show_cases(
+    return show_cases(
         answers,
-        source,
+        open_pinned(summary.pins),
         Artifacts(run_dir / ARTIFACTS_FOLDER),
-        catalog_folder=pins.own_catalog,
+        catalog_folder=summary.pins.own_catalog,
         keys_fingerprint=summary.keys_fingerprint,
     )
 
