@@ -5,9 +5,12 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 
 .PHONY: demo test lint bench docs clean
 
-demo: .venv/.demo  ## evaluate the bundled model on the bundled items; train and evaluate a segmenter on phantoms
+demo: .venv/.demo  ## evaluate the bundled model; train a segmenter on phantoms, evaluate it and put it on the bench
 	$(BIN)/medbench demo --out demo
 	$(BIN)/agcrc demo --out demo/agcrc
+	$(BIN)/agcrc items --data demo/agcrc/data --slices
+	if test -e demo/bench/run.json; then $(BIN)/medbench resume demo/bench; else $(BIN)/medbench run \
+	  --items demo/agcrc/data/items.jsonl --catalog demo/agcrc/data/catalog --model agcrc:demo/agcrc/run --out demo/bench; fi
 	cp docs/demo.html demo/index.html
 	@echo "Open demo/index.html"
 
