@@ -80,7 +80,7 @@ def lesion_slices(ct: Volume, truth: NDArray[np.bool_], prediction: NDArray[np.b
     chosen = _chosen(near_truth, near_any, fullest)
     spacing = ct.grid.spacing
     rows, columns = (_side((masks[0] | masks[1]).any(axis=(0, 3 - axis)), spacing[axis]) for axis in (1, 2))
-    middle = [(index, *(size / 2 for size in ct.grid.shape[1:])) for index in chosen]
+    middle = [(index, *((size - 1) / 2 for size in ct.grid.shape[1:])) for index in chosen]
     return LesionSlices(
         slices=tuple(
             LesionSlice(

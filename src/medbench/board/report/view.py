@@ -151,8 +151,8 @@ class View:
         """What a reader has to know before reading on."""
         summary = self.summary
         lines = []
-        if summary.illustrative:
-            lines.append(self.illustrative())
+        if illustrative := self.illustrative():
+            lines.append(illustrative)
         if (control := summary.pins.selection.media_control) != "none":
             lines.append(self.t(f"media_{control}"))
         if not summary.complete:
