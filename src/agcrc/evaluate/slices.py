@@ -79,7 +79,8 @@ def lesion_slices(ct: Volume, truth: NDArray[np.bool_], prediction: NDArray[np.b
     near_truth, near_any = (ndimage.binary_dilation(area > 0) for area in (areas[0], areas[0] + areas[1]))
     chosen = _chosen(near_truth, near_any, fullest)
     spacing = ct.grid.spacing
-    rows, columns = (_side((masks[0] | masks[1]).any(axis=(0, 3 - axis)), spacing[axis]) for axis in (1, 2))
+    either = masks[0] | masks[1]
+    rows, columns = (_side(either, axis, spacing[axis]) for axis in (1, 2))
     middle = [(index, *((size - 1) / 2 for size in ct.grid.shape[1:])) for index in chosen]
     return LesionSlices(
         slices=tuple(
@@ -115,15 +116,16 @@ def _chosen(near_truth: NDArray[np.bool_], near_any: NDArray[np.bool_], fullest:
 def _spread(indices: NDArray[np.intp], most: int) -> NDArray[np.intp]:
     """At most so many, evenly spread from the first to the last."""
     places = np.linspace(0, len(indices) - 1, min(most, len(indices))).round().astype(int)
-    return indices[places]
+    spread: NDArray[np.intp] = indices[places]
+    return spread
 
 
-def _side(shown: NDArray[np.bool_], spacing: float) -> slice:
+def _side(marked: NDArray[np.bool_], axis: int, spacing: float) -> slice:
     """The part of a side that shows what is marked; near a border it moves, it doesn't shrink."""
-    places = shown.nonzero()[0]
-    needed = max(LEAST_SIDE_MM, (places[-1] - places[0] + 1) * spacing + 2 * MARGIN_MM)
-    size = min(len(shown), round(needed / spacing))
-    start = min(max(0, (int(places[0]) + int(places[-1]) + 1 - size) // 2), len(shown) - size)
+    places = np.flatnonzero(marked.any(axis=(0, 3 - axis)))
+    first, end, whole = int(places[0]), int(places[-1]) + 1, marked.shape[axis]
+    size = min(whole, round(max(LEAST_SIDE_MM, (end - first) * spacing + 2 * MARGIN_MM) / spacing))
+    start = min(max(0, (first + end - size) // 2), whole - size)
     return slice(start, start + size)
 
 
