@@ -17,8 +17,8 @@ MOST_SLICES = 24
 MARGIN_MM = 25.0
 LEAST_SIDE_MM = 120.0
 SIDE = 320
-"""Pixels of the longer side at most: some 10 kB a slice."""
-JPEG_QUALITY = 75
+"""Pixels of the longer side at most: up to 20 kB a slice of a noisy CT."""
+JPEG_QUALITY = 60
 TOLERANCE = 0.1
 """Voxels that an outline may leave the border by, so that straight stretches need no points."""
 
