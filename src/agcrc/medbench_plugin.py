@@ -28,7 +28,7 @@ from medbench.items.model import Media, Question
 from medbench.models.model import Context, Identity, Response
 from medbench.models.registry import ModelOptions
 from medbench.models.tools import ToolError, ToolSpec
-from medbench.scoring.file_metrics import FileFault
+from medbench.scoring.file_metrics import CaseSlice, CaseSlices, FileFault
 from medbench.scoring.model import Marking
 from medbench.stats import Estimate
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from agcrc.volumes import Volume
 
 NEEDED = ("torch", "nibabel", "skimage")
+NEEDED_TO_DRAW = ("nibabel", "skimage", "PIL")
 MODES = ("filtered", "fast", "full")
 KEPT = 2
 """Volumes whose prediction stays in memory: slices of one follow one another."""
@@ -337,6 +338,53 @@ class LesionDice:
             for name, (figure, among) in named.items()
             if figure.value is not None
         }
+
+    def show(self, question: Question, media: Mapping[str, Path], answer: Sequence[Path], truth: Path) -> CaseSlices:
+        """See `ShownMetric`: the slices of `agcrc.evaluate.slices` in the soft-tissue window."""
+        if any(util.find_spec(name) is None for name in NEEDED_TO_DRAW):
+            raise FileFault("packages_missing")
+        from agcrc.evaluate.folders import read_mask
+        from agcrc.evaluate.overlays import HIGHEST_HU, LOWEST_HU
+        from agcrc.evaluate.slices import lesion_slices
+        from agcrc.volumes import read_ct, require_same_grid
+
+        volume = media.get(str(question.meta.get("volume")))
+        if volume is None:
+            raise FileFault("volume_missing")
+        try:
+            with _nifti(truth) as path:
+                true = read_mask(path)
+            found = read_mask(answer[0])
+            require_same_grid(found, true, ("the mask", "the truth"))
+        except errors.InputError as error:
+            raise FileFault("mask_unusable") from error
+        try:
+            with _nifti(volume) as path:
+                ct = read_ct(path)
+            require_same_grid(ct, true, ("the volume", "the truth"))
+        except errors.InputError as error:
+            raise FileFault("volume_unusable") from error
+        drawn = lesion_slices(ct, true.array, found.array)
+        return CaseSlices(
+            slices=[
+                CaseSlice(
+                    index=each.index,
+                    position_mm=each.position_mm,
+                    image=each.jpeg,
+                    true=each.truth,
+                    given=each.prediction,
+                    true_mm2=each.truth_mm2,
+                    given_mm2=each.prediction_mm2,
+                )
+                for each in drawn.slices
+            ],
+            first=drawn.first,
+            marked=drawn.marked,
+            total=ct.grid.shape[0],
+            size_mm=drawn.size_mm,
+            spacing_mm=ct.grid.spacing,
+            window_hu=(LOWEST_HU, HIGHEST_HU),
+        )
 
 
 def _as_nifti(mask: NDArray[np.bool_], ct: Volume) -> bytes:

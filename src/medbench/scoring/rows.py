@@ -173,7 +173,7 @@ def _mask(asked: Asked, response: Response, key: Key | None, files: AnswerFiles 
     metric = file_metric(asked.part.closed_metrics[0])
     if response.status in {"failed", "blocked"}:
         reason = response.error_code or response.status
-    elif answer := files.answer(response):
+    elif answer := files.answer(response.artifacts):
         try:
             marking = metric.mark(answer, truth)
         except FileFault as fault:
