@@ -2,12 +2,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# A run begun, or gone on with: folder, options.
+asked = if test -e $(1)/run.json; then $(BIN)/medbench resume $(1); else $(BIN)/medbench run $(2) --out $(1); fi
 
 .PHONY: demo test lint bench docs clean
 
-demo: .venv/.demo  ## evaluate the bundled model on the bundled items; train and evaluate a segmenter on phantoms
+demo: .venv/.demo  ## evaluate the bundled model, trace the agent on an item; train a segmenter on phantoms, evaluate it and put it on the bench
 	$(BIN)/medbench demo --out demo
+	test -e demo/agent.yaml || $(BIN)/medbench agent init --out demo/agent.yaml
+	$(call asked,demo/agent,--items src/medbench/demo/items.jsonl --dataset MedSpeQA --limit 1 --model agent:demo/agent.yaml)
+	$(BIN)/medbench agent trace demo/agent
 	$(BIN)/agcrc demo --out demo/agcrc
+	$(BIN)/agcrc items --data demo/agcrc/data --slices
+	$(call asked,demo/bench,--items demo/agcrc/data/items.jsonl --catalog demo/agcrc/data/catalog --model agcrc:demo/agcrc/run)
 	cp docs/demo.html demo/index.html
 	@echo "Open demo/index.html"
 

@@ -1,4 +1,4 @@
-"""agcrc on the bench: the model kind `agcrc:RUN` and the metric `lesion_dice`, found through entry points.
+"""agcrc on the bench: the model kind `agcrc:RUN`, the tool `agcrc` and the metric `lesion_dice`, by entry points.
 
 The only module that knows both packages. Heavy imports come late, so that finding it costs nothing.
 """
@@ -27,7 +27,8 @@ from medbench.errors import InputError, Problem
 from medbench.items.model import Media, Question
 from medbench.models.model import Context, Identity, Response
 from medbench.models.registry import ModelOptions
-from medbench.scoring.file_metrics import FileFault
+from medbench.models.tools import ToolError, ToolSpec
+from medbench.scoring.file_metrics import CaseSlice, CaseSlices, FileFault
 from medbench.scoring.model import Marking
 from medbench.stats import Estimate
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from agcrc.volumes import Volume
 
 NEEDED = ("torch", "nibabel", "skimage")
+NEEDED_TO_DRAW = ("nibabel", "skimage", "PIL")
 MODES = ("filtered", "fast", "full")
 KEPT = 2
 """Volumes whose prediction stays in memory: slices of one follow one another."""
@@ -64,11 +66,12 @@ def segmenter(path: str, options: ModelOptions) -> SegmenterModel:
 
 @dataclass(frozen=True, eq=False)
 class _Found:
-    """A prediction: the mask, and its files in the run's folder, or why there is none."""
+    """A prediction: the mask, its files in the run's folder and its lesions, or why there is none."""
 
     mask: NDArray[np.bool_] | None
     artifacts: tuple[str, ...]
     refusal: Response | None = None
+    lesions: tuple[dict[str, Any], ...] = ()
 
 
 class SegmenterModel:
@@ -108,13 +111,13 @@ class SegmenterModel:
         """What it can't take it declines item by item."""
 
     async def open(self) -> None:
-        """Start the worker; one volume at a time."""
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agcrc")
+        """The worker starts with the first volume."""
 
     async def close(self) -> None:
         """Stop it; a prediction under way comes to its end first."""
         if self._worker is not None:
             self._worker.shutdown(wait=False, cancel_futures=True)
+            self._worker = None
 
     async def answer(self, question: Question, context: Context) -> Response:
         """Predict the question's volume, once for all its slices, away from the event loop."""
@@ -122,18 +125,24 @@ class SegmenterModel:
         asked = _asked(question)
         if isinstance(asked, Response):
             return asked
-        volume, organs = (context.file(medium) for medium in asked.media)
-        if volume is None or organs is None:
-            reasons = "; ".join(f"{medium.path}: {medium.missing or 'absent'}" for medium in asked.media)
-            return _declined("volume_missing", reasons)
-        loop = asyncio.get_running_loop()
-        found = await loop.run_in_executor(self._worker, self._predicted, asked, (volume, organs), context)
+        found = await self.find(asked, context)
         if found.refusal is not None:
             return found.refusal
         text = "" if asked.slice is None else _boxes(found.mask, asked.slice)
         if text is None:
             return _declined("no_such_slice", f"slice {asked.slice}")
         return Response(status="ok", text=text, artifacts=found.artifacts, latency_s=time.perf_counter() - started)
+
+    async def find(self, asked: _Asked, context: Context) -> _Found:
+        """The prediction of a volume, away from the event loop."""
+        volume, organs = (context.file(medium) for medium in asked.media)
+        if volume is None or organs is None:
+            reasons = "; ".join(f"{medium.path}: {medium.missing or 'absent'}" for medium in asked.media)
+            return _Found(None, (), _declined("volume_missing", reasons))
+        if self._worker is None:
+            self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="agcrc")
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._worker, self._predicted, asked, (volume, organs), context)
 
     def _predicted(self, asked: _Asked, paths: tuple[Path, Path], context: Context) -> _Found:
         volume, organs = asked.media
@@ -167,12 +176,68 @@ class SegmenterModel:
             refusal = Response(status="failed", error_class="submitter", error_code=code, error_detail=str(error)[:500])
             return _Found(None, (), refusal)
         mask = found.mask > 0
-        record = {"lesions": [asdict(lesion) for lesion in found.lesions], "windows": found.windows}
+        lesions = tuple(asdict(lesion) for lesion in found.lesions)
+        record = {"lesions": lesions, "windows": found.windows}
         kept = (
             context.keep(_as_nifti(mask, ct), ".nii.gz"),
             context.keep(json.dumps(record, indent=1).encode(), ".json"),
         )
-        return _Found(mask, kept)
+        return _Found(mask, kept, lesions=lesions)
+
+
+def segmentation_tool(settings: Mapping[str, object]) -> SegmentationTool:
+    """The agent's tool `agcrc`; settings: `run` (folder of a training run), and `mode`, `flips` as of the model.
+
+    Raises:
+        InputError: As `segmenter`.
+    """
+    parameters = {name: value for name, value in settings.items() if name != "run"}
+    return SegmentationTool(segmenter(str(settings.get("run", "")), ModelOptions(parameters=parameters)))
+
+
+class SegmentationTool:
+    """Lesions in the volume of the question at hand.
+
+    Args:
+        model: Who finds them.
+        of: The question and its context; None: no question yet.
+    """
+
+    spec = ToolSpec(
+        name="agcrc",
+        description="Segments colorectal lesions in this question's CT: lesions with volume and confidence, or the "
+        "boxes on its slice. A model's finding, not a diagnosis.",
+        parameters={"type": "object", "properties": {}, "additionalProperties": False},
+    )
+    timeout_s = 1800.0
+
+    def __init__(self, model: SegmenterModel, of: tuple[_Asked, Context] | None = None) -> None:
+        self._model = model
+        self._of = of
+
+    def bound(self, question: Question, context: Context) -> SegmentationTool | None:
+        """The tool for one question; None where it has no volume."""
+        asked = _asked(question)
+        return None if isinstance(asked, Response) else SegmentationTool(self._model, (asked, context))
+
+    async def call(self, arguments: Mapping[str, object]) -> str:
+        """Find; see `medbench.models.tools.Tool`.
+
+        Raises:
+            ToolError: There is no volume, or it can't be used.
+        """
+        if self._of is None:
+            raise ToolError("no_volume", "No question with a volume is at hand.")
+        asked, context = self._of
+        found = await self._model.find(asked, context)
+        if found.refusal is not None:
+            raise ToolError(found.refusal.error_code, found.refusal.error_detail)
+        if asked.slice is None:
+            return json.dumps({"lesions": found.lesions, "mask": found.artifacts[0]})
+        boxes = _boxes(found.mask, asked.slice)
+        if boxes is None:
+            raise ToolError("no_such_slice", f"slice {asked.slice}")
+        return boxes
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +338,53 @@ class LesionDice:
             for name, (figure, among) in named.items()
             if figure.value is not None
         }
+
+    def show(self, question: Question, media: Mapping[str, Path], answer: Sequence[Path], truth: Path) -> CaseSlices:
+        """See `ShownMetric`: the slices of `agcrc.evaluate.slices` in the soft-tissue window."""
+        if any(util.find_spec(name) is None for name in NEEDED_TO_DRAW):
+            raise FileFault("packages_missing")
+        from agcrc.evaluate.folders import read_mask
+        from agcrc.evaluate.overlays import HIGHEST_HU, LOWEST_HU
+        from agcrc.evaluate.slices import lesion_slices
+        from agcrc.volumes import read_ct, require_same_grid
+
+        volume = media.get(str(question.meta.get("volume")))
+        if volume is None:
+            raise FileFault("volume_missing")
+        try:
+            with _nifti(truth) as path:
+                true = read_mask(path)
+            found = read_mask(answer[0])
+            require_same_grid(found, true, ("the mask", "the truth"))
+        except errors.InputError as error:
+            raise FileFault("mask_unusable") from error
+        try:
+            with _nifti(volume) as path:
+                ct = read_ct(path)
+            require_same_grid(ct, true, ("the volume", "the truth"))
+        except errors.InputError as error:
+            raise FileFault("volume_unusable") from error
+        drawn = lesion_slices(ct, true.array, found.array)
+        return CaseSlices(
+            slices=[
+                CaseSlice(
+                    index=each.index,
+                    position_mm=each.position_mm,
+                    image=each.jpeg,
+                    true=each.truth,
+                    given=each.prediction,
+                    true_mm2=each.truth_mm2,
+                    given_mm2=each.prediction_mm2,
+                )
+                for each in drawn.slices
+            ],
+            first=drawn.first,
+            marked=drawn.marked,
+            total=ct.grid.shape[0],
+            size_mm=drawn.size_mm,
+            spacing_mm=ct.grid.spacing,
+            window_hu=(LOWEST_HU, HIGHEST_HU),
+        )
 
 
 def _as_nifti(mask: NDArray[np.bool_], ct: Volume) -> bytes:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medbench.agents.governance.deidentify import DeidentifiedChat, Pseudonyms, is_local
+from medbench.agents.governance.deidentify import Deidentified, Pseudonyms, is_local
+from medbench.items.model import Question, Turn
 from medbench.models.chat import ChatReply, Message
-from medbench.models.model import Completion, Identity, ToolCall
+from medbench.models.model import Completion, Identity, Response, ToolCall
 
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 GAPS = ["", " ", "-", "\u200b"]
@@ -104,10 +105,15 @@ def test_one_identifier_has_one_placeholder_and_one_that_is_in_the_text_is_not_t
 
 
 class Recorder:
-    """A chat model that answers with what it was sent last."""
+    """A model that answers with what it was sent last."""
 
-    def __init__(self):
+    def __init__(self, spec, endpoint):
+        self.identity = Identity(spec=spec, name="m", endpoint=endpoint)
         self.sent = []
+
+    async def answer(self, question, context):
+        self.sent.append((*question.turns, Turn("user", context.prompt)))
+        return Response("ok", f"about {context.prompt}", reasoning=question.text)
 
     async def chat(self, messages, context, *, tools=(), parameters=None):
         self.sent.append(messages)
@@ -117,17 +123,13 @@ class Recorder:
         )
 
 
-def identity(spec, endpoint):
-    return Identity(spec=spec, name="m", endpoint=endpoint)
-
-
 def ask(model, *contents):
     return asyncio.run(model.chat([Message("user", content) for content in contents], None))
 
 
 def test_a_remote_model_never_sees_an_identifier_and_the_caller_never_a_placeholder():
-    recorder = Recorder()
-    model = DeidentifiedChat(recorder, identity("openai:m", "https://api.example.com/v1"))
+    recorder = Recorder("openai:m", "https://api.example.com/v1")
+    model = Deidentified(recorder)
     reply = ask(model, "姓名：王小明", "王小明怎么样？")
     second = ask(model, "姓名：王小明", "王小明怎么样？", "再说说王小明")
     assert all("王小明" not in message.content for sent in recorder.sent for message in sent)
@@ -148,12 +150,29 @@ def test_a_remote_model_never_sees_an_identifier_and_the_caller_never_a_placehol
     ],
 )
 def test_only_this_machine_is_local(spec, endpoint, local):
-    assert is_local(identity(spec, endpoint)) is local
+    assert is_local(Identity(spec=spec, name="m", endpoint=endpoint)) is local
 
 
 def test_a_hospital_names_its_own_servers():
-    recorder = Recorder()
-    own = frozenset({"llm.ward.internal"})
-    model = DeidentifiedChat(recorder, identity("openai:m", "http://llm.ward.internal/v1"), own)
-    ask(model, "姓名：王小明")
+    recorder = Recorder("openai:m", "http://llm.ward.internal/v1")
+    ask(Deidentified(recorder, frozenset({"llm.ward.internal"})), "姓名：王小明")
     assert recorder.sent[0][0].content == "姓名：王小明"
+
+
+class Asked:
+    """A context of which nothing but the prompt is looked at."""
+
+    def __init__(self, prompt):
+        self.prompt = prompt
+
+
+@pytest.mark.parametrize(("endpoint", "hidden"), [("https://api.example.com/v1", True), ("http://localhost/v1", False)])
+def test_an_item_is_answered_without_what_names_its_patient(endpoint, hidden):
+    recorder = Recorder("openai:m", endpoint)
+    item = Question(
+        "1", "MedTreat", "王小明怎么办？", turns=(Turn("user", "姓名：王小明"),), meta={"patient": "王小明"}
+    )
+    response = asyncio.run(Deidentified(recorder).answer(item, Asked("王小明怎么办？")))
+    sent = "".join(turn.content for turn in recorder.sent[0])
+    assert ("王小明" not in sent, "[NAME_1]" in sent) == (hidden, hidden)
+    assert (response.text, response.reasoning) == ("about 王小明怎么办？", "王小明怎么办？")

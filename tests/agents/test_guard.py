@@ -20,7 +20,7 @@ PARTS = [(dataset.name, part) for dataset in load_catalog().datasets.values() fo
 CLOSED = [
     (name, part.name) for name, part in PARTS if not isinstance(part.answer, TextForm) or part.answer.what == "sql"
 ]
-OPEN = [(name, part.name) for name, part in PARTS if isinstance(part.answer, TextForm) and part.answer.what == "prose"]
+OPEN = [(name, part.name) for name, part in PARTS if isinstance(part.answer, TextForm) and part.answer.what != "sql"]
 
 
 def question(dataset, part="", **more):

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import struct
 import subprocess
 import zlib
@@ -12,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from support.browser import FLAGS, find_chromium
 from support.command import medbench_json
 from support.endpoint import running_endpoint
 
@@ -22,13 +21,7 @@ PAYLOAD = "<img src=x onerror=\"document.title='owned'\"><script>document.title=
 
 @pytest.fixture(scope="module")
 def chromium() -> str:
-    for name in ("chromium", "chromium-browser", "google-chrome"):
-        if found := shutil.which(name):
-            return found
-    reason = "no Chromium here: apt-get install chromium"
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
+    return find_chromium()
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +46,7 @@ def report(tmp_path_factory) -> Path:
 
 def browse(chromium: str, profile: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            chromium, "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run",
-            "--disable-background-networking", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={profile}",
-            "--enable-logging=stderr", "--virtual-time-budget=2000", *arguments,
-        ],
+        [chromium, *FLAGS, f"--user-data-dir={profile}", "--virtual-time-budget=2000", *arguments],
         capture_output=True, text=True, timeout=90, check=False,
     )  # fmt: skip
 

@@ -30,13 +30,17 @@ class CheckedTool:
         tool: The tool itself, of whatever origin.
         troubles: Told `tool_timeout` or `tool_failed` where the tool itself is at fault.
         seconds: Whole time of one call. A tool must not block the event loop: only what waits can be ended.
+        longest: Characters of a result.
     """
 
-    def __init__(self, tool: Tool, troubles: list[str], *, seconds: float = TOOL_SECONDS) -> None:
+    def __init__(
+        self, tool: Tool, troubles: list[str], *, seconds: float = TOOL_SECONDS, longest: int = LONGEST_RESULT
+    ) -> None:
         self.spec: ToolSpec = tool.spec
         self._tool = tool
         self._troubles = troubles
         self._seconds = seconds
+        self._longest = longest
 
     async def call(self, arguments: Mapping[str, object]) -> str:
         """Do it; see `medbench.models.tools.Tool`.
@@ -77,7 +81,7 @@ class CheckedTool:
         result = task.result()
         if not isinstance(result, str):
             raise TypeError("the result is no text")
-        return shortened(result)
+        return shortened(result, self._longest)
 
 
 async def result_of(call: ToolCall, tools: Sequence[Tool]) -> str:
@@ -91,16 +95,16 @@ async def result_of(call: ToolCall, tools: Sequence[Tool]) -> str:
         tool = next((tool for tool in tools if tool.spec.name == call.name), None)
         if tool is None:
             raise ToolError("unknown_tool", f"there are: {', '.join(tool.spec.name for tool in tools)}")
-        return await tool.call(_arguments(call.arguments))
+        return await tool.call(arguments_of(call.arguments))
     except ToolError as error:
         return msgspec.json.encode({"error": error.code, "detail": error.detail}).decode()
 
 
-def shortened(text: str) -> str:
-    """A text that a model may be told: at most `LONGEST_RESULT` characters, and a word where it was cut."""
+def shortened(text: str, longest: int = LONGEST_RESULT) -> str:
+    """A text that a model may be told: so many characters at most, with a word where it was cut."""
+    note = "" if len(text) <= longest else f"\n[cut; {len(text)} characters in all]"
     # Half of a surrogate pair can't be sent.
-    kept = text[:LONGEST_RESULT].encode("utf-8", "replace").decode()
-    return kept if len(text) <= LONGEST_RESULT else f"{kept}\n[cut: {LONGEST_RESULT} of {len(text)} characters]"
+    return text[: longest - len(note)].encode("utf-8", "replace").decode() + note
 
 
 def _read(task: asyncio.Future[str]) -> None:
@@ -109,7 +113,12 @@ def _read(task: asyncio.Future[str]) -> None:
         task.exception()
 
 
-def _arguments(text: str) -> dict[str, object]:
+def arguments_of(text: str) -> dict[str, object]:
+    """The arguments that a model wrote.
+
+    Raises:
+        ToolError: They are no JSON object.
+    """
     if len(text) > LONGEST_ARGUMENTS:
         raise ToolError("bad_arguments", f"longer than {LONGEST_ARGUMENTS} characters")
     try:

@@ -103,13 +103,34 @@ class DimensionComparison(Effect, frozen=True, kw_only=True):
     datasets: tuple[str, ...]
 
 
+class Cost(msgspec.Struct, frozen=True):
+    """What the answers of a run took.
+
+    Attributes:
+        answers: Answers that there are.
+        calls: Leaf calls sent, retries included; none for answers from the response cache.
+        input_tokens: As the endpoint counted them.
+        output_tokens: Likewise.
+        median_s: Seconds per answer; None where there is none.
+        refusals: Answers that decline.
+    """
+
+    answers: int
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    median_s: float | None
+    refusals: int
+
+
 class Side(msgspec.Struct, frozen=True):
-    """One of the two runs; `score` is its own headline, over all that it scored."""
+    """One of the two runs; `score` is its own headline, over all that it scored, and `cost` of all its answers."""
 
     run_dir: str
     model: str
     coverage: float
     score: float | None
+    cost: Cost
 
 
 class Comparison(msgspec.Struct, frozen=True):
@@ -300,7 +321,15 @@ def _notes(first: Summary, second: Summary, left_out: int) -> list[str]:
 
 def _side(run_dir: Path, summary: Summary) -> Side:
     score = None if summary.headline is None else summary.headline.value
-    return Side(str(run_dir), summary.pins.model.spec, summary.coverage, score)
+    cost = Cost(
+        answers=summary.answered,
+        calls=summary.requests,
+        input_tokens=summary.input_tokens,
+        output_tokens=summary.output_tokens,
+        median_s=summary.latency_s.get("p50"),
+        refusals=sum(part.refusals for dataset in summary.datasets for part in dataset.parts),
+    )
+    return Side(str(run_dir), summary.pins.model.spec, summary.coverage, score, cost)
 
 
 def _datasets(found: Found, differences: Sequence[Difference]) -> tuple[DatasetComparison, ...]:

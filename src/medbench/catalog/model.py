@@ -26,6 +26,9 @@ FILE_METRICS: frozenset[Metric] = frozenset({"lesion_dice"})
 """Metrics of answers that are files; a package that reads such files brings them (entry points `medbench.metrics`)."""
 JUDGED_METRICS: frozenset[Metric] = frozenset({"keypoint_macro_recall", "llm_judge", "rubric_points"})
 
+Check = Literal["api_calls", "sql"]
+"""Runs what an answer says, beside its metrics and never a score; see `medbench.scoring.executable`."""
+
 
 class Bilingual(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The same text in Chinese and English."""
@@ -138,6 +141,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
         official: The part in the official release; none for datasets of one's own.
         instruction: How to answer, put behind a question that does not say so itself. Empty: the form's default.
         rubric: By which a judge rates answers; empty: the general one.
+        check: Runs what the answer says; None: nothing does.
     """
 
     answer: AnswerForm
@@ -146,6 +150,7 @@ class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True, dict=True):
     official: OfficialFile | None = None
     instruction: Bilingual | None = None
     rubric: str = ""
+    check: Check | None = None
 
     @cached_property
     def judged_metrics(self) -> tuple[Metric, ...]:

@@ -198,6 +198,8 @@ def _part_rows(part: Part) -> list[tuple[str, str]]:
         rows.append(("labels", "、".join((*labels, none_label) if none_label is not None else labels)))
     if isinstance(part.answer, FieldsForm) and part.answer.fields:
         rows.append(("fields", "、".join(part.answer.fields)))
+    if part.check is not None:
+        rows.append(("check", part.check))
     if part.official is not None:
         official = part.official
         counts = say("catalog.official_counts", name=official.name, items=official.items, rows=official.rows)

@@ -104,6 +104,8 @@ def _print(comparison: Comparison) -> None:
     if comparison.epochs > 1:
         console.print(_pass_table(comparison))
         console.print()
+    console.print(_costs(comparison))
+    console.print()
     if comparison.people:
         console.print(_people(comparison.people))
         console.print(Text(say("compare.people_legend")))
@@ -131,6 +133,23 @@ def _pass_table(comparison: Comparison) -> Table:
     for overall in (comparison.pass_at_k, comparison.pass_all_k):
         cells += ["", "", NOTHING if overall is None else _gap(overall)]
     table.add_row(Text(say("compare.overall"), style="bold"), *cells)
+    return table
+
+
+def _costs(comparison: Comparison) -> Table:
+    """What the answers of either run took."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("compare.cost"))
+    for header in ("answers", "calls", "input_tokens", "output_tokens", "median_s", "refusals"):
+        table.add_column(say(f"compare.{header}"), justify="right")
+    for name, side in (("a", comparison.a), ("b", comparison.b)):
+        cost = side.cost
+        counts = (cost.answers, cost.calls, cost.input_tokens, cost.output_tokens)
+        cells = [*(f"{count:,}" for count in counts), _number(cost.median_s), f"{cost.refusals:,}"]
+        table.add_row(Text(say(f"compare.{name}")), *cells)
     return table
 
 

@@ -63,7 +63,7 @@ JudgeKey = Annotated[str | None, typer.Option(help="Environment variable that ho
 
 def run(
     items: Annotated[Path, typer.Option(help="Bank folder, item JSONL, or the official release (folder or zip).")],
-    model: Annotated[str, typer.Option(help="openai:NAME, answers:PATH or local:smollm2.")],
+    model: Annotated[str, typer.Option(help="openai:NAME, answers:PATH, local:smollm2 or agent:FILE.yaml.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; made if absent.")],
     base_url: Annotated[str | None, typer.Option(help="Address of the endpoint, for example https://host/v1.")] = None,
     api_key_env: Annotated[

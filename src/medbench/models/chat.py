@@ -9,7 +9,7 @@ import msgspec
 
 from medbench.items.model import Question
 from medbench.models.images import PreparedImage
-from medbench.models.model import Completion, Context, Response, ToolCall
+from medbench.models.model import Completion, Context, Model, Response, ToolCall
 from medbench.models.tools import ToolSpec
 
 
@@ -83,3 +83,7 @@ class UsesTools(Protocol):
 
     async def answer(self, question: Question, context: Context) -> Response:
         """See `medbench.models.model.Model`."""
+
+
+class TalkingModel(Model, ChatModel, Protocol):
+    """A model that answers questions, and that can be talked to."""

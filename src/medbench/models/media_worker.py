@@ -9,10 +9,8 @@ An order is a line of JSON (`Order`) and the bytes; a reply is a line of JSON (`
 
 from __future__ import annotations
 
-import contextlib
 import copy  # noqa: F401 - GIF takes it when it is opened, which is too late
 import errno
-import resource
 import signal
 import sys
 from collections.abc import Iterator, MutableSequence
@@ -39,6 +37,7 @@ from pypdfium2 import raw as pdfium
 from medbench.items.media import kind_of
 from medbench.models.image_header import image_header
 from medbench.models.images import Fault, ImageLimits, Order, Reply, SentImage
+from medbench.models.locked_process import lock
 
 MEMORY = 1024**3
 """Bytes of address space."""
@@ -79,7 +78,7 @@ def main() -> None:
     pypdfium2.PdfDocument.new().close()  # makes the library load what it loads but once
     orders, replies = sys.stdin.buffer, sys.stdout.buffer
     decode = msgspec.json.Decoder(Order).decode
-    _lock()
+    lock(MEMORY)
     for line in orders:
         order = decode(line)
         data = orders.read(order.length)
@@ -102,14 +101,6 @@ def main() -> None:
         if not fault:
             replies.writelines(content for _, content in made)
         replies.flush()
-
-
-def _lock() -> None:
-    """Take away what decoding does not need: memory beyond the cap, files, sockets, core dumps."""
-    with contextlib.suppress(ValueError):  # macOS has no such limit
-        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
-        resource.setrlimit(limit, (0, 0))
 
 
 def make(data: bytes, limits: ImageLimits) -> Iterator[Made]:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 import msgspec
 
+from medbench.catalog.model import AnswerForm
 from medbench.items.model import Media, Question, Turn
 from medbench.models.images import ImageLimits, PreparedImage, SentImage
 from medbench.models.tools import Tool
@@ -157,6 +158,13 @@ class Context(Protocol):
     @property
     def tools(self) -> Sequence[Tool]:
         """Tools of the question's environment; mostly none."""
+
+    @property
+    def form(self) -> AnswerForm:
+        """The form of answer that is asked for."""
+
+    def reads(self, text: str) -> bool:
+        """Whether an answer can be read in that form. It says nothing of whether the answer is right."""
 
     async def images(self) -> tuple[PreparedImage, ...]:
         """The media as images within the model's limits, in order; pages of a document follow one another.

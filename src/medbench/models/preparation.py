@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +19,7 @@ import msgspec
 from medbench.errors import InputError, Problem, WorkError
 from medbench.items.media import kind_of
 from medbench.items.model import Media
+from medbench.models import locked_process
 from medbench.models.image_header import image_header
 from medbench.models.images import (
     Fault,
@@ -54,8 +53,6 @@ Reason = Literal[
 ]
 """Why a medium can't be shown, besides what `Fault` and `medbench.items.media.Reason` list."""
 _MODULES = {"PIL": "pillow", "pybase64": "pybase64", "pydicom": "pydicom", "pypdfium2": "pypdfium2"}
-# Nothing of the rest of the environment is a decoder's business, keys of endpoints least of all.
-_ENVIRONMENT = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 _decode_reply = msgspec.json.Decoder(Reply).decode
 _decode_images = msgspec.json.Decoder(tuple[SentImage, ...]).decode
@@ -304,7 +301,9 @@ class MediaWorker:
         if self._process is not None and (self._process.poll() is not None or (slices and not self._slices)):
             self.end()
         if self._process is None:
-            self._process, self._slices = _started(slices=slices), slices
+            arguments = ["dicom"] if slices else []
+            self._process = locked_process.start("medbench.models.media_worker", *arguments)
+            self._slices = slices
         process = self._process
         assert process.stdin
         assert process.stdout
@@ -337,32 +336,4 @@ class MediaWorker:
     def end(self) -> int:
         """End the process and let go of its pipes; its exit status."""
         process, self._process = self._process, None
-        if process is None:
-            return 0
-        assert process.stdin
-        assert process.stdout
-        with contextlib.suppress(OSError):  # what it did not take in is lost with it
-            process.stdin.close()
-        try:
-            status = process.wait(1.0)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            status = process.wait()
-        process.stdout.close()
-        return status
-
-
-def _started(*, slices: bool) -> subprocess.Popen[bytes]:
-    # -P: the current folder is no place to import from.
-    command = [sys.executable, "-P", "-m", "medbench.models.media_worker", *(["dicom"] if slices else [])]
-    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # decoders quote what they decode
-        env={
-            **{name: os.environ[name] for name in _ENVIRONMENT if name in os.environ},
-            "OPENBLAS_NUM_THREADS": "1",  # each thread of NumPy's would take address space
-        },
-        start_new_session=True,
-    )
+        return 0 if process is None else locked_process.end(process)

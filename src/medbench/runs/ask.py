@@ -12,6 +12,7 @@ from medbench.agents.environment import ENVIRONMENT
 from medbench.agents.limits import Count, ItemBounds
 from medbench.agents.session import EnvironmentFailed, Session, answer_in, works_with_tools
 from medbench.catalog import default_instruction
+from medbench.catalog.model import AnswerForm
 from medbench.engine.ledger import Result
 from medbench.engine.meter import Meter
 from medbench.items.media import pictures
@@ -23,6 +24,7 @@ from medbench.models.preparation import MediaPreparer
 from medbench.models.tools import Tool
 from medbench.runs.plan import KIND, call_key
 from medbench.scoring.asked import Asked
+from medbench.scoring.extract import extract
 from medbench.store.artifacts import Artifacts
 
 LOOK_AHEAD = 64
@@ -85,6 +87,16 @@ class AskContext:
     def media(self) -> tuple[Media, ...]:
         """Media of the question."""
         return self._asked.question.media
+
+    @property
+    def form(self) -> AnswerForm:
+        """The form of answer that is asked for."""
+        return self._asked.part.answer
+
+    def reads(self, text: str) -> bool:
+        """Whether the scorer can read an answer in this form."""
+        asked = self._asked
+        return extract(self.form, text, asked.displayed_options, asked.question.fields).value is not None
 
     async def images(self) -> tuple[PreparedImage, ...]:
         """Pictures of the question, ready to send."""

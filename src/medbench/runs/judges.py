@@ -11,6 +11,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
+from medbench.catalog.model import AnswerForm, TextForm
 from medbench.engine.budget import Price
 from medbench.engine.ledger import Ledger, Result
 from medbench.engine.limits import Limits
@@ -240,6 +241,15 @@ class JudgeContext:
         self.media: tuple[Media, ...] = ()
         self.tools: tuple[Tool, ...] = ()
         self._meter = meter
+
+    @property
+    def form(self) -> AnswerForm:
+        """A verdict is text; its contract reads it."""
+        return TextForm()
+
+    def reads(self, text: str) -> bool:
+        """Whether there is any."""
+        return bool(text)
 
     async def images(self) -> tuple[PreparedImage, ...]:
         """None: a judge is shown text."""

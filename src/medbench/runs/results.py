@@ -161,6 +161,8 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
             ("rubric_points_value", pa.float64()),
             ("judge_read", pa.bool_()),
             ("people_value", pa.float64()),
+            ("check_status", text),
+            ("check", text),
         ]
     )
     with ExitStack() as files:
@@ -268,6 +270,8 @@ def _columns(row: ScoreRow) -> tuple[object, ...]:
         rubric.value if rubric else None,
         judge.read if judge else None,
         row.people,
+        row.check.status if row.check else None,
+        msgspec.json.encode(row.check).decode() if row.check else "",
     )
 
 

@@ -13,6 +13,8 @@ from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.criteria import judged_criteria
 from medbench.scoring.environment_state import mark_state
+from medbench.scoring.executable.checks import CHECKS
+from medbench.scoring.executable.model import ExecutableCheck
 from medbench.scoring.extract import extract
 from medbench.scoring.extract.boxes import extract_boxes
 from medbench.scoring.file_metrics import AnswerFiles, FileFault, file_metric
@@ -77,6 +79,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
         judged: By the judged metrics of the part, in their order.
         lexical: Key points that the words alone seem to make, in [0, 1]: the baseline without a judge, never a score.
         people: Mean of people's ratings, in [0, 1]; never the score.
+        check: What running the answer showed; never the score. None: its part has no check.
     """
 
     asked: Asked
@@ -89,6 +92,7 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
     judged: tuple[JudgedMetric, ...] = ()
     lexical: float | None = None
     people: float | None = None
+    check: ExecutableCheck | None = None
 
     @property
     def extracted(self) -> str:
@@ -130,13 +134,9 @@ def score_response(
     if response.error_class == "ours":
         return ScoreRow(asked, "excluded", None, response.error_code, NOTHING, NO_MARKING)
     closed = _closed(asked, response, key, files) if part.closed_metrics else None
-    if not part.judged_metrics:
-        assert closed is not None
-        return closed
-    judged = _judged(asked, response, key, panel)
-    if closed is None:
-        closed = ScoreRow(asked, "scored", None, response.error_code, NOTHING, NO_MARKING)
-    row = _together(closed, judged)
+    row = closed or ScoreRow(asked, "scored", None, response.error_code, NOTHING, NO_MARKING)
+    if part.judged_metrics:
+        row = _together(row, _judged(asked, response, key, panel))
     if "key_points" in tasks_of(part, key) and key is not None:
         baseline = recall(key.key_points, match_lexically(key.key_points, answer_of(response))).value
         row = msgspec.structs.replace(row, lexical=baseline)
@@ -144,6 +144,8 @@ def score_response(
     if report and key is not None and isinstance(key.answer, str):
         marking = msgspec.structs.replace(row.marking, details=text_overlap(answer_of(response), key.answer))
         row = msgspec.structs.replace(row, marking=marking)
+    if part.check is not None:
+        row = msgspec.structs.replace(row, check=CHECKS[part.check](asked.question, response, key))
     return row
 
 
@@ -174,7 +176,7 @@ def _mask(asked: Asked, response: Response, key: Key | None, files: AnswerFiles 
     metric = file_metric(asked.part.closed_metrics[0])
     if response.status in {"failed", "blocked"}:
         reason = response.error_code or response.status
-    elif answer := files.answer(response):
+    elif answer := files.answer(response.artifacts):
         try:
             marking = metric.mark(answer, truth)
         except FileFault as fault:
@@ -191,7 +193,7 @@ def _state(asked: Asked, response: Response, key: Key | None, files: AnswerFiles
     """The state that was left; where none was kept, nothing was done."""
     if key is None or not isinstance(key.answer, str):
         return ScoreRow(asked, "no_key", None, "", NOTHING, NO_MARKING, "no_key")
-    answer = files.answer(response) if files is not None else ()
+    answer = files.answer(response.artifacts) if files is not None else ()
     marking = mark_state(answer[0].read_bytes(), key.answer) if answer and response.status != "failed" else None
     if marking is None:
         reason = response.error_code if response.status == "failed" else "no_state"

@@ -229,7 +229,10 @@ def _concealed_figures(figures: PartFigures) -> PartFigures:
     """
     judged = tuple(msgspec.structs.replace(each, by_tag={}) for each in figures.judged)
     details = {name: each for name, each in figures.details.items() if each.n >= SMALLEST_CELL}
-    figures = msgspec.structs.replace(figures, details=details)
+    checked = figures.checked if figures.checked and figures.checked.covered.n >= SMALLEST_CELL else None
+    if checked and checked.passed and checked.passed.n < SMALLEST_CELL:
+        checked = msgspec.structs.replace(checked, passed=None, by_status={}, by_finding={})
+    figures = msgspec.structs.replace(figures, details=details, checked=checked)
     estimates = [each for each in (figures.estimate, figures.combined) if each is not None]
     if all(each.n >= SMALLEST_CELL for each in estimates):
         return msgspec.structs.replace(figures, judged=judged)
@@ -246,6 +249,7 @@ def _concealed(row: ScoreRow) -> ScoreRow:
         judged=(),
         lexical=None,
         people=None,
+        check=None,
     )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from medbench.catalog.model import ChoiceForm, LabelForm, Part
 from medbench.items.model import Key
 from medbench.models.model import Response
+from medbench.scoring.executable.tally import CheckFigures, CheckTally
 from medbench.scoring.file_metrics import file_metric
 from medbench.scoring.judging.people import PeopleEstimate
 from medbench.scoring.repeats import RepeatFigures, RepeatTally, epoch_outcomes
@@ -117,6 +118,7 @@ class PartFigures(msgspec.Struct, frozen=True):
         lexical: Key points by words alone: the baseline that a judge must beat, no score.
         details: Secondary figures of the metric by name, in [0, 1], each over the items that have one; no score.
         repeats: Where every item was asked in several epochs.
+        checked: What running the answers showed; None where the part has no check.
     """
 
     name: str
@@ -139,6 +141,7 @@ class PartFigures(msgspec.Struct, frozen=True):
     lexical: Estimate | None = None
     details: dict[str, Estimate] = {}
     repeats: RepeatFigures | None = None
+    checked: CheckFigures | None = None
 
 
 class _JudgedTally:
@@ -257,6 +260,7 @@ class PartTally:
         self._lexical, self._lexical_families = array("d"), array("q")
         self._details: dict[str, tuple[array[float], array[int]]] = {}
         self._measured: list[object] = []
+        self._checks = CheckTally()
 
     def add_item(self, rows: Sequence[ScoreRow | None], key: Key | None, answers: Sequence[str] | None = None) -> None:
         """Take an item.
@@ -283,6 +287,8 @@ class PartTally:
             return
         if rows[0] is not None and rows[0].marking.measured is not None:
             self._measured.append(rows[0].marking.measured)  # of several epochs the first: they are no further items
+        if checks := [row.check for row in known if row.check is not None]:
+            self._checks.add(checks, _code(known[0].asked.question.cluster))
         self._take_value(rows, known)
         if self._judged and len(known) == len(rows):
             self._take_judged(known)
@@ -422,6 +428,7 @@ class PartTally:
             lexical=_mean(self._lexical, self._lexical_families),
             details=self._detail_figures(),
             repeats=self._repeats.figures() if self._repeats else None,
+            checked=self._checks.figures(),
         )
 
     def _detail_figures(self) -> dict[str, Estimate]:

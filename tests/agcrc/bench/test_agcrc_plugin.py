@@ -12,73 +12,29 @@ import msgspec
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-import torch
 
 from agcrc import medbench_plugin as plugin
 from agcrc.errors import InputError as AgcrcError
 from agcrc.items import write_items
-from agcrc.train.checkpoint import State, save_checkpoint
-from agcrc.train.networks import build_network
-from agcrc.train.plan import PLAN_FILE, write_plan
 from agcrc.volumes import Grid, write_volume
 from medbench.errors import InputError
 from medbench.items.model import Media, Question
 from medbench.models.registry import ModelOptions, create_model
+from medbench.models.tools import ToolError
 from medbench.scoring.file_metrics import FileFault
 from medbench.store.artifacts import Artifacts
 from support.command import medbench_json
-from support.plans import small_plan
-
-SHAPE = (20, 24, 20)
-COLON, LESION = (slice(4, 16), slice(8, 16), slice(6, 14)), (slice(8, 12), slice(10, 14), slice(8, 12))
-GRID = Grid.of(SHAPE, (4.0, 4.0, 4.0))
-
-
-def filled(*parts) -> np.ndarray:
-    array = np.zeros(SHAPE, dtype=np.uint8)
-    for part in parts:
-        array[part] = 1
-    return array
+from support.segmented import GRID, LESION, SHAPE, filled, write_data, write_untrained
 
 
 @pytest.fixture
 def data(tmp_path):
-    """Three test cases, the second one healthy; 5 is colon."""
-    folder = tmp_path / "data"
-    entries = []
-    for seed, (name, lesion) in enumerate((("ill", filled(LESION)), ("healthy", filled()), ("other", filled(LESION)))):
-        ct = np.random.default_rng(seed).normal(40.0, 10.0, SHAPE).astype(np.float32)
-        ct[0] = -900.0
-        arrays = {
-            "image": ("images", ct + 60.0 * lesion),
-            "label": ("labels", lesion),
-            "organs": ("organs", filled(COLON) * 5),
-        }
-        for kind, array in arrays.values():
-            write_volume(folder / f"{kind}Ts" / f"{name}.nii.gz", array, GRID)
-        entries.append({key: f"{kind}Ts/{name}.nii.gz" for key, (kind, _) in arrays.items()})
-    described = {
-        "name": "phantom",
-        "description": "simulated",
-        "labels": {"background": 0, "lesion": 1},
-        "test": entries,
-    }
-    (folder / "class_map.json").write_text(json.dumps({"colon": 5}))
-    (folder / "dataset.json").write_text(json.dumps({**described, "training": [], "class_map": "class_map.json"}))
-    return folder
+    return write_data(tmp_path / "data", ("ill", "healthy", "other"))
 
 
 @pytest.fixture
 def run(tmp_path, data):
-    """A run with weights that nobody trained."""
-    torch.manual_seed(0)
-    plan = small_plan(class_map=str(data / "class_map.json"))
-    folder = tmp_path / "run"
-    folder.mkdir()
-    write_plan(folder / PLAN_FILE, plan)
-    net = build_network(plan.network, plan.channels, plan.features, plan.blocks, plan.patch)
-    save_checkpoint(folder / "best", State(plan.model_hash(), 1, 1, None, {}), net.state_dict())
-    return folder
+    return write_untrained(tmp_path / "run", data)
 
 
 class Shown:
@@ -164,6 +120,33 @@ def test_what_it_cannot_take_is_declined_with_a_reason_and_what_it_cannot_do_has
         model = plugin.segmenter(str(run), ModelOptions())
         (failed,) = answers(model, [question()], Shown(data, tmp_path / "kept"))
         assert (failed.status, failed.error_code) == ("failed", code)
+
+
+def test_as_a_tool_it_finds_lesions_of_the_question_at_hand_and_of_no_other(run, data, tmp_path, monkeypatch):
+    monkeypatch.setattr("agcrc.predict.predict_case", Predicted(filled(LESION)))
+    tool = plugin.segmentation_tool({"run": str(run), "mode": "fast"})
+    context = Shown(data, tmp_path / "kept")
+
+    def called(*asked: Question) -> list[object]:
+        async def ask():
+            return [json.loads(await tool.bound(each, context).call({})) for each in asked]
+
+        return asyncio.run(ask())
+
+    volume, boxes = called(question(), question(axis="axial", slice=9))
+    assert volume["lesions"] == []
+    assert (tmp_path / "kept" / volume["mask"]).is_file()
+    assert boxes == [{"类别": ["结肠癌"], "边界框": [400, 416, 600, 584]}]
+    assert tool.bound(Question("1", "MedDetect", "?"), context) is None
+    gone = question()
+    gone = msgspec.structs.replace(gone, media=(Media(gone.media[0].path, missing="absent"), gone.media[1]))
+    for asked, code in ((question(axis="axial", slice=99), "no_such_slice"), (gone, "volume_missing")):
+        with pytest.raises(ToolError, match=code):
+            called(asked)
+    with pytest.raises(ToolError, match="no_volume"):
+        asyncio.run(tool.call({}))
+    with pytest.raises(InputError):
+        plugin.segmentation_tool({})
 
 
 def test_the_model_is_pinned_by_its_weights_and_made_again_from_its_identity(run, tmp_path):

@@ -7,15 +7,17 @@ record anonymous. What is looked for: `medbench.agents.governance.identifiers`.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
 
 from medbench.agents.governance.identifiers import identifiers
-from medbench.models.chat import ChatModel, ChatReply, Message
+from medbench.items.model import Question, Turn
+from medbench.models.chat import ChatReply, Message, TalkingModel
+from medbench.models.context_of import ContextOf
 from medbench.models.http import LOOPBACK
-from medbench.models.model import Completion, Context, Identity, ToolCall
+from medbench.models.model import Completion, Context, Identity, Response, ToolCall
 from medbench.models.tools import ToolSpec
 
 
@@ -64,8 +66,8 @@ class Pseudonyms:
                 return placeholder
 
 
-class DeidentifiedChat:
-    """A chat model to which no identifier is sent, unless it runs on this machine.
+class Deidentified:
+    """A model to which no identifier is sent, unless it runs on this machine.
 
     Placeholders are made anew from the whole conversation at each turn, in the order of its messages, so that they stay
     the same from turn to turn without anything being kept. Pictures pass as they are.
@@ -75,9 +77,50 @@ class DeidentifiedChat:
         local_hosts: Hosts that count as this machine; a hospital names its own servers here.
     """
 
-    def __init__(self, model: ChatModel, identity: Identity, local_hosts: frozenset[str] = LOOPBACK) -> None:
+    def __init__(self, model: TalkingModel, local_hosts: frozenset[str] = LOOPBACK) -> None:
         self._model = model
-        self._is_local = is_local(identity, local_hosts)
+        self._is_local = is_local(model.identity, local_hosts)
+
+    @property
+    def identity(self) -> Identity:
+        """What is pinned about the model."""
+        return self._model.identity
+
+    @property
+    def most_in_flight(self) -> int | None:
+        """Calls that it can answer at a time."""
+        return self._model.most_in_flight
+
+    def check(self, plan: Iterable[tuple[Question, int, int]]) -> None:
+        """What it can't answer."""
+        self._model.check(plan)
+
+    async def open(self) -> None:
+        """Open it."""
+        await self._model.open()
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._model.close()
+
+    async def answer(self, question: Question, context: Context) -> Response:
+        """Answer one question; see `medbench.models.model.Model`. The response has the identifiers again."""
+        if self._is_local:
+            return await self._model.answer(question, context)
+        pseudonyms = Pseudonyms()
+        for text in (*(turn.content for turn in question.turns), context.prompt):
+            pseudonyms.find(text)
+        hidden = msgspec.structs.replace(
+            question,
+            text=pseudonyms.hide(question.text),
+            options=tuple(map(pseudonyms.hide, question.options)),
+            turns=tuple(Turn(turn.role, pseudonyms.hide(turn.content)) for turn in question.turns),
+            meta={},
+        )
+        response = await self._model.answer(hidden, ContextOf(context, pseudonyms.hide(context.prompt)))
+        return msgspec.structs.replace(
+            response, text=pseudonyms.restore(response.text), reasoning=pseudonyms.restore(response.reasoning)
+        )
 
     async def chat(
         self,

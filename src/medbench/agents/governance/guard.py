@@ -136,7 +136,7 @@ class Guard:
         part = next((part for part in dataset.parts if part.name == question.part), None) if dataset else None
         if part is None:
             return bool(question.options or question.fields)
-        return not (isinstance(part.answer, TextForm) and part.answer.what == "prose")
+        return not (isinstance(part.answer, TextForm) and part.answer.what != "sql")
 
     def _open(self, place: Place, text: str, question: Question | None) -> Decision:
         closed = question is not None and self.is_closed(question)

@@ -1,4 +1,4 @@
-"""What the report says of pictures: what they add, perception against reasoning, and the worst boxes."""
+"""What the report says of pictures: what they add, perception against reasoning, the worst boxes and volumes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,18 @@ from typing import TYPE_CHECKING
 
 from medbench.board.controls import Gap
 from medbench.board.report.boxes import BoxCase
-from medbench.stats import half_up
+from medbench.board.report.volumes import DrawnSlice, VolumeCase
+from medbench.stats import Estimate, half_up
 
 if TYPE_CHECKING:
     from medbench.board.report.view import View
 
 NOTHING = "–"
+WORDED = (
+    *("keys_gone", "keys_changed", "no_file", "no_metric", "not_shown", "too_many_bytes"),
+    *("packages_missing", "volume_missing", "volume_unusable", "mask_unusable"),
+)
+"""Reasons with words of their own; a metric of others may have further ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ def detail_lines(view: View) -> list[DetailLine]:
         DetailLine(
             name=f"{dataset.name} {part.name}".strip(),
             detail=view.code("detail_", name),
-            value=_estimate(figure.value, figure.low, figure.high),
+            value=estimate_text(figure),
             n=f"{figure.n:,} / {figure.clusters:,}",
         )
         for dataset in view.summary.datasets
@@ -124,13 +130,52 @@ def box_caption(view: View, case: BoxCase) -> str:
     return text if case.image else view.t("box_caption_no_image", text=text)
 
 
+def volume_caption(view: View, case: VolumeCase) -> str:
+    """Score of a volume, and what its slices show or why they are not shown."""
+    score = (
+        view.t("volume_healthy", count=case.false_positives)
+        if case.value is None
+        else view.t("volume_dice", score=_points(100 * case.value))
+    )
+    shown = case.shown
+    if shown is None:
+        why = view.t(f"unshown_{case.why}") if case.why in WORDED else case.why
+        return view.t("volume_without_slices", score=score, why=why)
+    return view.t(
+        "volume_caption",
+        score=score,
+        shown=len(shown.slices),
+        marked=shown.marked,
+        total=shown.total,
+        spacing=" × ".join(str(half_up(size, 2)) for size in shown.spacing_mm),
+        window=" … ".join(f"{limit:g}" for limit in shown.window_hu),
+    )
+
+
+def slice_caption(view: View, case: VolumeCase, drawn: DrawnSlice) -> str:
+    """Which slice it is, where it lies, and how much is marked in it."""
+    assert case.shown is not None
+    made = drawn.made
+    return view.t(
+        "slice_caption",
+        index=made.index,
+        last=case.shown.total - 1,
+        position=half_up(made.position_mm),
+        true=f"{made.true_mm2:,.0f}",
+        given=f"{made.given_mm2:,.0f}",
+    )
+
+
 def _points(value: float | None) -> str:
     return NOTHING if value is None else str(half_up(value))
 
 
-def _estimate(value: float, low: float | None, high: float | None) -> str:
-    text = _points(100 * value)
-    return text if low is None or high is None else f"{text} ({_points(100 * low)}–{_points(100 * high)})"
+def estimate_text(figure: Estimate) -> str:
+    """A share in points of 100, with its interval."""
+    text = _points(100 * figure.value)
+    if figure.low is None or figure.high is None:
+        return text
+    return f"{text} ({_points(100 * figure.low)}–{_points(100 * figure.high)})"
 
 
 def _gap(gap: Gap | None) -> str:

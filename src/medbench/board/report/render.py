@@ -25,6 +25,7 @@ from medbench.board.report.charts import (
 )
 from medbench.board.report.people import agreement_marks, bias_marks, reliability
 from medbench.board.report.view import View, interval, number, percent
+from medbench.board.report.volumes import VolumeCase, worst_volumes
 from medbench.board.summary import Summary
 from medbench.engine.budget import Price
 from medbench.store.files import write_atomically
@@ -80,7 +81,14 @@ def write_report(
     pins = summary.pins
     if controls or (summary.probes and pins.disclosure == "local" and pins.selection.media_control == "none"):
         effects = picture_effects(run_dir, controls)
-    page = render_report(summary, language, price=price, effects=effects, boxes=worst_boxes(run_dir, summary))
+    page = render_report(
+        summary,
+        language,
+        price=price,
+        effects=effects,
+        boxes=worst_boxes(run_dir, summary),
+        volumes=worst_volumes(run_dir, summary),
+    )
     write_atomically(path, page.encode())
     return path
 
@@ -92,6 +100,7 @@ def render_report(
     price: Price = NO_PRICE,
     effects: PictureEffects | None = None,
     boxes: Sequence[BoxCase] = (),
+    volumes: Sequence[VolumeCase] = (),
 ) -> str:
     """The report as HTML that loads nothing and runs nothing.
 
@@ -99,7 +108,7 @@ def render_report(
         InputError: vl-convert is not installed.
     """
     ordered = [language, *(other for other in LANGUAGES if other != language)]
-    views = [View(summary, each, price, effects, boxes) for each in ordered]
+    views = [View(summary, each, price, effects, boxes, volumes) for each in ordered]
     return _template().render(views=views, charts=_charts(views), tags=TAGS, names=NAMES)
 
 

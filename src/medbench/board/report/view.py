@@ -11,6 +11,7 @@ import msgspec
 from medbench.board.controls import PictureEffects
 from medbench.board.report.boxes import BoxCase
 from medbench.board.report.charts import Bar, Positions
+from medbench.board.report.checks import CheckLine, check_lines
 from medbench.board.report.epochs import EpochLine, epoch_lines, shown
 from medbench.board.report.judges import (
     JudgedLine,
@@ -32,8 +33,11 @@ from medbench.board.report.pictures import (
     effect_lines,
     effect_notes,
     probe_lines,
+    slice_caption,
+    volume_caption,
 )
 from medbench.board.report.repeat import command_line
+from medbench.board.report.volumes import DrawnSlice, VolumeCase
 from medbench.board.summary import COVERAGE_GATE, SAFETY_DIMENSIONS, DatasetSummary, DimensionSummary, Figure, Summary
 from medbench.catalog.model import TRACKS, Bilingual
 from medbench.engine.budget import Price
@@ -89,11 +93,13 @@ class View:
         price: Price,
         effects: PictureEffects | None = None,
         boxes: Sequence[BoxCase] = (),
+        volumes: Sequence[VolumeCase] = (),
     ) -> None:
         self.summary = summary
         self.language = language
         self.effects = effects
         self.boxes = boxes
+        self.volumes = volumes
         self.hidden = summary.pins.disclosure == "hidden"
         self._price = price
 
@@ -153,9 +159,8 @@ class View:
         """What a reader has to know before reading on."""
         summary = self.summary
         lines = []
-        if summary.illustrative:
-            counts = {"count": f"{summary.illustrative:,}", "items": f"{summary.items:,}"}
-            lines.append(self.t("illustrative", **counts))
+        if illustrative := self.illustrative():
+            lines.append(illustrative)
         if (control := summary.pins.selection.media_control) != "none":
             lines.append(self.t(f"media_{control}"))
         if not summary.complete:
@@ -179,6 +184,11 @@ class View:
         if self.hidden:
             lines.append(self.t("hidden", least=SMALLEST_CELL))
         return lines
+
+    def illustrative(self) -> str:
+        """How many items are illustrative; empty: none."""
+        counts = {"count": f"{self.summary.illustrative:,}", "items": f"{self.summary.items:,}"}
+        return self.t("illustrative", **counts) if self.summary.illustrative else ""
 
     def _at_chance(self, dataset: DatasetSummary) -> str:
         figure = dataset.score or dataset.closed
@@ -419,9 +429,21 @@ class View:
         """Secondary figures."""
         return detail_lines(self)
 
+    def check_lines(self) -> list[CheckLine]:
+        """Answers that were run."""
+        return check_lines(self)
+
     def box_caption(self, case: BoxCase) -> str:
         """What stands below a picture of boxes."""
         return box_caption(self, case)
+
+    def volume_caption(self, case: VolumeCase) -> str:
+        """What stands below a volume."""
+        return volume_caption(self, case)
+
+    def slice_caption(self, case: VolumeCase, drawn: DrawnSlice) -> str:
+        """What stands below one of its slices."""
+        return slice_caption(self, case, drawn)
 
     # ---- errors, usage, pins
 

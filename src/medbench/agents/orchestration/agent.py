@@ -1,0 +1,183 @@
+"""`agent:FILE.yaml`: the reference agent as a system under test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from medbench.agents.governance.deidentify import Deidentified
+from medbench.agents.governance.guard import Guard
+from medbench.agents.governance.policy import load_policies
+from medbench.agents.orchestration.conversation import ToolMode
+from medbench.agents.orchestration.file import AgentFile, read_agent_file
+from medbench.agents.orchestration.flow import Setup, answer
+from medbench.agents.orchestration.guidelines import Guidelines
+from medbench.agents.orchestration.prompts import Prompts
+from medbench.agents.orchestration.toolbox import MakesTool
+from medbench.errors import InputError, Problem
+from medbench.items.model import Question
+from medbench.models.chat import ChatModel, TalkingModel
+from medbench.models.http import LOOPBACK
+from medbench.models.model import Context, Identity, Model, Response
+from medbench.models.registry import ModelOptions, create_model
+from medbench.models.tools import Tool
+from medbench.plugins import TOOLS, load_plugin, plugin_names
+from medbench.text import say
+
+
+def agent_model(path: str, options: ModelOptions) -> AgentModel:
+    """The agent of a file. What the options say of endpoint, key and parameters goes to the backbone, over the file.
+
+    Raises:
+        InputError: With everything that is wrong with the file and what it names.
+    """
+    file = (options.folder / path).resolve()
+    agent, content = read_agent_file(file)
+    problems: list[Problem] = []
+
+    def made(make: Any, *arguments: object) -> Any:  # noqa: ANN401 - what it makes, or None
+        try:
+            return make(*arguments)
+        except InputError as error:
+            problems.extend(error.problems)
+            return None
+
+    backbone = made(_backbone, agent, options, file)
+    tools = [made(_tool, name, settings or {}, file) for name, settings in agent.tools.items()]
+    guidelines = made(Guidelines, file.parent / agent.guidelines.folder) if agent.guidelines else None
+    guard = made(_guard, agent, content, file) if agent.steps.guard else None
+    if problems:
+        raise InputError(*problems)
+    return AgentModel(agent, content, file, backbone, tools, guidelines, guard)
+
+
+class AgentModel:
+    """The reference agent.
+
+    Args:
+        agent: Its file, read.
+        content: The same, as bytes.
+        file: Where it is.
+        backbone: The model that it works with.
+        tools: Its own tools.
+        guidelines: None: there are none.
+        guard: None: nobody is asked.
+    """
+
+    def __init__(
+        self,
+        agent: AgentFile,
+        content: bytes,
+        file: Path,
+        backbone: TalkingModel,
+        tools: list[Tool],
+        guidelines: Guidelines | None,
+        guard: Guard | None = None,
+    ) -> None:
+        prompts = Prompts(agent.prompts)
+        revision = hashlib.sha256(content)
+        pinned = (guidelines.revision if guidelines else "", guard.policies.version if guard else "")
+        for part in (prompts.revision, *pinned):
+            revision.update(f"\0{part}".encode())
+        under = backbone.identity
+        identity = Identity(
+            spec=f"agent:{file}",
+            name=agent.name or file.stem,
+            revision=f"sha256:{revision.hexdigest()}; {under.spec} {under.revision}".rstrip(),
+            endpoint=under.endpoint,
+            api_key_env=under.api_key_env,
+            parameters=under.parameters,
+            images=under.images,
+        )
+        wanted = agent.backbone.tools
+        local = agent.backbone.model.startswith("local:")
+        self._setup = Setup(
+            identity=identity,
+            backbone=Deidentified(backbone, LOOPBACK | set(agent.backbone.local_hosts)) if guard else backbone,
+            mode=ToolMode(
+                native=wanted == "native" or (wanted == "auto" and not local), may_fall_back=wanted == "auto"
+            ),
+            prompts=prompts,
+            steps=agent.steps,
+            limits=agent.budget,
+            longest_prompt=agent.backbone.longest_prompt,
+            tools=tools,
+            guidelines=guidelines,
+            passages=agent.guidelines.passages if agent.guidelines else 0,
+            roles=agent.roles,
+            guard=guard,
+        )
+
+    @property
+    def identity(self) -> Identity:
+        """What is pinned: a hash over file, prompts, guidelines and policies, and the backbone."""
+        return self._setup.identity
+
+    @property
+    def uses_tools(self) -> Literal[True]:
+        """It works with an environment's tools by itself."""
+        return True
+
+    @property
+    def most_in_flight(self) -> int | None:
+        """Only leaf calls hold a slot, so the backbone's own limit is the agent's."""
+        return self._setup.backbone.most_in_flight
+
+    def check(self, plan: Iterable[tuple[Question, int, int]]) -> None:
+        """What the backbone can't answer."""
+        self._setup.backbone.check(plan)
+
+    async def open(self) -> None:
+        """Open the backbone."""
+        await self._setup.backbone.open()
+
+    async def close(self) -> None:
+        """Close it."""
+        await self._setup.backbone.close()
+
+    async def answer(self, question: Question, context: Context) -> Response:
+        """Answer one question; see `medbench.agents.orchestration.flow.answer`."""
+        return await answer(self._setup, question, context)
+
+
+def _backbone(agent: AgentFile, options: ModelOptions, file: Path) -> Model:
+    said = agent.backbone
+    if said.model.startswith("agent:"):
+        raise InputError(Problem(message=say("agent_file.no_agents"), file=str(file), field="backbone.model"))
+    model = create_model(
+        said.model,
+        ModelOptions(
+            base_url=options.base_url or said.base_url,
+            api_key_env=options.api_key_env or said.api_key_env,
+            parameters={**said.parameters, **options.parameters},
+            timeout_s=options.timeout_s,
+            folder=file.parent,
+            images=options.images,
+        ),
+    )
+    if not isinstance(model, ChatModel):
+        message = say("agent_file.no_chat", model=said.model)
+        raise InputError(Problem(message=message, file=str(file), field="backbone.model"))
+    return model
+
+
+def _guard(agent: AgentFile, content: bytes, file: Path) -> Guard:
+    """The guard; it looks at the agent's own file first, which may have been tampered with."""
+    guard = Guard(load_policies(*(file.parent / each for each in agent.policies)))
+    decision = guard.check_config(content.decode("utf-8-sig"))
+    if not decision.allowed:
+        rules = ", ".join(hit.rule for hit in decision.hits)
+        raise InputError(Problem(message=say("agent_file.refused", rules=rules), file=str(file)))
+    return guard
+
+
+def _tool(name: str, settings: dict[str, object], file: Path) -> Tool:
+    field = f"tools.{name}"
+    make: MakesTool | None = load_plugin(TOOLS, name, field=field)
+    if make is None:
+        known = ", ".join(plugin_names(TOOLS)) or "–"
+        message = say("agent_file.unknown_tool", name=name, known=known)
+        raise InputError(Problem(message=message, file=str(file), field=field))
+    return make(settings)

@@ -1,0 +1,74 @@
+"""Who reviews a draft, and what they say: first code, then the backbone as a critic or in several roles at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from medbench.agents.orchestration.conversation import Conversation
+from medbench.agents.orchestration.events import Criticised, Skipped
+from medbench.agents.orchestration.spending import BudgetSpent
+from medbench.agents.orchestration.task import Task
+from medbench.agents.orchestration.text_protocol import objects
+from medbench.models.model import CallError
+
+MOST_PROBLEMS = 5
+LONGEST_PROBLEM = 300
+T = TypeVar("T")
+
+
+async def review(
+    talk: Conversation, task: Task, prompt: str, answer: str, evidence: str, roles: Sequence[str]
+) -> list[str]:
+    """What critics find wrong with an answer; a critic that fails or can't be read finds nothing.
+
+    Args:
+        talk: With the backbone.
+        task: What was asked for.
+        prompt: As it was asked.
+        answer: The draft.
+        evidence: What was gathered.
+        roles: Who reviews; empty: one critic without a role.
+    """
+    say, language = talk.prompts.say, task.language
+    if task.closed:
+        checklist = say("checklist_closed", language)
+    else:
+        checklist = say("checklist", language, demands="\n".join(f"- {each}" for each in task.demands))
+    asked = say("critique", language, checklist=checklist, prompt=prompt, evidence=evidence, answer=answer)
+
+    async def one(name: str) -> list[str]:
+        system = say(name, language) if name in roles else ""
+        try:
+            written = await talk.once(f"critique:{name}" if system else name, asked, system)
+        except (CallError, BudgetSpent) as error:
+            talk.spending.note(Skipped(step=name, why=getattr(error, "code", "budget")))
+            return []
+        problems = read_problems(written)
+        talk.spending.note(Criticised(by=name, problems=tuple(problems or ()), unread=problems is None))
+        return problems or []
+
+    found = await together([one(name) for name in roles or ("critique",)])
+    return [problem for problems in found for problem in problems]
+
+
+def read_problems(written: str) -> list[str] | None:
+    """The problems that a critic's reply lists; None where it can't be read."""
+    for value in objects(written):
+        problems = value.get("problems")
+        if isinstance(problems, list):
+            texts = [each.strip()[:LONGEST_PROBLEM] for each in problems if isinstance(each, str) and each.strip()]
+            return texts[:MOST_PROBLEMS]
+    return None
+
+
+async def together(several: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+    """All of them at the same time; where one fails, the others are stopped and its error is raised."""
+    tasks = [asyncio.ensure_future(each) for each in several]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

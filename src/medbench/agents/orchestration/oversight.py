@@ -1,0 +1,113 @@
+"""The guard over one item: decisions settled, noted in the trace, and written into the audit trail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from medbench.agents.governance.approval import Nobody, settled
+from medbench.agents.governance.audit import Trail, call_record, decision_record, step_record
+from medbench.agents.governance.guard import Decision, Guard
+from medbench.agents.orchestration.events import Guarded
+from medbench.agents.orchestration.spending import Spending
+from medbench.items.model import Question
+from medbench.models.tools import ToolError
+
+_SUBJECT = 300
+
+
+class Oversight:
+    """What the guard says at each point; nobody is at hand to approve anything.
+
+    Args:
+        guard: Holds texts against the rules; None: everything passes, and there is no trail.
+        question: The item.
+        keeps_form: Whether a text may stand in the place of this item's answer: a closed one must be readable.
+        revision: Of the agent, for the trail.
+        spending: Takes the events.
+    """
+
+    def __init__(
+        self,
+        guard: Guard | None,
+        question: Question,
+        keeps_form: Callable[[str], bool],
+        revision: str,
+        spending: Spending,
+    ) -> None:
+        self._guard = guard
+        self._question = question
+        self._keeps_form = keeps_form
+        self._spending = spending
+        self._trail = Trail()
+        if guard is not None:
+            policies = guard.policies.version
+            self._trail.append(step_record("start", item=question.uid, agent=revision, policies=policies))
+
+    @property
+    def trail(self) -> bytes | None:
+        """The audit trail, closed; None where nothing was watched."""
+        if self._guard is None:
+            return None
+        self._trail.append(step_record("end", calls=self._spending.calls))
+        return self._trail.content
+
+    async def asked(self, prompt: str) -> str | None:
+        """What is to be said in place of taking up a task; None: it may be taken up."""
+        if self._guard is None:
+            return None
+        decision = await self._settle(self._guard.check_input(prompt, self._question))
+        obeyed = self._obeyed("input", decision)
+        return None if decision.allowed or not obeyed else decision.text
+
+    async def given(self, answer: str) -> tuple[str, bool]:
+        """An answer as it may be given, and whether the guard speaks in its place."""
+        if self._guard is None:
+            return answer, False
+        decision = await self._settle(self._guard.check_output(answer, self._question))
+        if not self._obeyed("output", decision):
+            return answer, False
+        return decision.text, not decision.allowed
+
+    async def before(self, name: str, arguments: Mapping[str, object]) -> None:
+        """Hold a tool call against the rules.
+
+        Raises:
+            ToolError: `refused_by_guard`, with what the agent is told instead.
+        """
+        if self._guard is None:
+            return
+        decision = await self._settle(self._guard.check_tool(name, arguments), name)
+        if decision.hits:
+            self._note("tool", decision)
+        if not decision.allowed:
+            raise ToolError("refused_by_guard", decision.text)
+
+    def after(self, name: str, arguments: Mapping[str, object], result: str) -> str:
+        """What of a tool's result, or of retrieved text, the backbone may see."""
+        if self._guard is None:
+            return result
+        decision = self._guard.check_tool(name, arguments, result)
+        self._trail.append(decision_record(decision, name))
+        if decision.hits:
+            self._note("result", decision)
+        return decision.text
+
+    def called(self, name: str, arguments: Mapping[str, object], status: str, result: str) -> None:
+        """Write a tool call that was made into the trail."""
+        if self._guard is not None:
+            self._trail.append(call_record(name, arguments, status, result))
+
+    async def _settle(self, decision: Decision, name: str = "") -> Decision:
+        decision = await settled(decision, Nobody())
+        self._trail.append(decision_record(decision, name))
+        return decision
+
+    def _obeyed(self, point: str, decision: Decision) -> bool:
+        obeyed = decision.text == decision.original or self._keeps_form(decision.text)
+        self._note(point, decision, obeyed=obeyed)
+        return obeyed
+
+    def _note(self, point: str, decision: Decision, *, obeyed: bool = True) -> None:
+        hits = tuple(hit.rule for hit in decision.hits)
+        subject = decision.original[:_SUBJECT] if hits else ""
+        self._spending.note(Guarded(point=point, action=decision.action, hits=hits, subject=subject, obeyed=obeyed))

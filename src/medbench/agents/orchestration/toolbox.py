@@ -1,0 +1,106 @@
+"""The agent's hands: calls read, held against the guard, and what came of them noted and shortened."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+from medbench.agents.checked import TOOL_SECONDS, CheckedTool, arguments_of, shortened
+from medbench.agents.orchestration.events import ToolUsed
+from medbench.agents.orchestration.oversight import Oversight
+from medbench.agents.orchestration.spending import Spending
+from medbench.items.model import Question
+from medbench.models.model import Context, ToolCall
+from medbench.models.tools import Tool, ToolError, ToolSpec
+
+LONGEST_RESULT = 4000
+"""Characters of a result that the model is shown; what lies beyond is cut, and the model is told."""
+
+
+class MakesTool(Protocol):
+    """What stands under a name in the entry-point group `medbench.tools`.
+
+    A tool that may need more than a minute says so by an attribute `timeout_s`.
+    """
+
+    def __call__(self, settings: Mapping[str, object]) -> Tool:
+        """Make the tool.
+
+        Args:
+            settings: From the agent's file.
+
+        Raises:
+            InputError: They can't be used.
+        """
+
+
+@runtime_checkable
+class OfQuestion(Protocol):
+    """A tool that works on the files of the question at hand."""
+
+    def bound(self, question: Question, context: Context) -> Tool | None:
+        """The tool for one question; None where the question has nothing for it."""
+
+
+class Toolbox:
+    """The tools of one item.
+
+    Args:
+        tools: Later ones of the same name are hidden by earlier ones.
+        oversight: Sees every call and every result.
+        spending: Takes the events.
+    """
+
+    def __init__(self, tools: Sequence[Tool], oversight: Oversight, spending: Spending) -> None:
+        self._tools = {tool.spec.name: _checked(tool) for tool in reversed(tools)}
+        self._oversight = oversight
+        self._spending = spending
+        self.used: list[ToolUsed] = []
+
+    @property
+    def specs(self) -> list[ToolSpec]:
+        """What the model is told."""
+        return [tool.spec for tool in reversed(self._tools.values())]
+
+    async def use(self, call: ToolCall) -> str:
+        """Do what the model asks; what can't be done comes back as text that says why."""
+        began = time.perf_counter()
+        try:
+            result, error = await self._do(call), ""
+        except ToolError as failure:
+            result, error = f"ERROR {failure}", failure.code
+        event = ToolUsed(
+            tool=call.name,
+            arguments=call.arguments,
+            result=result,
+            error=error,
+            seconds=round(time.perf_counter() - began, 4),
+        )
+        self._spending.note(event)
+        self.used.append(event)
+        return result
+
+    async def _do(self, call: ToolCall) -> str:
+        tool = self._tools.get(call.name)
+        if tool is None:
+            raise ToolError("unknown_tool", f"There is no tool {call.name[:80]}; there are {', '.join(self._tools)}.")
+        arguments = arguments_of(call.arguments)
+        await self._oversight.before(call.name, arguments)
+        status, result = "ok", ""
+        try:
+            result = await tool.call(arguments)
+        except ToolError as error:
+            status = error.code
+            raise
+        finally:
+            self._oversight.called(call.name, arguments, status, result)
+        result = shortened(result, LONGEST_RESULT)
+        return self._oversight.after(call.name, arguments, result)
+
+
+def _checked(tool: Tool) -> CheckedTool:
+    """The tool behind its checks; an environment's has them already."""
+    if isinstance(tool, CheckedTool):
+        return tool
+    return CheckedTool(tool, [], seconds=getattr(tool, "timeout_s", TOOL_SECONDS), longest=LONGEST_RESULT)

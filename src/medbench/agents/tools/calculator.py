@@ -1,0 +1,71 @@
+"""The tool `calculator`: medical formulas with their sources."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from medbench.agents.tools.formula import Formula, described, result
+from medbench.agents.tools.formulas import FORMULAS
+from medbench.agents.tools.settings import chosen
+from medbench.models.tools import ToolError, ToolSpec
+
+NAME = "calculator"
+
+
+def calculator(settings: Mapping[str, object]) -> Calculator:
+    """The tool; the setting `formulas` lists those that it offers, by default all.
+
+    Raises:
+        InputError: A setting is unknown.
+    """
+    return Calculator(chosen(settings, "formulas", FORMULAS, NAME))
+
+
+class Calculator:
+    """Computes formulas; a call without values tells what a formula needs.
+
+    Args:
+        names: Formulas on offer.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._formulas: Mapping[str, Formula] = {name: FORMULAS[name] for name in names}
+        self.spec = ToolSpec(
+            name=NAME,
+            description=(
+                "Medical formulas and scores: "
+                + ", ".join(names)
+                + ". Without values it tells which inputs a formula needs, with units."
+            ),
+            parameters={
+                "type": "object",
+                "properties": {
+                    "formula": {"type": "string", "enum": list(names), "description": "name of the formula"},
+                    "values": {
+                        "type": "object",
+                        "description": 'input name -> value, with its unit where it is another one: "92 umol/L"',
+                    },
+                },
+                "required": ["formula"],
+                "additionalProperties": False,
+            },
+        )
+
+    async def call(self, arguments: Mapping[str, Any]) -> str:
+        """Compute; see `medbench.models.tools.Tool`.
+
+        Raises:
+            ToolError: `unknown_formula`, `bad_values`.
+        """
+        name, values = arguments["formula"], arguments.get("values") or {}
+        formula = self._formulas.get(name)
+        if formula is None:
+            raise ToolError("unknown_formula", f"There is no formula {name}; there are {', '.join(self._formulas)}.")
+        if not values:
+            return msgspec.json.encode(
+                {"formula": name, "gives": formula.title, "inputs": described(formula), "source": formula.source}
+            ).decode()
+        return msgspec.json.encode(result(name, formula, values)).decode()

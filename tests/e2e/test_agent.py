@@ -1,0 +1,175 @@
+"""The reference agent through the command line: base against agent, ablations, resume, traces."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from medbench.agents.orchestration.events import Drafted, ToolUsed, decode_trace
+from medbench.errors import InputError
+from medbench.models.local import LocalModel
+from support.command import medbench, medbench_json, write_items
+from support.scripted import scripted_endpoint
+
+PAYLOAD = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+CALL = {"formula": "bmi", "values": {"weight": 50, "height": 160}}
+
+
+def script(body) -> str | dict:
+    """Answers A; with evidence of the calculator in front of the task, what is right for item 1."""
+    last = body["messages"][-1]
+    if body.get("tools") and last["role"] == "user":
+        if "question 1:" in last["content"]:
+            arguments = {"name": "calculator", "arguments": json.dumps(CALL)}
+            return {"content": "", "tool_calls": [{"id": "c1", "type": "function", "function": arguments}]}
+        return "done"
+    if body.get("tools"):
+        return "done"
+    if "Review the answer" in last["content"]:
+        return '{"problems": []}'
+    return "B" if '"value":19.53' in last["content"] else "A"
+
+
+def agent_file(folder: Path, url: str, name: str = "agent", more: str = "") -> Path:
+    path = folder / f"{name}.yaml"
+    text = f"name: {name}\nbackbone: {{model: 'openai:scripted', base_url: '{url}'}}\ntools: {{calculator: {{}}}}\n"
+    path.write_text(text + more, "utf-8")
+    return path
+
+
+def test_base_against_agent_with_an_ablation_in_one_suite(tmp_path):
+    write_items(tmp_path / "items.jsonl", 5)
+    with scripted_endpoint(script) as (url, _):
+        agent_file(tmp_path, url)
+        agent_file(tmp_path, url, "no-tools", "steps: {tools: false}\n")
+        (tmp_path / "suite.yaml").write_text(
+            "items: items.jsonl\nselection: {orders: first}\nmodels:\n"
+            f"  - {{name: base, model: 'openai:scripted', base_url: '{url}'}}\n"
+            "  - {name: agent, model: 'agent:agent.yaml'}\n"
+            "  - {name: no-tools, model: 'agent:no-tools.yaml'}\n",
+            "utf-8",
+        )
+        medbench_json("suite", tmp_path / "suite.yaml", "--out", tmp_path / "suite")
+    runs = tmp_path / "suite" / "runs"
+    found = medbench_json("compare", runs / "agent", runs / "base")
+    (dataset,) = found["datasets"]
+    assert (dataset["a"], dataset["b"]) == (40.0, 20.0)
+    assert dataset["mcnemar"]["b"] == 1
+    assert found["a"]["cost"]["answers"] == found["b"]["cost"]["answers"] == 5
+    # Two turns and a critique for the item that needs the tool, one turn for the others, and the drafts.
+    assert (found["a"]["cost"]["calls"], found["b"]["cost"]["calls"]) == (2 + 1 + 4 + 5, 5)
+    assert found["a"]["cost"]["input_tokens"] > found["b"]["cost"]["input_tokens"]
+    same = medbench_json("compare", runs / "no-tools", runs / "base")
+    assert same["datasets"][0]["difference"] == 0
+    assert same["a"]["cost"]["calls"] == 5
+    shown = medbench("compare", runs / "agent", runs / "base").stdout
+    assert re.search(r"A\s+5\s+12\s", shown)
+
+
+def test_a_run_goes_on_where_its_budget_stopped_it_and_refuses_a_changed_agent(tmp_path):
+    items = write_items(tmp_path / "items.jsonl", 8)
+    run = tmp_path / "run"
+    with scripted_endpoint(script) as (url, requests):
+        file = agent_file(tmp_path, url)
+        done = medbench("run", "--items", items, "--model", f"agent:{file}", "--orders", "first", "--out", run,
+                        "--budget-tokens", 10_000, "--concurrency", 1)  # fmt: skip
+        assert done.returncode == 1
+        before = medbench_json("status", run)
+        assert 3 <= before["responses"] < 8
+        text = file.read_text("utf-8")
+        file.write_text(text + "roles: [nurse]\n", "utf-8")
+        changed = medbench("resume", run, "--budget-tokens", 10_000_000)
+        assert changed.returncode == 2
+        file.write_text(text, "utf-8")
+        asked = len(requests)
+        after = medbench_json("resume", run, "--budget-tokens", 10_000_000)
+        assert (after["responses"], after["state"]) == (8, "scored")
+        assert len(requests) - asked <= 2 * (8 - before["responses"]) + 3
+
+
+def test_the_page_of_traces_shows_all_and_runs_nothing(tmp_path):
+    item = {"id": PAYLOAD, "dataset": "MedExam", "question": f"{PAYLOAD} question 1: x", "options": ["a", PAYLOAD],
+            "language": "en"}  # fmt: skip
+    (tmp_path / "items.jsonl").write_text(json.dumps(item) + "\n", "utf-8")
+    run = tmp_path / "run"
+    with scripted_endpoint(script) as (url, _):
+        guide = tmp_path / "guidelines"
+        guide.mkdir()
+        (guide / "a.md").write_text(f"Which question is x? {PAYLOAD}\n", "utf-8")
+        file = agent_file(tmp_path, url, more="guidelines: {folder: guidelines}\n")
+        medbench_json("run", "--items", tmp_path / "items.jsonl", "--model", f"agent:{file}", "--orders", "first",
+                      "--out", run)  # fmt: skip
+    (trail,) = (run / "artifacts").glob("*.audit.jsonl")
+    audited = medbench_json("agent", "audit", trail)
+    assert audited["holds"]
+    assert audited["summary"]["calls"] == {"ok": 1}
+    page = medbench_json("agent", "trace", run, "--out", tmp_path / "page.html")
+    assert page == {"path": str(tmp_path / "page.html"), "shown": 1, "traces": 1}
+    html = (tmp_path / "page.html").read_text("utf-8")
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;img src=x" in html
+    assert "default-src 'none'" in html
+    for word in (
+        "Triage",
+        "分诊",
+        "Guidelines",
+        "指南检索",
+        "Tool",
+        "工具",
+        "Draft",
+        "初稿",
+        "Critique",
+        "审查",
+        "19.53",
+    ):
+        assert word in html
+    medbench_json("agent", "trace", run)
+    assert (run / "traces.html").read_text("utf-8") == html
+
+
+def test_init_writes_a_file_that_runs_and_overwrites_nothing(tmp_path):
+    file = tmp_path / "agent.yaml"
+    assert medbench_json("agent", "init", "--out", file) == {"file": str(file)}
+    assert medbench("agent", "init", "--out", file).returncode == 2
+    assert "local:smollm2" in file.read_text("utf-8")
+
+
+def test_a_run_without_traces_says_so(tmp_path):
+    items = write_items(tmp_path / "items.jsonl", 1)
+    with scripted_endpoint(lambda body: "A") as (url, _):
+        medbench_json("run", "--items", items, "--model", "openai:m", "--base-url", url, "--out", tmp_path / "run")
+    failed = medbench("agent", "trace", tmp_path / "run", "--lang", "en")
+    assert failed.returncode == 2
+
+
+def test_an_agent_file_with_errors_stops_before_anything_is_asked(tmp_path):
+    items = write_items(tmp_path / "items.jsonl", 1)
+    (tmp_path / "agent.yaml").write_text("backbone: {modell: x}\nroles: [witch]\n", "utf-8")
+    failed = medbench("run", "--items", items, "--model", f"agent:{tmp_path / 'agent.yaml'}", "--out", tmp_path / "run")
+    assert failed.returncode == 2
+    assert failed.stderr.count("Error:") == 3
+    assert f"{tmp_path / 'agent.yaml'}:2:roles" in failed.stderr
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.local_model
+def test_the_bundled_model_as_backbone(tmp_path):
+    try:
+        LocalModel("smollm2")
+    except InputError as error:
+        pytest.skip(str(error))
+    items = write_items(tmp_path / "items.jsonl", 2)
+    medbench_json("agent", "init", "--out", tmp_path / "agent.yaml")
+    run = tmp_path / "run"
+    done = medbench_json("run", "--items", items, "--model", f"agent:{tmp_path / 'agent.yaml'}", "--orders", "first",
+                         "--out", run, timeout=280)  # fmt: skip
+    assert done["responses"] == 2
+    traces = [decode_trace(path.read_bytes()) for path in (run / "artifacts").glob("*.trace.json")]
+    assert len(traces) == 2
+    for trace in traces:
+        assert any(isinstance(event, Drafted) for event in trace.events)
+        assert all(event.tool for event in trace.events if isinstance(event, ToolUsed))
