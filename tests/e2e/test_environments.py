@@ -77,6 +77,23 @@ def test_a_model_that_solves_everything_gets_everything_in_every_epoch(world, tm
     assert "不可回答问题中拒答的比例" in page
 
 
+def test_the_reference_agent_works_in_environments_under_its_guard(world, tmp_path):
+    file = tmp_path / "agent.yaml"
+    out = tmp_path / "run"
+    with running_endpoint(scripts=scripts_of(world)) as endpoint:
+        file.write_text(f"backbone: {{model: 'openai:m', base_url: '{endpoint.url}'}}\nsteps: {{plan: false}}\n")
+        where = ("--items", world / "items.jsonl", "--catalog", world / "datasets")
+        done = medbench_json("run", *where, "--model", f"agent:{file}", "--out", out)
+    wrong = [(row["uid"], row["status"], row["reason"], row["details"]) for row in scores(out) if row["value"] != 1]
+    assert wrong == []
+    assert (done["coverage"], done["by_error"]) == (1.0, {})
+    row = responses(out)[0]
+    snapshot, trail = json.loads(row["artifacts"])
+    assert "environment" in kept(out, snapshot)
+    assert "audit" in trail
+    assert kept(out, row["trace"])["agent"] == "agent"
+
+
 def test_acts_nobody_asked_for_wrong_rows_and_guesses_are_wrong(world, tmp_path):
     scripts = []
     for row in rows_of(world):

@@ -33,6 +33,7 @@ from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.spending import BudgetSpent, Limits, Spending, StepContext
 from medbench.agents.orchestration.task import faults, triage
 from medbench.agents.orchestration.toolbox import OfQuestion, Toolbox
+from medbench.items.media import pictures
 from medbench.items.model import Question
 from medbench.models.chat import TalkingModel
 from medbench.models.images import PreparedImage
@@ -152,7 +153,7 @@ class _Item:
                 await self._optional("gather", self._gathered(prompt))
             draft = await self._drafted(prompt, plan, self._evidence(passages))
         spending.note(Drafted(text=draft.text, status=draft.status))
-        if draft.status not in ("ok", "truncated") or task.form == "mask":
+        if draft.status not in ("ok", "truncated") or task.form in ("mask", "state"):
             return self._answered(draft, "draft")
         final = draft
         if self._setup.steps.critique:
@@ -298,5 +299,5 @@ class _Item:
 
     async def _images(self) -> Sequence[PreparedImage]:
         """Pictures of the question, for a backbone that takes them."""
-        takes = self._question.media and self._setup.backbone.identity.images is not None
+        takes = pictures(self._question.media) and self._setup.backbone.identity.images is not None
         return await self._context.images() if takes else ()

@@ -8,11 +8,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 from medbench.agents.orchestration.text_protocol import objects
-from medbench.catalog.model import AnswerForm, BoxesForm, ChoiceForm, FieldsForm, LabelForm, MaskForm, TextForm
+from medbench.catalog.model import (
+    AnswerForm,
+    BoxesForm,
+    ChoiceForm,
+    FieldsForm,
+    LabelForm,
+    MaskForm,
+    StateForm,
+    TextForm,
+)
 from medbench.items.model import ItemLanguage, Question
 from medbench.models.model import Context
 
-Form = Literal["choice", "label", "fields", "boxes", "mask", "sql", "calls", "text"]
+Form = Literal["choice", "label", "fields", "boxes", "mask", "state", "sql", "calls", "text"]
 CLOSED: frozenset[Form] = frozenset({"choice", "label", "fields", "boxes", "mask"})
 
 _API = re.compile(r"\bAPI\s*\d*\s*(?:描述)?\s*[:：]\s*([A-Za-z_]\w{2,63})")
@@ -116,6 +125,8 @@ def _kind(form: AnswerForm, prompt: str) -> Form:
             return "fields"
         case BoxesForm():
             return "boxes"
+        case StateForm():
+            return "state"
         case MaskForm():
             return "mask"
         case TextForm(what="sql"):
