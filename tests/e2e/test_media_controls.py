@@ -211,6 +211,7 @@ def test_a_control_is_not_taken_for_a_run(drawn):
     )
     done = medbench("suite", drawn / "suite.yaml", "--out", drawn / "suite")
     assert (done.returncode, "no place on a board" in done.stderr) == (2, True)
+    assert not (drawn / "suite").exists()
 
 
 def test_a_dataset_with_one_picture_can_not_be_swapped(drawn):

@@ -178,8 +178,8 @@ def test_names_that_lead_elsewhere_or_to_nothing(tmp_path, name, reason):
 
 PROBE = """
 import socket, sys
-from medbench.models import media_worker as worker
-worker._lock()
+from medbench.models import locked_process, media_worker as worker
+locked_process.lock(worker.MEMORY)
 for attempt in (lambda: open("/etc/passwd"), socket.socket, lambda: bytearray(2 * worker.MEMORY)):
     try:
         attempt()

@@ -108,6 +108,9 @@ def read_suite(path: Path) -> Suite:
             problems.append(
                 Problem(message=say("runs.suite_bad_name", name=name), file=str(path), field=f"models[{index}].name")
             )
+    if suite.selection.media_control != "none":
+        field = "selection.media_control"
+        problems.append(Problem(message=say("board.media_control"), file=str(path), field=field))
     if problems:
         raise InputError(*problems)
     return suite
