@@ -143,6 +143,15 @@ def test_a_model_that_never_ends_is_stopped_by_its_limit_and_a_resume_keeps_to_i
     assert (row["status"], row["value"], row["reason"]) == ("scored", 0.0, "turn_limit")
 
 
+def test_a_dead_endpoint_is_no_zero_of_the_model(world, tmp_path):
+    where = ("--items", world / "items.jsonl", "--catalog", world / "datasets", "--max-item-seconds", 1)
+    asked = ("--model", "openai:m", "--base-url", "http://127.0.0.1:9/v1", "--out", tmp_path / "run")
+    done = medbench("run", *where, *asked)
+    assert (done.returncode, "time_limit" in done.stderr) == (1, True)
+    summary = medbench_json("report", tmp_path / "run")
+    assert (summary["headline"], summary["answered"]) == (None, 0)
+
+
 def test_what_was_done_before_the_limit_counts(world, tmp_path):
     items = one_item(world, tmp_path, "record-05")
     (row,) = rows_of(items)
