@@ -17,13 +17,22 @@ from typing import Any
 ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION})
 """Neither ATTACH, PRAGMA, a write, a transaction nor a recursive query is in it."""
 REFUSED_FUNCTIONS = frozenset(
-    {"random", "randomblob", "zeroblob", "load_extension", "current_date", "current_time", "current_timestamp"}
+    {
+        "random",
+        "randomblob",
+        "zeroblob",
+        "load_extension",
+        "fts3_tokenizer",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+    }
 )
 """What fills memory, leaves the process, or answers otherwise tomorrow."""
 LONGEST_VALUE = 100_000
 STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock."""
-TIMES = ("date", "time", "datetime", "julianday", "strftime")
+TIMES = ("date", "time", "datetime", "julianday", "strftime", "unixepoch", "timediff")
 
 
 def main() -> None:
@@ -105,13 +114,19 @@ def _timeless(name: str, refused: list[str]) -> Callable[..., Any]:
 
     def call(*arguments: object) -> object:
         given = arguments[1:] if name == "strftime" else arguments
-        if not given or any(isinstance(each, str) and each.strip().lower() == "now" for each in given):
+        if not given or any(_is_present(each) for each in given):
             refused.append("the present time")
             raise ValueError
         marks = ", ".join("?" * len(arguments))
         return own.execute(f"SELECT {name}({marks})", arguments).fetchone()[0]  # a name in TIMES
 
     return call
+
+
+def _is_present(value: object) -> bool:
+    """Whether SQLite takes a value for the present time; bytes are text to it, and text ends with its first NUL."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value
+    return isinstance(text, str) and text.partition("\0")[0].strip().lower() in ("now", "subsec", "subsecond")
 
 
 _NAMES = {
