@@ -62,6 +62,7 @@ class CheckedTool:
             raise ToolError("tool_failed", type(error).__name__) from error
 
     async def _do(self, arguments: Mapping[str, object]) -> str:
+        _require_plain(arguments)
         if faults := schema_faults(arguments, self.spec.parameters):
             raise ToolError("bad_arguments", "; ".join(faults))
         task = asyncio.ensure_future(self._tool.call(arguments))
@@ -123,19 +124,23 @@ def arguments_of(text: str) -> dict[str, object]:
         raise ToolError("bad_arguments", f"not JSON: {shortened(str(error))}") from error
     if not isinstance(value, dict):
         raise ToolError("bad_arguments", "not a JSON object")
-    if _is_deeper(value, DEEPEST_ARGUMENTS):
+    _require_plain(value)
+    return value
+
+
+def _require_plain(arguments: Mapping[str, object]) -> None:
+    """Refuse what can't be written and read again: it could stand in no trace, trail or snapshot."""
+    if _is_deeper(arguments, DEEPEST_ARGUMENTS):
         raise ToolError("bad_arguments", f"more than {DEEPEST_ARGUMENTS} levels of nesting")
     try:
-        # What can't be written and read again can't stand in a trace, a trail or a snapshot.
-        msgspec.json.decode(msgspec.json.encode(value))
+        msgspec.json.decode(msgspec.json.encode(arguments))
     except (UnicodeEncodeError, OverflowError, msgspec.DecodeError) as error:
         raise ToolError("bad_arguments", "text that is not Unicode or a number that is too large") from error
-    return value
 
 
 def _is_deeper(value: object, levels: int) -> bool:
     """Whether lists and objects are nested in more than so many levels."""
-    if not isinstance(value, dict | list):
+    if not isinstance(value, Mapping | list):
         return False
-    inner = value.values() if isinstance(value, dict) else value
+    inner = value.values() if isinstance(value, Mapping) else value
     return not levels or any(_is_deeper(each, levels - 1) for each in inner)

@@ -113,8 +113,8 @@ def _timeless(name: str, refused: list[str]) -> Callable[..., Any]:
     own = sqlite3.connect(":memory:")
 
     def call(*arguments: object) -> object:
-        given = arguments[1:] if name == "strftime" else arguments
-        if not given or any(_is_present(each) for each in given):
+        given = [_as_read(each) for each in (arguments[1:] if name == "strftime" else arguments)]
+        if not given or "now" in given or given[0] in ("subsec", "subsecond"):
             refused.append("the present time")
             raise ValueError
         marks = ", ".join("?" * len(arguments))
@@ -123,10 +123,10 @@ def _timeless(name: str, refused: list[str]) -> Callable[..., Any]:
     return call
 
 
-def _is_present(value: object) -> bool:
-    """Whether SQLite takes a value for the present time; bytes are text to it, and text ends with its first NUL."""
-    text = value.decode(errors="replace") if isinstance(value, bytes) else value
-    return isinstance(text, str) and text.partition("\0")[0].strip().lower() in ("now", "subsec", "subsecond")
+def _as_read(value: object) -> str:
+    """An argument as SQLite's functions of time read it: bytes are text to them, and text ends with its first NUL."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return text.partition("\0")[0].strip().lower()
 
 
 _NAMES = {
