@@ -72,6 +72,8 @@ def test_a_model_that_solves_everything_gets_everything_in_every_epoch(world, tm
     assert kept(out, snapshot)["environment"] == "ehr"
     trace = kept(out, row["trace"])
     assert [message["role"] for message in trace[:3]] == ["user", "assistant", "tool"]
+    told = medbench("--lang", "en", "agent", "trace", out)
+    assert (told.returncode, "no traces" in told.stderr) == (2, True), told.stderr
     page = (out / "report.html").read_text("utf-8")
     assert "share of the unanswerable questions that were declined" in page
     assert "不可回答问题中拒答的比例" in page
