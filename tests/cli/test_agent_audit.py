@@ -47,14 +47,15 @@ def test_a_changed_line_is_named_and_ends_with_1(trail):
     assert (done.returncode, json.loads(done.stdout)["bad_line"]) == (1, 2)
 
 
-@pytest.mark.parametrize("content", [None, b""])
+@pytest.mark.parametrize("content", [None, b"", b"one\ntwo\n", b'{"id": "1"}\n'])
 def test_what_is_no_trail_is_refused(tmp_path, content):
     path = tmp_path / "x.jsonl"
     if content is not None:
         path.write_bytes(content)
     told = medbench("agent", "audit", path)
     assert told.returncode == 2
-    assert str(path) in told.stderr
+    assert told.stderr.startswith(f"Error: {path}: ")
+    assert content is None or "This is no audit trail." in told.stderr
 
 
 def test_a_chain_about_something_else_is_refused(tmp_path):
