@@ -101,10 +101,13 @@ def policies(
             for rule in loaded.rules:
                 if rule.id.partition(".")[0] == theme:
                     severity = say(f"agent.severity_{rule.severity}")
-                    print(f"  {rule.id}  {rule.action}  {severity}  {', '.join(rule.where)}")
-                    print(harmless(f"      {getattr(rule.title, language)}. {rule.source}"))
+                    action = say(f"agent.action_{rule.action}")
+                    where = [say(f"agent.where_{place}") for place in rule.where]
+                    print(f"  {rule.id}  {action}  {severity}  {', '.join(where)}")
+                    print(harmless(say("agent.rule_rests", title=getattr(rule.title, language), source=rule.source)))
     for decision in tried:
-        print(f"{decision.place}: {decision.action}")
+        place, action = say(f"agent.where_{decision.place}"), say(f"agent.action_{decision.action}")
+        print(say("agent.tried", place=place, action=action))
         for hit in decision.hits:
             print(harmless(f"    {hit.rule}: {' … '.join(hit.words)}"))
     print(say("agent.policies_total", rules=len(loaded.rules), doses=len(loaded.doses), version=loaded.version))

@@ -108,6 +108,6 @@ class Oversight:
         return obeyed
 
     def _note(self, point: str, decision: Decision, *, obeyed: bool = True) -> None:
-        hits = tuple(hit.rule for hit in decision.hits)
+        hits = decision.hits
         subject = decision.original[:_SUBJECT] if hits else ""
         self._spending.note(Guarded(point=point, action=decision.action, hits=hits, subject=subject, obeyed=obeyed))
