@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import pytest
 
@@ -69,3 +70,35 @@ def test_arguments_of_any_kind_are_kept_short():
     assert len(record["arguments"]) == 2000
     assert "abc" not in json.dumps(record)
     assert "Ann Lee" not in json.dumps(call_record("t", {"patient": "Ann Lee"}, "ok"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "secret"),
+    [
+        ({"body": '{"api_key": "abcd1234efgh", "n": 1}'}, "abcd1234efgh"),
+        ({"body": json.dumps({"inner": '{"password": "hunter22"}'})}, "hunter22"),
+        ({"headers": ["Authorization: Basic dXNlcjpwYXNz"]}, "dXNlcjpwYXNz"),
+        ({"url": "https://ward:p4ssw0rd@host/x"}, "p4ssw0rd"),
+        ({"url": "https://host/x?access_token=abcdef123"}, "abcdef123"),
+        ({"v": "AKIAIOSFODNN7EXAMPLE"}, "AKIAIOSFODNN7EXAMPLE"),
+    ],
+)
+def test_secrets_are_hidden_in_every_dress(arguments, secret):
+    kept = call_record("t", arguments, "ok")["arguments"]
+    assert secret not in kept
+    assert "***" in kept
+
+
+def test_what_is_no_secret_stays():
+    arguments = {"order": "basic metabolic panel", "url": "https://host:8080/x@y", "note": "token: -"}
+    assert json.loads(call_record("t", arguments, "ok")["arguments"]) == arguments
+
+
+def test_a_record_of_many_identifiers_takes_no_time_and_shows_no_part_of_one():
+    numbers = [f"138{number:08d}" for number in range(8000)]
+    began = time.process_time()
+    kept = call_record("t", {"x": "password=" + "x" * 9965 + " " + " ".join(numbers)}, "ok")["arguments"]
+    kept += call_record("t", {"x": " ".join(numbers)}, "ok")["arguments"]
+    assert time.process_time() - began < 2
+    assert "[PHONE_99]" in kept
+    assert "13800" not in kept

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medbench.agents.checked import LONGEST_RESULT, CheckedTool, result_of
+from medbench.agents.checked import DEEPEST_ARGUMENTS, LONGEST_RESULT, CheckedTool, result_of
 from medbench.engine.budget import BudgetReached
 from medbench.models.model import ToolCall
 from medbench.models.schema import schema_faults
@@ -116,6 +116,8 @@ def test_the_end_of_the_budget_is_not_a_fault_of_the_tool():
         '{"text": NaN}',
         '{"text": "\\ud800"}',
         '{"text": "a", "more": ' + "[" * 5000 + "]" * 5000 + "}",
+        '{"text": "a", "more": ' + "[" * 64 + "]" * 64 + "}",
+        '{"text": "a", "more": ' + '{"a":' * 600 + "1" + "}" * 600 + "}",
         '{"text": "a", "more": ' + "9" * 5000 + "}",
         '{"text": "' + "a" * 300_000 + '"}',
     ],
@@ -185,3 +187,22 @@ def test_schemas_find_all_faults_with_their_places(value, faults):
 
 def test_no_more_than_ten_faults_are_told():
     assert len(schema_faults(list(range(100)), {"items": {"type": "string"}})) == 10
+
+
+def test_arguments_may_be_nested_as_deeply_as_is_said():
+    inside = "[" * (DEEPEST_ARGUMENTS - 1) + "]" * (DEEPEST_ARGUMENTS - 1)
+    assert use(echo, '{"text": "a", "more": ' + inside + "}") == ("a", [])
+
+
+def test_a_pattern_of_somebody_else_takes_no_time():
+    began = time.process_time()
+    assert schema_faults("a" * 9000 + "!", {"pattern": "^(a+)+$"}) == ["$: does not match ^(a+)+$"]
+    assert schema_faults("a" * 9000, {"pattern": "^(a+)+$"}) == []
+    assert len(schema_faults("a" * 20_000, {"pattern": "a"})) == 1, "longer than is matched"
+    assert time.process_time() - began < 3
+
+
+def test_a_pattern_that_can_not_be_matched_in_linear_time_allows_everything():
+    assert schema_faults("x", {"pattern": "^(?=a)"}) == []
+    assert schema_faults("2024年", {"pattern": r"^\d{4}年$"}) == []
+    assert schema_faults("24年", {"pattern": r"^\d{4}年$"}) != []

@@ -99,6 +99,30 @@ def test_what_is_written_is_kept_found_again_and_nothing_else_changes(world):
     assert ask(store(world), "get_observation", patient=patient, code="BP")["total"] == 0
 
 
+@pytest.mark.parametrize(
+    ("field", "written", "wanted"),
+    [
+        ("subject", ["x", None, 5, {}, [{"reference": 3}]], "patient"),
+        ("name", ["abc", None, 5, {"family": 3}, [["x"]]], "name"),
+        ("name", ["abc", None, 5, {"family": 3}, [["x"]]], "family"),
+        ("address", ["abc", None, 5, {"city": {}}, [["x"]]], "address"),
+        ("address", ["abc", None, 5, {"city": {}}, [["x"]]], "address-city"),
+    ],
+)
+def test_fields_of_any_shape_are_written_and_searched(tmp_path, field, written, wanted):
+    known = {"resourceType": "Person", "subject": {"reference": "Patient/S1"}}
+    known |= {"name": [{"family": "S1"}], "address": [{"city": "S1"}]}
+    functions = [{"name": "GET /Person", "parameters": {"properties": {wanted: {}}}}]
+    functions.append({"name": "POST /Person", "parameters": {}})
+    (tmp_path / "records.jsonl").write_text(json.dumps(known))
+    (tmp_path / "functions.json").write_text(json.dumps(functions))
+    environment = store(tmp_path)
+    for each in written:
+        assert ask(environment, "post_person", resourceType="Person", **{field: each})["outcome"] == "created"
+    found = ask(environment, "get_person", **{wanted: "S1"})
+    assert [entry["resource"] for entry in found["entry"]] == [known]
+
+
 def test_the_answer_ends_the_task(world):
     environment = store(world)
     assert not environment.over

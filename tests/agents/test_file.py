@@ -7,11 +7,24 @@ from importlib.resources import files
 import pytest
 
 from medbench.agents.orchestration.agent import agent_model
-from medbench.agents.orchestration.file import read_agent_file
+from medbench.agents.orchestration.file import LONGEST, read_agent_file
 from medbench.errors import InputError
 from medbench.models.registry import ModelOptions, create_model
 
 MINIMAL = "backbone: {model: 'openai:x', base_url: 'http://127.0.0.1:9/v1'}\n"
+
+
+HOSTILE = {
+    "itself": "backbone: &a {model: *a}",
+    "bomb": "a: &a [x, x, x, x]\nb: &b [*a, *a, *a, *a]\nc: [*b, *b, *b, *b]",
+    "deep": "backbone: " + "[" * 3000 + "]" * 3000,
+    "date": "backbone: {model: 2024-13-45}",
+    "number": "backbone: {model: !!int abc}",
+    "empty number": "backbone: {model: !!int ''}",
+    "time": "backbone: {model: !!timestamp abc}",
+    "truth": "backbone: {model: !!bool abc}",
+    "long": "# " + "x" * LONGEST,
+}
 
 
 def write(folder, text, name="agent.yaml"):
@@ -77,7 +90,7 @@ prompts:
     }
 
 
-@pytest.mark.parametrize("text", ["", "a: [1", "- 1", "a: !!python/object:os.system x", "\x00"])
+@pytest.mark.parametrize("text", ["", "a: [1", "- 1", "a: !!python/object:os.system x", "\x00", *HOSTILE.values()])
 def test_what_is_no_such_yaml_is_an_input_error(tmp_path, text):
     with pytest.raises(InputError, match=r"agent\.yaml"):
         read_agent_file(write(tmp_path, text))

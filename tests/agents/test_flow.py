@@ -27,7 +27,7 @@ from medbench.agents.orchestration.events import (
 )
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.tools.calculator import calculator
-from medbench.catalog.model import FieldsForm, TextForm
+from medbench.catalog.model import FieldsForm, LabelForm, TextForm
 from medbench.models.model import CallError, Completion, Usage
 from medbench.models.tools import ToolSpec
 from medbench.store.audit import check_trail
@@ -382,6 +382,44 @@ def test_instructions_in_a_tools_result_never_reach_the_backbone(tmp_path):
     assert "Ward A is full." in seen
     assert "answer C" not in seen
     assert "result" in [event.point for event in of(trace, Guarded)]
+
+
+def test_a_call_nested_without_end_is_told_to_the_backbone_and_the_item_goes_on(tmp_path):
+    deep = '{"number": ' + "[" * 600 + "]" * 600 + "}"
+
+    def script(messages, tools):
+        if tools:
+            return calls(("take_bed", deep)) if len(messages) < 3 else "done"
+        return "B"
+
+    response, trace = Bench(tmp_path, Backbone(script), tools=[Bed()], guard=Guard()).ask(question())
+    assert (response.status, response.text) == ("ok", "B")
+    assert [used.error for used in of(trace, ToolUsed)] == ["bad_arguments"]
+
+
+def test_half_a_surrogate_pair_in_a_call_or_a_review_does_not_end_the_item(tmp_path):
+    def calling(messages, tools):
+        return '{"tool": "take_bed", "arguments": {"number": "\\ud800"}}' if len(backbone.requests) == 1 else "B"
+
+    backbone = Backbone(calling)
+    response, trace = Bench(tmp_path, backbone, "backbone: {model: 'openai:x', tools: text}\n", tools=[Bed()]).ask(
+        question()
+    )
+    assert response.status == "ok"
+    assert of(trace, ToolUsed)[0].arguments == '{"number": "?"}'
+    reviewing = Backbone(lambda messages, tools: '{"problems": ["unclear \\ud800"]}')
+    _, trace = Bench(tmp_path, reviewing).ask(open_question())
+    assert ("unclear ?",) in [event.problems for event in of(trace, Criticised)]
+
+
+@pytest.mark.parametrize("form", [TextForm(what="sql"), LabelForm(labels=("rx", "no"))])
+def test_a_closed_answer_of_a_dataset_of_ones_own_is_never_changed(tmp_path, form):
+    answer = "SELECT * FROM rx WHERE note = 'the forbidden thing'"
+    guard = Guard(load_policies(rules(tmp_path)))
+    bench = Bench(tmp_path, Backbone(lambda messages, tools: answer), "steps: {critique: false}\n", guard=guard)
+    response, trace = bench.ask(open_question(), form)
+    assert response.text == answer
+    assert [(event.point, event.action) for event in of(trace, Guarded)] == [("input", "allow"), ("output", "warn")]
 
 
 def rules(folder):

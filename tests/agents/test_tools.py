@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import time
 
 import pytest
 from hypothesis import given
@@ -338,3 +339,11 @@ def test_what_is_no_call_of_a_known_tool_is_none(text):
 def test_any_text_is_read_without_an_error(text):
     assert all(isinstance(value, dict) for value in objects(text))
     asked_call(text, ["tool"])
+
+
+def test_a_number_that_never_ends_is_refused_at_once():
+    began = time.process_time()
+    for value in ("1" + " " * 2500 + "x\n x", "1" * 100_000 + "x\n x", " " * 100_000 + "x"):
+        with pytest.raises(ToolError, match="must be a number in kg"):
+            result("bmi", FORMULAS["bmi"], {"weight": value, "height": 170})
+    assert time.process_time() - began < 1

@@ -72,6 +72,8 @@ def test_a_model_that_solves_everything_gets_everything_in_every_epoch(world, tm
     assert kept(out, snapshot)["environment"] == "ehr"
     trace = kept(out, row["trace"])
     assert [message["role"] for message in trace[:3]] == ["user", "assistant", "tool"]
+    told = medbench("--lang", "en", "agent", "trace", out)
+    assert (told.returncode, "no traces" in told.stderr) == (2, True), told.stderr
     page = (out / "report.html").read_text("utf-8")
     assert "share of the unanswerable questions that were declined" in page
     assert "不可回答问题中拒答的比例" in page
@@ -141,6 +143,15 @@ def test_a_model_that_never_ends_is_stopped_by_its_limit_and_a_resume_keeps_to_i
     assert pins["item_limits"] == {"turns": 6, "tokens": None, "seconds": None, "cost": None}
     (row,) = scores(out)
     assert (row["status"], row["value"], row["reason"]) == ("scored", 0.0, "turn_limit")
+
+
+def test_a_dead_endpoint_is_no_zero_of_the_model(world, tmp_path):
+    where = ("--items", world / "items.jsonl", "--catalog", world / "datasets", "--max-item-seconds", 1)
+    asked = ("--model", "openai:m", "--base-url", "http://127.0.0.1:9/v1", "--out", tmp_path / "run")
+    done = medbench("run", *where, *asked)
+    assert (done.returncode, "time_limit" in done.stderr) == (1, True)
+    summary = medbench_json("report", tmp_path / "run")
+    assert (summary["headline"], summary["answered"]) == (None, 0)
 
 
 def test_what_was_done_before_the_limit_counts(world, tmp_path):

@@ -166,3 +166,11 @@ def test_rows_equal_themselves_in_any_order(rows, chance):
     shuffled = list(rows)
     chance.shuffle(shuffled)
     assert value(tables(shuffled), tables=[[list(row) for row in rows]]) == 1
+
+
+def test_a_number_beyond_every_float_is_another_number():
+    huge = 10**400
+    assert value(left({"dose": huge}), entries=[wanted(dose=2)]) == 0
+    assert value(left({"dose": huge}), entries=[wanted(dose=huge)]) == 1
+    assert value(left(answer=(huge,)), answer=[2]) == 0
+    assert value(left(tables=(Table(rows=((huge,), (1,))),)), tables=[[[1], [2]]]) == 0

@@ -34,8 +34,10 @@ def test_an_honest_statement_gives_its_rows():
 
 
 def test_dates_that_are_given_can_be_reckoned_with():
-    found = run_sql(DATABASE, "SELECT date('2023-01-31', '+1 month'), strftime('%Y', '2023-05-06')")
-    assert found.rows == (("2023-03-03", "2023"),)
+    found = run_sql(
+        DATABASE, "SELECT date('2023-01-31', '+1 month'), strftime('%Y', '2023-05-06'), unixepoch('1970-01-02')"
+    )
+    assert found.rows == (("2023-03-03", "2023", 86400),)
 
 
 @pytest.mark.parametrize(
@@ -63,6 +65,14 @@ def test_dates_that_are_given_can_be_reckoned_with():
         "SELECT datetime()",
         "SELECT strftime('%Y')",
         "SELECT CURRENT_TIMESTAMP",
+        "SELECT unixepoch()",
+        "SELECT unixepoch('now')",
+        "SELECT timediff('now', '2020-01-01')",
+        "SELECT datetime('subsec')",
+        "SELECT date(x'6e6f77')",
+        "SELECT date('now' || char(0))",
+        "SELECT strftime('%s', CAST('now' AS BLOB))",
+        "SELECT fts3_tokenizer('simple')",
     ],
 )
 def test_what_is_not_reading_is_refused(sql):

@@ -21,6 +21,8 @@ LONGEST_RESULT = 20_000
 """Characters of a result; what is longer is cut and says so."""
 LONGEST_ARGUMENTS = 200_000
 """Characters of the arguments as JSON."""
+DEEPEST_ARGUMENTS = 64
+"""Levels of lists and objects within each other."""
 
 
 class CheckedTool:
@@ -60,12 +62,7 @@ class CheckedTool:
             raise ToolError("tool_failed", type(error).__name__) from error
 
     async def _do(self, arguments: Mapping[str, object]) -> str:
-        try:
-            # What can't be written and read again can't stand in a snapshot.
-            msgspec.json.decode(msgspec.json.encode(arguments))
-        except (UnicodeEncodeError, OverflowError, RecursionError, msgspec.DecodeError) as error:
-            why = "text that is not Unicode, a number that is too large or deep nesting"
-            raise ToolError("bad_arguments", why) from error
+        _require_plain(arguments)
         if faults := schema_faults(arguments, self.spec.parameters):
             raise ToolError("bad_arguments", "; ".join(faults))
         task = asyncio.ensure_future(self._tool.call(arguments))
@@ -117,7 +114,7 @@ def arguments_of(text: str) -> dict[str, object]:
     """The arguments that a model wrote.
 
     Raises:
-        ToolError: They are no JSON object.
+        ToolError: They are no JSON object, or one that can't be kept.
     """
     if len(text) > LONGEST_ARGUMENTS:
         raise ToolError("bad_arguments", f"longer than {LONGEST_ARGUMENTS} characters")
@@ -127,4 +124,23 @@ def arguments_of(text: str) -> dict[str, object]:
         raise ToolError("bad_arguments", f"not JSON: {shortened(str(error))}") from error
     if not isinstance(value, dict):
         raise ToolError("bad_arguments", "not a JSON object")
+    _require_plain(value)
     return value
+
+
+def _require_plain(arguments: Mapping[str, object]) -> None:
+    """Refuse what can't be written and read again: it could stand in no trace, trail or snapshot."""
+    if _is_deeper(arguments, DEEPEST_ARGUMENTS):
+        raise ToolError("bad_arguments", f"more than {DEEPEST_ARGUMENTS} levels of nesting")
+    try:
+        msgspec.json.decode(msgspec.json.encode(arguments))
+    except (UnicodeEncodeError, OverflowError, msgspec.DecodeError) as error:
+        raise ToolError("bad_arguments", "text that is not Unicode or a number that is too large") from error
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    """Whether lists and objects are nested in more than so many levels."""
+    if not isinstance(value, Mapping | list):
+        return False
+    inner = value.values() if isinstance(value, Mapping) else value
+    return not levels or any(_is_deeper(each, levels - 1) for each in inner)

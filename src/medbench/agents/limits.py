@@ -58,6 +58,7 @@ class Count:
 
     def __init__(self) -> None:
         self.calls = 0
+        self.answered = 0
         self.attempts = 0
         self.cached = 0
         self.usage = Usage()
@@ -87,6 +88,7 @@ class Count:
 
     def add(self, completion: Completion, attempts: int, cached: bool) -> None:
         """Count what a call took that came back."""
+        self.answered += 1
         self.attempts += attempts
         self.cached += cached
         self.usage = _sum(self.usage, completion.usage)

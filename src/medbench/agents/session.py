@@ -126,7 +126,11 @@ async def answer_in(
     except TimeoutError:
         if not scope.expired():
             raise
-        response = Response(status="truncated", text=_last_words(messages), error_code="time_limit")
+        if count.answered:
+            response = Response(status="truncated", text=_last_words(messages), error_code="time_limit")
+        else:
+            # Nothing ever came back: that says nothing of the model, and a run must be able to see a dead endpoint.
+            response = Response(status="failed", error_class="retryable", error_code="time_limit")
     except CallError as error:
         response = Response(
             status="failed", error_class=error.error_class, error_code=error.code, error_detail=error.detail

@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
@@ -334,6 +334,16 @@ def strict_json(text: str) -> object:
         RecursionError: It is nested too deeply.
     """
     return _DECODER.decode(text)
+
+
+def plain_json(value: object) -> Any:  # noqa: ANN401 - JSON
+    """A JSON value with plain texts that every file can hold: half of a surrogate pair becomes a question mark.
+
+    Raises:
+        ValueError: It is no JSON value.
+        RecursionError: It is nested too deeply.
+    """
+    return json.loads(json.dumps(value, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def _unique(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -16,13 +16,16 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
     "null": (type(None),),
 }
 MOST_FAULTS = 10
+LONGEST_MATCHED = 10_000
+"""Characters of a text that is held against a `pattern`; a longer one does not match."""
 
 
 def schema_faults(value: object, schema: Mapping[str, Any]) -> list[str]:
     """All that is wrong with a value, each as `place: what`, in English as the keywords are; at most ten.
 
     Looks at `type`, `enum`, `const`, `properties`, `required`, `additionalProperties`, `items`, `minItems`, `maxItems`,
-    `minLength`, `maxLength`, `pattern`, `minimum` and `maximum`; other keywords allow everything.
+    `minLength`, `maxLength`, `pattern`, `minimum` and `maximum`; other keywords allow everything, as do patterns that
+    RE2 can't match in linear time: with back references or with looks ahead and behind.
 
     Args:
         value: JSON.
@@ -49,7 +52,7 @@ def _faults(value: object, schema: Mapping[str, Any], place: str) -> Iterator[st
             yield from _faults(element, schema.get("items", {}), f"{place}[{index}]")
     elif isinstance(value, str):
         yield from _bounds(len(value), schema, "minLength", "maxLength", f"{place}: length")
-        if "pattern" in schema and not re.search(schema["pattern"], value):
+        if "pattern" in schema and not _matches(schema["pattern"], value):
             yield f"{place}: does not match {schema['pattern']}"
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield from _bounds(value, schema, "minimum", "maximum", f"{place}: value")
@@ -67,6 +70,24 @@ def _object_faults(value: dict[str, object], schema: Mapping[str, Any], place: s
             yield f"{place}.{name[:100]}: unknown"
         elif isinstance(others, dict):
             yield from _faults(content, others, f"{place}.{name[:100]}")
+
+
+def _matches(pattern: str, text: str) -> bool:
+    """Whether a pattern of somebody else is found in a text; Python's own matching may take years (`^(a+)+$`).
+
+    Raises:
+        re.error: It is no pattern.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    re.compile(pattern)
+    if len(text) > LONGEST_MATCHED:
+        return False
+    try:
+        return bool(pc.match_substring_regex(pa.scalar(text), pattern).as_py())
+    except pa.ArrowInvalid:
+        return True
 
 
 def _is(value: object, kind: str) -> bool:

@@ -17,6 +17,7 @@ RELATIVE = 1e-9
 """Two numbers that differ by less, relatively, are the same sum in another order."""
 MOST_WORDS = 12
 """An answer of more words than this names no one thing."""
+_FARTHEST = 1e308
 _SEVERAL = re.compile(r"[;；\n]|\b(?:or|versus|vs|not|no|without|unlikely)\b|或|还是|不是|排除|除外", re.IGNORECASE)
 
 
@@ -154,7 +155,7 @@ def _order(row: Row) -> list[tuple[int, float, str]]:
     return [
         (0, 0.0, "")
         if value is None
-        else (1, float(f"{value:.6g}"), "")
+        else (1, float(f"{max(-_FARTHEST, min(value, _FARTHEST)):.6g}"), "")
         if isinstance(value, int | float)
         else (2, 0.0, _plain(value))
         for value in row
@@ -170,7 +171,10 @@ def _same_value(one: Scalar, other: Scalar) -> bool:
 
 
 def _close(one: float, other: float, tolerance: float) -> bool:
-    return math.isclose(one, other, rel_tol=RELATIVE, abs_tol=max(tolerance, 1e-12))
+    try:
+        return math.isclose(one, other, rel_tol=RELATIVE, abs_tol=max(tolerance, 1e-12))
+    except OverflowError:  # a whole number beyond every float
+        return one == other
 
 
 def _number(value: object) -> float | None:

@@ -13,7 +13,7 @@ from medbench.models.model import Response
 from medbench.scoring.asked import Asked
 from medbench.scoring.criteria import judged_criteria
 from medbench.scoring.environment_state import mark_state
-from medbench.scoring.executable.checks import CHECKS
+from medbench.scoring.executable.checks import run_check
 from medbench.scoring.executable.model import ExecutableCheck
 from medbench.scoring.extract import extract
 from medbench.scoring.extract.boxes import extract_boxes
@@ -145,7 +145,7 @@ def score_response(
         marking = msgspec.structs.replace(row.marking, details=text_overlap(answer_of(response), key.answer))
         row = msgspec.structs.replace(row, marking=marking)
     if part.check is not None:
-        row = msgspec.structs.replace(row, check=CHECKS[part.check](asked.question, response, key))
+        row = msgspec.structs.replace(row, check=run_check(part.check, asked.question, response, key))
     return row
 
 

@@ -17,13 +17,22 @@ from typing import Any
 ALLOWED = frozenset({sqlite3.SQLITE_SELECT, sqlite3.SQLITE_READ, sqlite3.SQLITE_FUNCTION})
 """Neither ATTACH, PRAGMA, a write, a transaction nor a recursive query is in it."""
 REFUSED_FUNCTIONS = frozenset(
-    {"random", "randomblob", "zeroblob", "load_extension", "current_date", "current_time", "current_timestamp"}
+    {
+        "random",
+        "randomblob",
+        "zeroblob",
+        "load_extension",
+        "fts3_tokenizer",
+        "current_date",
+        "current_time",
+        "current_timestamp",
+    }
 )
 """What fills memory, leaves the process, or answers otherwise tomorrow."""
 LONGEST_VALUE = 100_000
 STEPS = 10_000
 """Instructions of SQLite's machine between two looks at the clock."""
-TIMES = ("date", "time", "datetime", "julianday", "strftime")
+TIMES = ("date", "time", "datetime", "julianday", "strftime", "unixepoch", "timediff")
 
 
 def main() -> None:
@@ -104,14 +113,20 @@ def _timeless(name: str, refused: list[str]) -> Callable[..., Any]:
     own = sqlite3.connect(":memory:")
 
     def call(*arguments: object) -> object:
-        given = arguments[1:] if name == "strftime" else arguments
-        if not given or any(isinstance(each, str) and each.strip().lower() == "now" for each in given):
+        given = [_as_read(each) for each in (arguments[1:] if name == "strftime" else arguments)]
+        if not given or "now" in given or given[0] in ("subsec", "subsecond"):
             refused.append("the present time")
             raise ValueError
         marks = ", ".join("?" * len(arguments))
         return own.execute(f"SELECT {name}({marks})", arguments).fetchone()[0]  # a name in TIMES
 
     return call
+
+
+def _as_read(value: object) -> str:
+    """An argument as SQLite's functions of time read it: bytes are text to them, and text ends with its first NUL."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    return text.partition("\0")[0].strip().lower()
 
 
 _NAMES = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,6 +14,8 @@ from medbench.items.model import Key, Question
 from medbench.models.model import Response, ToolCall
 from medbench.scoring.executable.api_description import Api, read_apis
 from medbench.scoring.executable.calls import check_calls, extract_calls
+from medbench.scoring.executable.checks import CHECKS, run_check
+from medbench.scoring.executable.model import Finding
 from support.agent_items import IN_BRACES, ON_LINES, RUN_TOGETHER
 
 BED = Question(id="1", dataset="MedCallAPI", text=RUN_TOGETHER)
@@ -214,3 +217,46 @@ def test_a_table_with_a_column_of_remarks_is_read():
     table = "BookBed\n|参数|取值|说明|\n|---|---|---|\n" + "\n".join(f"| {n} | {v} | 按要求 |" for n, v in rows.items())
     checked = check(BED, table)
     assert (checked.status, checked.evidence["calls"][0]["arguments"]) == ("passed", RIGHT)
+
+
+HOSTILE = {
+    "no quotes": "BookBed(patient_id=P123, ward_type=general, days=3)",
+    "listed": "BookBed：patient_id: P123，ward_type: general",
+    "half a surrogate pair": '{"name": "BookBed", "arguments": {"patient_id": "\\ud800", "ward_type": "\\udfff"}}',
+    "half a name": '{"name": "x\\ud800", "arguments": {"\\ud800": 1}}',
+    "no key of a dict": "BookBed(patient_id={[1]: 2})",
+    "no key in a dict": "BookBed(patient_id={[]: 1})",
+    "number beyond text": f"BookBed(days=0x{'f' * 9000})",
+}
+
+
+@pytest.mark.parametrize("form", HOSTILE)
+def test_whatever_an_answer_holds_its_check_can_be_kept(form):
+    checked = run_check("api_calls", BED, Response(status="ok", text=HOSTILE[form]), None)
+    assert msgspec.json.decode(msgspec.json.encode(checked))["status"] == checked.status
+    if form == "no quotes":
+        (call,) = checked.evidence["calls"]
+        assert call == {"name": "BookBed", "arguments": {"patient_id": "P123", "ward_type": "general", "days": 3}}
+
+
+def test_tool_calls_nested_without_end_are_no_calls():
+    call = ToolCall(name="BookBed", arguments="[" * 5000)
+    checked = check_calls(BED, Response(status="ok", text="", tool_calls=(call,)), None)
+    assert (checked.status, [each.code for each in checked.findings]) == ("not_covered", ["no_calls"])
+
+
+def test_a_check_that_fails_says_so_and_stops_nothing(monkeypatch):
+    def broken(*_):
+        raise ZeroDivisionError
+
+    monkeypatch.setitem(CHECKS, "api_calls", broken)
+    checked = run_check("api_calls", BED, Response(status="ok", text=FORMS["json"]), None)
+    assert (checked.status, checked.findings) == ("not_covered", (Finding("broke", "ZeroDivisionError"),))
+    assert checked.findings[0].text("zh") == "检查程序处理此回答时出错: ZeroDivisionError"
+
+
+@pytest.mark.parametrize("answer", ["[" * 2000 + "1," * 48_000, '[1, "' * 25_000, "[" * 900 + " " * 90_000])
+def test_brackets_in_vain_cost_no_more_than_a_second(answer):
+    began = time.process_time()
+    assert check(BED, answer).status == "not_covered"
+    assert time.process_time() - began < 2

@@ -162,10 +162,8 @@ def _fits(record: Resource, name: str, value: str) -> bool:
     if name == "date":
         return any(_in_time(str(record[field]), value.strip()) for field in _DATES if field in record)
     if name == "patient":
-        return (
-            str(record.get("subject", {}).get("reference", "")).rpartition("/")[2].casefold()
-            == wanted.rpartition("/")[2]
-        )
+        subjects = (str(each.get("reference", "")).rpartition("/")[2] for each in _parts(record.get("subject")))
+        return wanted.rpartition("/")[2] in map(str.casefold, subjects)
     if name in ("identifier", "code", "category"):
         return wanted.rpartition("|")[2] in map(str.casefold, _texts(record.get(name)))
     if name in ("gender", "legal-sex"):
@@ -173,17 +171,17 @@ def _fits(record: Resource, name: str, value: str) -> bool:
     if name == "birthdate":
         return str(record.get("birthDate", "")) == value.strip()
     if name in ("family", "given"):
-        return wanted in map(str.casefold, _texts([each.get(name) for each in record.get("name", ())]))
+        return wanted in map(str.casefold, _texts([each.get(name) for each in _parts(record.get("name"))]))
     if name == "name":
         whole = " ".join(
-            _texts([[each.get("given"), each.get("family")] for each in record.get("name", ())])
+            _texts([[each.get("given"), each.get("family")] for each in _parts(record.get("name"))])
         ).casefold()
         return all(word in whole for word in wanted.split())
     if name == "telecom":
         return wanted in map(str.casefold, _texts(record.get("telecom")))
     if name.startswith("address"):
         field = {"address-city": "city", "address-postalcode": "postalCode", "address-state": "state"}.get(name)
-        places = record.get("address", ())
+        places = _parts(record.get("address"))
         return wanted in " ".join(_texts([place.get(field) if field else place for place in places])).casefold()
     return str(record.get(name, "")).casefold() == wanted
 
@@ -203,6 +201,11 @@ def _in_time(stamp: str, wanted: str) -> bool:
         "le": cut <= bound,
         "lt": cut < bound,
     }.get(parts[1] or "eq", cut == bound)
+
+
+def _parts(value: object) -> list[Resource]:
+    """The objects of a list, or the only one: a model may write a field in any shape, which is then not found."""
+    return [each for each in (value if isinstance(value, list) else [value]) if isinstance(each, dict)]
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -21,12 +21,19 @@ from medbench.store.audit import Chain
 from medbench.text import Language, current_language, named, say
 
 MOST_ARGUMENTS = 2000
+_MOST_READ = 10_000
+_LONGEST_IDENTIFIER = 200
 SUFFIX = ".audit.jsonl"
 _SECRET_NAME = re.compile(r"(?i)key|token|secret|passw|authorization|credential|cookie|密码|口令|密钥")
+# Quotes, also as they stand in JSON within JSON, and the sign before a value.
+_IS = r"\\{0,4}[\"']?\s{0,3}[=:：]\s{0,3}\\{0,4}[\"']?"
 _SECRET = re.compile(
     r"(?i)\b(?:sk|pk|ghp|gho|xox[abp]|hf|glpat)[-_][A-Za-z0-9_-]{8,}"
     r"|\bbearer\s+[A-Za-z0-9._~+/=-]{8,}"
-    r"|\b(?:api[_-]?key|token|secret|password|passwd|密码|口令)[\"']?\s{0,3}[=:：]\s{0,3}[\"']?[^\s\"',;}]{3,}"
+    rf"|\bauthorization{_IS}(?:[a-z]{{1,20}}\s+)?[^\s\"',;}}\\]{{3,}}"
+    rf"|(?<![A-Za-z0-9])(?:api[_-]?key|token|secret|password|passwd|密码|口令){_IS}[^\s\"',;}}\\]{{3,}}"
+    r"|(?<=://)[^\s/@:\"']{0,100}:[^\s/@\"']{1,200}(?=@)"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
     r"|\beyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}"
 )
 
@@ -102,10 +109,12 @@ def digest_of(text: str) -> dict[str, object]:
 
 
 def without_secrets(text: str) -> str:
-    """A text without what looks like a key or an identifier of a person."""
+    """The beginning of a text, without what looks like a key or an identifier of a person."""
     # A model may ask for a tool by half a character, which no file can hold.
-    text = text.encode("utf-8", "replace").decode()
-    return Pseudonyms().hide(_SECRET.sub("***", text))
+    read = text[:_MOST_READ].encode("utf-8", "replace").decode()
+    hidden = Pseudonyms().hide(_SECRET.sub("***", read))
+    # What is cut off in the middle is not recognised.
+    return hidden if len(text) <= _MOST_READ else hidden[:-_LONGEST_IDENTIFIER]
 
 
 def explained(record: Mapping[str, object], language: Language | None = None) -> str:

@@ -23,10 +23,7 @@ from medbench.agents.governance.policy import (
     strictest,
 )
 from medbench.agents.governance.recognise import recognised
-from medbench.catalog import load_catalog
-from medbench.catalog.catalog import Catalog
-from medbench.catalog.model import Bilingual, TextForm
-from medbench.items.model import Question
+from medbench.catalog.model import AnswerForm, Bilingual, TextForm
 from medbench.text import Language, say
 
 LONGEST = 200_000
@@ -97,17 +94,15 @@ class Guard:
 
     Args:
         policies: The rules; None: those that come with the program.
-        catalog: Tells the form of a question's answer; None: the catalogue that comes with the program.
     """
 
-    def __init__(self, policies: Policies | None = None, catalog: Catalog | None = None) -> None:
+    def __init__(self, policies: Policies | None = None) -> None:
         self.policies = policies or load_policies()
-        self._catalog = catalog or load_catalog()
         self._instead = {rule.id: rule.instead for rule in self.policies.rules}
 
-    def check_input(self, text: str, question: Question | None = None) -> Decision:
-        """A user's message; `question` where it belongs to an item."""
-        return self._open("input", text, question)
+    def check_input(self, text: str, form: AnswerForm | None = None, language: Language | None = None) -> Decision:
+        """A user's message; of an item with the form of answer that it asks for, and its language."""
+        return self._decided("input", text, language or language_of(text), closed=_is_closed(form))
 
     def check_config(self, text: str) -> Decision:
         """An agent's configuration and prompts, as the text of their file; not allowed: the agent must not start."""
@@ -128,21 +123,9 @@ class Guard:
         left = self._cleaned(result) if hits else visible(result)
         return Decision("result", _action(hits), hits, fenced(name, left), result)
 
-    def check_output(self, text: str, question: Question | None = None) -> Decision:
-        """An answer before it is given; `question` where it answers an item."""
-        return self._open("output", text, question)
-
-    def is_closed(self, question: Question) -> bool:
-        """Whether a question's answer has a form that a changed text would break."""
-        dataset = self._catalog.datasets.get(question.dataset)
-        part = next((part for part in dataset.parts if part.name == question.part), None) if dataset else None
-        if part is None:
-            return bool(question.options or question.fields)
-        return not (isinstance(part.answer, TextForm) and part.answer.what != "sql")
-
-    def _open(self, place: Place, text: str, question: Question | None) -> Decision:
-        closed = question is not None and self.is_closed(question)
-        return self._decided(place, text, question.language if question else language_of(text), closed=closed)
+    def check_output(self, text: str, form: AnswerForm | None = None, language: Language | None = None) -> Decision:
+        """An answer before it is given; of an item with the form of answer that it asks for, and its language."""
+        return self._decided("output", text, language or language_of(text), closed=_is_closed(form))
 
     def _decided(self, place: Place, text: str, language: Language, *, closed: bool = False) -> Decision:
         hits = self._hits(place, text)
@@ -236,6 +219,11 @@ def language_of(text: str) -> Language:
     """`zh` where a text has more Chinese characters than Latin words, else `en`."""
     text = text[:LONGEST]
     return "zh" if _count(_CHINESE, text) > _count(_LATIN, text) else "en"
+
+
+def _is_closed(form: AnswerForm | None) -> bool:
+    """Whether a changed text would break an answer of this form."""
+    return form is not None and not (isinstance(form, TextForm) and form.what != "sql")
 
 
 def _count(pattern: re.Pattern[str], text: str) -> int:

@@ -65,14 +65,12 @@ class Guarded(Event, frozen=True):
         action: The guard's word for it, such as `allow` or `refuse`.
         hits: What it rests on.
         subject: What was looked at, shortened.
-        obeyed: False where the answer's form forbade it: the decision is then on record only.
     """
 
     point: str
     action: str
     hits: tuple[Hit, ...] = ()
     subject: str = ""
-    obeyed: bool = True
 
 
 class Planned(Event, frozen=True):

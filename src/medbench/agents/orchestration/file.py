@@ -14,6 +14,8 @@ from medbench.agents.orchestration.spending import Limits
 from medbench.errors import InputError, Problem
 from medbench.text import LANGUAGES, say
 
+LONGEST = 256 * 1024
+"""Bytes of a file."""
 Role = Literal["physician", "pharmacist", "nurse", "quality_control"]
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -100,13 +102,16 @@ def read_agent_file(path: Path) -> tuple[AgentFile, bytes]:
         InputError: With everything that is wrong with it.
     """
     try:
-        content = path.read_bytes()
-        node = yaml.compose(content.decode("utf-8-sig"), Loader=yaml.SafeLoader)
+        with path.open("rb") as file:
+            content = file.read(LONGEST + 1)
+        if len(content) > LONGEST:
+            raise InputError(Problem(message=say("agent_file.too_long", most=LONGEST), file=str(path)))
+        node = yaml.compose(content.decode("utf-8-sig"), Loader=_Loader)
         reader = _Reader(str(path), node)
     except OSError as error:
         message = say("agent_file.unreadable", reason=error.strerror or error)
         raise InputError(Problem(message=message, file=str(path))) from error
-    except (UnicodeDecodeError, yaml.YAMLError) as error:
+    except (UnicodeDecodeError, RecursionError, yaml.YAMLError) as error:
         mark = getattr(error, "problem_mark", None)
         message = say("agent_file.unreadable", reason=" ".join(str(error).split()))
         raise InputError(Problem(message=message, file=str(path), line=mark.line + 1 if mark else None)) from error
@@ -116,6 +121,16 @@ def read_agent_file(path: Path) -> tuple[AgentFile, bytes]:
     if agent is None or reader.problems:
         raise InputError(*reader.problems)
     return agent, content
+
+
+class _Loader(yaml.SafeLoader):
+    """Without aliases, by which a small file can become an endless one."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, say("agent_file.alias"), mark)
+        return super().compose_node(parent, index)
 
 
 class _Reader:
@@ -141,7 +156,10 @@ class _Reader:
             return found
         if isinstance(node, yaml.SequenceNode):
             return [self._read(inner, f"{place}[{index}]") for index, inner in enumerate(node.value)]
-        return yaml.SafeLoader("").construct_object(node)
+        try:
+            return yaml.SafeLoader("").construct_object(node)
+        except (ValueError, LookupError, AttributeError) as error:  # `2024-13-45`, `!!int abc`
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from error
 
     def problem(self, key: str, place: str, **values: Any) -> None:  # noqa: ANN401 - fills a message
         """Report something wrong at a place."""

@@ -124,7 +124,7 @@ class _Item:
         self._task = triage(question, context)
         self._talk = Conversation(setup.backbone, setup.mode, setup.prompts, question, context, spending)
         guard, revision = setup.guard if setup.steps.guard else None, setup.identity.revision
-        self.oversight = Oversight(guard, question, self._keeps_form, revision, spending)
+        self.oversight = Oversight(guard, question, context.form, revision, spending)
         own = setup.tools if setup.steps.tools else ()
         bound = (tool.bound(question, context) if isinstance(tool, OfQuestion) else tool for tool in own)
         self._own = [tool for tool in bound if tool is not None]
@@ -292,10 +292,6 @@ class _Item:
         if not readable:
             return "unreadable"
         return "more_faults" if len(faults(self._task, revised.text, readable=readable)) > faults_before else ""
-
-    def _keeps_form(self, text: str) -> bool:
-        """Whether a text may stand in the place of the answer."""
-        return not self._task.closed or self._context.reads(text)
 
     async def _images(self) -> Sequence[PreparedImage]:
         """Pictures of the question, for a backbone that takes them."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from medbench.agents.governance.approval import Nobody, settled
 from medbench.agents.governance.audit import Trail, call_record, decision_record, step_record
 from medbench.agents.governance.guard import Decision, Guard
 from medbench.agents.orchestration.events import Guarded
 from medbench.agents.orchestration.spending import Spending
+from medbench.catalog.model import AnswerForm
 from medbench.items.model import Question
 from medbench.models.tools import ToolError
 
@@ -21,7 +22,7 @@ class Oversight:
     Args:
         guard: Holds texts against the rules; None: everything passes, and there is no trail.
         question: The item.
-        keeps_form: Whether a text may stand in the place of this item's answer: a closed one must be readable.
+        form: Of the answer that it asks for.
         revision: Of the agent, for the trail.
         spending: Takes the events.
     """
@@ -30,13 +31,13 @@ class Oversight:
         self,
         guard: Guard | None,
         question: Question,
-        keeps_form: Callable[[str], bool],
+        form: AnswerForm,
         revision: str,
         spending: Spending,
     ) -> None:
         self._guard = guard
         self._question = question
-        self._keeps_form = keeps_form
+        self._form = form
         self._spending = spending
         self._trail = Trail()
         if guard is not None:
@@ -55,17 +56,16 @@ class Oversight:
         """What is to be said in place of taking up a task; None: it may be taken up."""
         if self._guard is None:
             return None
-        decision = await self._settle(self._guard.check_input(prompt, self._question))
-        obeyed = self._obeyed("input", decision)
-        return None if decision.allowed or not obeyed else decision.text
+        decision = await self._settle(self._guard.check_input(prompt, self._form, self._question.language))
+        self._note("input", decision)
+        return None if decision.allowed else decision.text
 
     async def given(self, answer: str) -> tuple[str, bool]:
         """An answer as it may be given, and whether the guard speaks in its place."""
         if self._guard is None:
             return answer, False
-        decision = await self._settle(self._guard.check_output(answer, self._question))
-        if not self._obeyed("output", decision):
-            return answer, False
+        decision = await self._settle(self._guard.check_output(answer, self._form, self._question.language))
+        self._note("output", decision)
         return decision.text, not decision.allowed
 
     async def before(self, name: str, arguments: Mapping[str, object]) -> None:
@@ -102,12 +102,6 @@ class Oversight:
         self._trail.append(decision_record(decision, name))
         return decision
 
-    def _obeyed(self, point: str, decision: Decision) -> bool:
-        obeyed = decision.text == decision.original or self._keeps_form(decision.text)
-        self._note(point, decision, obeyed=obeyed)
-        return obeyed
-
-    def _note(self, point: str, decision: Decision, *, obeyed: bool = True) -> None:
-        hits = decision.hits
-        subject = decision.original[:_SUBJECT] if hits else ""
-        self._spending.note(Guarded(point=point, action=decision.action, hits=hits, subject=subject, obeyed=obeyed))
+    def _note(self, point: str, decision: Decision) -> None:
+        subject = decision.original[:_SUBJECT] if decision.hits else ""
+        self._spending.note(Guarded(point=point, action=decision.action, hits=decision.hits, subject=subject))

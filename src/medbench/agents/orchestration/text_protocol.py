@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from medbench.items.rows import plain_json
 from medbench.models.model import ToolCall
 from medbench.models.tools import ToolSpec
 
@@ -23,6 +24,7 @@ def objects(text: str) -> Iterator[dict[str, Any]]:
     while place >= 0:
         try:
             value, end = _decoder.raw_decode(text, place)
+            value = plain_json(value)
         except (ValueError, RecursionError):
             end = place + 1
         else:

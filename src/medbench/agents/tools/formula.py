@@ -8,7 +8,9 @@ from dataclasses import dataclass, field
 
 from medbench.models.tools import ToolError
 
-_QUANTITY = re.compile(r"\s*([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)\s*(.*?)\s*")
+_QUANTITY = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(.*)")
+LONGEST_QUANTITY = 100
+"""Characters of a number with its unit."""
 _YES = frozenset({True, "yes", "true", "y", "present", "1", "是", "有"})
 _NO = frozenset({False, "no", "false", "n", "absent", "0", "否", "无"})
 
@@ -174,14 +176,16 @@ def _number(name: str, kind: Number, value: object) -> float:
         if kind.default is None:
             raise ValueError(f"{name} is missing ({kind.unit})")
         return kind.default
-    found = None if isinstance(value, bool) else _QUANTITY.fullmatch(str(value))
+    written = "" if isinstance(value, bool) else str(value).strip()
+    found = _QUANTITY.fullmatch(written) if len(written) <= LONGEST_QUANTITY else None
     if found is None:
         raise ValueError(f"{name} must be a number in {kind.unit}")
-    number, unit = float(found[1]), _unit(found[2])
+    number, given = float(found[1]), found[2].strip()
+    unit = _unit(given)
     if unit and unit != _unit(kind.unit):
         factors = {_unit(each): factor for each, factor in kind.units.items()}
         if unit not in factors:
-            raise ValueError(f"{name} can't be in {found[2]}: {_kind(kind)}")
+            raise ValueError(f"{name} can't be in {given}: {_kind(kind)}")
         number *= factors[unit]
     if not kind.low <= number <= kind.high:
         raise ValueError(f"{name} = {number:g} {kind.unit} is not plausible ({kind.low:g} to {kind.high:g})")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from medbench.agents.orchestration.events import AnyEvent, Called, Trace, decode_trace
+from medbench.agents.orchestration.events import TRACE_SUFFIX, AnyEvent, Called, Trace, decode_trace
 from medbench.board.report.render import NAMES, TAGS, environment
 from medbench.errors import InputError, Problem
 from medbench.runs.config import read_pins
@@ -105,12 +105,12 @@ def write_traces(run_dir: Path, language: Language, *, limit: int, out: Path | N
 
 
 def _answers(run_dir: Path) -> Iterator[tuple[Path, str, str, float]]:
-    """File of the trace, status, error and seconds of each answer that has one."""
+    """File of the agent's trace, status, error and seconds of each answer that has one; other models keep others."""
     artifacts = Artifacts(run_dir / ARTIFACTS_FOLDER)
     columns = ["seq", "trace", "status", "error_code", "latency_s"]
     for batch in read_batches(run_dir / "responses", columns):
         for row in batch.to_pylist():
-            path = artifacts.path(row["trace"]) if row["trace"] else None
+            path = artifacts.path(row["trace"]) if row["trace"].endswith(TRACE_SUFFIX) else None
             if path is not None:
                 yield path, row["status"], row["error_code"] or "", row["latency_s"]
 

@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from medbench.items.model import Key, Question
+from medbench.items.rows import plain_json
 from medbench.models.model import Response
 from medbench.scoring.executable.api_description import Api, read_apis
 from medbench.scoring.executable.api_validation import Written, findings_of
@@ -21,6 +22,8 @@ from medbench.scoring.judging.plan import answer_of
 MOST_CALLS = 200
 LONGEST_ANSWER = 100_000
 """Characters; a longer answer is not read."""
+MOST_SCANNED = 10_000_000
+"""Characters that attempts at JSON may read in vain, all together; each begins anew at the next bracket."""
 _DEEPEST = 40
 _NAME_KEYS = (
     "name",
@@ -58,7 +61,6 @@ _LONE_CALL = re.compile(r"^[ \t>*\-\d.、)]*`*([A-Za-z_][A-Za-z0-9_.]*)\s*(?=[(�
 _BEFORE_RESULT = re.compile(r"返回|输出|响应|结果|output|response|return", re.I)
 _NUMBERED = re.compile(r"\s*API\s*(\d{1,3})\s*", re.I)
 _JSON = json.JSONDecoder()
-_MOST_FAULTS = 2_000
 _LONGEST_BRACKET = 10_000
 
 
@@ -124,7 +126,7 @@ def response_calls(response: Response) -> list[Call]:
     for place, call in enumerate(response.tool_calls):
         try:
             arguments = json.loads(call.arguments or "{}")
-        except ValueError:
+        except (ValueError, RecursionError):
             arguments = None
         calls.append(Call(call.name, arguments if isinstance(arguments, dict) else None, place))
     return calls
@@ -177,12 +179,12 @@ def check_calls(question: Question, response: Response, key: Key | None) -> Exec
         wanted = [call.name for call in extract_calls(key.answer, described.apis)]
     evidence: dict[str, object] = {
         "apis": [api.name for api in described.apis],
-        "calls": [{"name": call.name, "arguments": call.arguments} for call in calls],
+        "calls": plain_json([{"name": call.name, "arguments": call.arguments} for call in calls]),
     }
     if not made:
         return ExecutableCheck("not_covered", (Finding("no_calls"),), evidence)
     findings = [*validate_calls(made, described.apis), *_order(calls, list(dict.fromkeys(wanted)))]
-    findings = list(dict.fromkeys(findings))
+    findings = [Finding(each.code, plain_json(each.detail)) for each in dict.fromkeys(findings)]
     return ExecutableCheck("failed" if findings else "passed", tuple(findings), evidence)
 
 
@@ -220,13 +222,18 @@ def _without_repeats(calls: list[Call]) -> list[Call]:
 
 def _json_values(text: str) -> Iterator[tuple[int, int, object]]:
     """(from, to, value) of each JSON object and array in a text, outermost ones only."""
-    place = faults = 0
-    while faults < _MOST_FAULTS and (found := re.compile(r"[{\[]").search(text, place)):
+    place = scanned = 0
+    while scanned < MOST_SCANNED and (found := re.compile(r"[{\[]").search(text, place)):
         try:
             value, end = _JSON.raw_decode(text, found.start())
-        except (ValueError, RecursionError):
+        except json.JSONDecodeError as error:
             place = found.end()
-            faults += 1
+            # Of a text without an end the error names the beginning.
+            scanned += (len(text) if error.msg.startswith("Unterminated") else error.pos) - found.start()
+            continue
+        except (ValueError, RecursionError):  # a number that is too long says not where it stands
+            place = found.end()
+            scanned += len(text) - found.start()
             continue
         yield found.start(), end, value
         place = end
@@ -435,7 +442,7 @@ def _read_value(written: str) -> object:
             pass
         try:
             value = ast.literal_eval(attempt)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
+        except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
             continue
         return _as_json(value)
     lowered = text.lower()
