@@ -196,6 +196,10 @@ def test_init_writes_a_file_that_runs_and_overwrites_nothing(tmp_path):
     file = tmp_path / "agent.yaml"
     assert medbench_json("agent", "init", "--out", file) == {"file": str(file)}
     assert medbench("agent", "init", "--out", file).returncode == 2
+    assert medbench_json("agent", "init", "--out", tmp_path / "new" / "agent.yaml")["file"].endswith("new/agent.yaml")
+    (tmp_path / "file").write_text("")
+    refused = medbench("agent", "init", "--out", tmp_path / "file" / "agent.yaml")
+    assert (refused.returncode, "--out" in refused.stderr) == (2, True)
     assert "local:smollm2" in file.read_text("utf-8")
 
 

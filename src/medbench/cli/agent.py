@@ -15,14 +15,25 @@ if TYPE_CHECKING:
     from medbench.runs.trails import AnswerTrail
     from medbench.store.audit import Checked
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="""The reference agent, what governs an agent, and what it did.
+
+    \b
+    Examples:
+      medbench agent init --out agent.yaml
+      medbench run --items items.jsonl --model agent:agent.yaml --out run
+      medbench agent trace run
+    """,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 @app.command()
 def init(
-    out: Annotated[Path, typer.Option(help="File to write (YAML).")] = Path("agent.yaml"),
+    out: Annotated[Path, typer.Option(help="File to write (YAML); its folder is made if absent.")] = Path("agent.yaml"),
     as_json: Json = False,
 ) -> None:
     """Write the agent's default file, commented, to be changed and run with `--model agent:FILE`.
@@ -35,10 +46,11 @@ def init(
     from importlib.resources import files
 
     from medbench.errors import InputError, Problem
-    from medbench.store.files import write_atomically
+    from medbench.store.files import made, write_atomically
 
     if out.exists():
         raise InputError(Problem(message=say("agent_file.init_exists", path=out), field="--out"))
+    made(out.parent, "--out")
     write_atomically(out, files("medbench.agents.orchestration").joinpath("agent.yaml").read_bytes())
     print_json({"file": str(out)}) if as_json else print(say("agent_file.init_done", path=out))
 
