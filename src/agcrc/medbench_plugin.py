@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from agcrc import errors
@@ -52,16 +53,21 @@ def segmenter(path: str, options: ModelOptions) -> SegmenterModel:
     missing = [name for name in NEEDED if util.find_spec(name) is None]
     if missing:
         raise InputError(f"agcrc:RUN needs {', '.join(missing)}: pip install 'medbench[imaging]'")
+    from agcrc.train.plan import PLAN_FILE
+
+    run = (options.folder / path).resolve()
     wrong = sorted(set(options.parameters) - {"mode", "flips"})
     mode, flips = options.parameters.get("mode", "filtered"), options.parameters.get("flips", False)
     problems = [Problem(message=f"agcrc:RUN has no parameter {name}; it has mode and flips.") for name in wrong]
+    if not (run / PLAN_FILE).is_file():
+        problems.append(Problem(message=f"{run} is no training run: it holds no {PLAN_FILE}.", field="run"))
     if mode not in MODES:
         problems.append(Problem(message=f"mode is one of {', '.join(MODES)}.", field="mode"))
     if not isinstance(flips, bool):
         problems.append(Problem(message="flips is true or false.", field="flips"))
     if problems:
         raise InputError(*problems)
-    return SegmenterModel((options.folder / path).resolve(), str(mode), flips=bool(flips))
+    return SegmenterModel(run, str(mode), flips=bool(flips))
 
 
 @dataclass(frozen=True, eq=False)
@@ -189,10 +195,18 @@ def segmentation_tool(settings: Mapping[str, object]) -> SegmentationTool:
     """The agent's tool `agcrc`; settings: `run` (folder of a training run), and `mode`, `flips` as of the model.
 
     Raises:
-        InputError: As `segmenter`.
+        InputError: There is no `run`; as `segmenter`.
     """
+    run = settings.get("run")
+    if not isinstance(run, str) or not run:
+        raise InputError(Problem(message="The folder of a training run is needed.", field="tools.agcrc.run"))
     parameters = {name: value for name, value in settings.items() if name != "run"}
-    return SegmentationTool(segmenter(str(settings.get("run", "")), ModelOptions(parameters=parameters)))
+    try:
+        return SegmentationTool(segmenter(run, ModelOptions(parameters=parameters)))
+    except InputError as error:
+        raise InputError(
+            *(replace(each, field=f"tools.agcrc.{each.field}") if each.field else each for each in error.problems)
+        ) from error
 
 
 class SegmentationTool:

@@ -24,6 +24,11 @@ def test_the_rules_are_listed_in_both_languages():
     assert "个人信息保护法" in told.stdout
     zh = medbench("--lang", "zh", "agent", "policies")
     assert "privacy: 隐私与个人信息" in zh.stdout
+    assert "  privacy.others_data  拒绝  极高  输入" in zh.stdout
+    assert "。依据：" in zh.stdout
+    assert ". 《" not in zh.stdout
+    tried = medbench("--lang", "zh", "agent", "policies", "--try", "Write a fake vaccination certificate.")
+    assert tried.stdout.startswith("输入：拒绝\n")
 
 
 def test_the_file_of_the_page_does_what_the_page_says(ward):

@@ -108,6 +108,15 @@ def test_what_can_not_be_asked_is_refused_and_leaves_nothing(endpoint, items, tm
         assert not (tmp_path / "run").exists()
 
 
+def test_limits_that_limit_nothing_are_told(endpoint, items, tmp_path):
+    common = ("run", "--items", items, "--model", "openai:m", "--base-url", endpoint.url, "--limit", 1)
+    done = medbench(*common, "--out", tmp_path / "a", "--max-turns", 3, "--json")
+    assert done.returncode == 0
+    assert "Warning: No item of the selection has an environment" in done.stderr
+    assert json.loads(done.stdout)["state"] == "scored"
+    assert "environment" not in medbench(*common, "--out", tmp_path / "b").stderr
+
+
 def without_time(path) -> dict[str, object]:
     figures = json.loads(path.read_text())
     del figures["totals"]["latencies"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tracemalloc
 from pathlib import Path
 
@@ -283,6 +284,27 @@ def test_an_unknown_specialty_is_a_warning(tmp_path):
     source = open_source(item_file(tmp_path, {**OPEN, "specialty": "内科学"}, {**OPEN, "id": 2, "specialty": "03"}))
     assert [(problem.line, problem.field) for problem in source.warnings] == [(1, "specialty")]
     assert "内科" in source.warnings[0].advice
+
+
+def test_an_unknown_dataset_is_told_once_with_its_items_and_where_it_may_be_defined(tmp_path):
+    rows = [OPEN | {"id": number, "dataset": "Zzz"} for number in range(3)]
+    path = item_file(tmp_path, *rows, OPEN | {"id": 9, "dataset": "MedExan"})
+    assert problems_of(path) == [
+        (1, "dataset", "There is no dataset Zzz. In 3 items."),
+        (4, "dataset", "There is no dataset MedExan."),
+    ]
+    with pytest.raises(InputError) as refused:
+        open_source(path)
+    advice = [problem.advice for problem in refused.value.problems]
+    assert not advice[0].startswith("Closest")
+    assert advice[1].startswith("Closest: MedExam")
+    (tmp_path / "datasets").mkdir()
+    (tmp_path / "datasets/own.toml").write_text(OWN_DATASET, "utf-8")
+    with pytest.raises(InputError, match=f"--catalog {re.escape(str(tmp_path / 'datasets'))}"):
+        open_source(path)
+    with pytest.raises(InputError) as refused:
+        open_source(path, catalog_folder=tmp_path / "datasets")
+    assert "datasets" not in refused.value.problems[0].advice
 
 
 def test_ones_own_dataset(tmp_path):

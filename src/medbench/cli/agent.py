@@ -4,21 +4,36 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medbench.cli.output import harmless, print_json
 from medbench.text import current_language, say
 
-app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+if TYPE_CHECKING:
+    from medbench.runs.trails import AnswerTrail
+    from medbench.store.audit import Checked
+
+app = typer.Typer(
+    help="""The reference agent, what governs an agent, and what it did.
+
+    \b
+    Examples:
+      medbench agent init --out agent.yaml
+      medbench run --items items.jsonl --model agent:agent.yaml --out run
+      medbench agent trace run
+    """,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 @app.command()
 def init(
-    out: Annotated[Path, typer.Option(help="File to write (YAML).")] = Path("agent.yaml"),
+    out: Annotated[Path, typer.Option(help="File to write (YAML); its folder is made if absent.")] = Path("agent.yaml"),
     as_json: Json = False,
 ) -> None:
     """Write the agent's default file, commented, to be changed and run with `--model agent:FILE`.
@@ -31,10 +46,11 @@ def init(
     from importlib.resources import files
 
     from medbench.errors import InputError, Problem
-    from medbench.store.files import write_atomically
+    from medbench.store.files import made, write_atomically
 
     if out.exists():
         raise InputError(Problem(message=say("agent_file.init_exists", path=out), field="--out"))
+    made(out.parent, "--out")
     write_atomically(out, files("medbench.agents.orchestration").joinpath("agent.yaml").read_bytes())
     print_json({"file": str(out)}) if as_json else print(say("agent_file.init_done", path=out))
 
@@ -97,10 +113,13 @@ def policies(
             for rule in loaded.rules:
                 if rule.id.partition(".")[0] == theme:
                     severity = say(f"agent.severity_{rule.severity}")
-                    print(f"  {rule.id}  {rule.action}  {severity}  {', '.join(rule.where)}")
-                    print(harmless(f"      {getattr(rule.title, language)}. {rule.source}"))
+                    action = say(f"agent.action_{rule.action}")
+                    where = [say(f"agent.where_{place}") for place in rule.where]
+                    print(f"  {rule.id}  {action}  {severity}  {', '.join(where)}")
+                    print(harmless(say("agent.rule_rests", title=getattr(rule.title, language), source=rule.source)))
     for decision in tried:
-        print(f"{decision.place}: {decision.action}")
+        place, action = say(f"agent.where_{decision.place}"), say(f"agent.action_{decision.action}")
+        print(say("agent.tried", place=place, action=action))
         for hit in decision.hits:
             print(harmless(f"    {hit.rule}: {' … '.join(hit.words)}"))
     print(say("agent.policies_total", rules=len(loaded.rules), doses=len(loaded.doses), version=loaded.version))
@@ -108,52 +127,126 @@ def policies(
 
 @app.command()
 def audit(
-    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="Audit trail of an agent (JSON lines).")],
+    trail: Annotated[
+        Path, typer.Argument(metavar="TRAIL", help="Audit trail of an agent (JSON lines), or the folder of a run.")
+    ],
+    item: Annotated[
+        str | None, typer.Option(help="DATASET/ID: tell the trails of this item; only with the folder of a run.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check that nobody changed an audit trail, and say in plain words what it tells.
 
-    Exits with 1 where the chain is broken, and names the first line that does not hold. Lines that are missing at the
-    end break no chain: keep the last hash elsewhere and compare it.
+    Of a run all trails are checked, and held against the hashes that the run noted. Exits with 1 where one does not
+    hold, and names the first line that is at fault. Lines that are missing at the end of a single file break no chain:
+    keep the last hash elsewhere and compare it.
 
     \b
-    Example:
+    Examples:
+      medbench agent audit run
+      medbench agent audit run --item MedExam/q7
       medbench agent audit trail.audit.jsonl
     """
-    from medbench.agents.governance.audit import explained, summary
     from medbench.errors import InputError, Problem
     from medbench.store.audit import check_trail
 
+    if trail.is_dir():
+        _audit_item(trail, item, as_json) if item else _audit_run(trail, as_json)
+        return
+    if item:
+        raise InputError(Problem(message=say("agent.item_without_run"), field="--item"))
     try:
-        content = trace.read_bytes()
+        content = trail.read_bytes()
     except OSError as error:
-        message = say("agent.unreadable", error=error.strerror or error)
-        raise InputError(Problem(message=message, file=str(trace), field="TRACE")) from error
+        raise InputError(
+            Problem(message=say("agent.unreadable", error=error.strerror or error), file=str(trail))
+        ) from error
+    if b'"prev_hash"' not in content:
+        raise InputError(Problem(message=say("agent.not_a_trail"), file=str(trail)))
     checked = check_trail(content)
-    if not checked.records and not checked.bad_line:
-        raise InputError(Problem(message=say("agent.not_a_trail"), file=str(trace), field="TRACE"))
-    lines = [explained(record) for record in checked.records]
-    if as_json:
-        print_json(
-            {
-                "holds": not checked.bad_line,
-                "records": len(checked.records),
-                "head": checked.head,
-                "bad_line": checked.bad_line or None,
-                "fault": checked.fault or None,
-                "summary": summary(checked.records),
-                "explained": lines,
-            }
-        )
-    else:
-        for line in lines:
-            print(harmless(line))
-        if not checked.bad_line:
-            print(say("agent.trail_holds", records=len(checked.records), head=checked.head))
-    if checked.bad_line:
-        fault = say(f"agent.fault_{checked.fault}")
-        print(
-            say("agent.trail_broken", line=checked.bad_line, fault=fault, records=len(checked.records)),
-            file=sys.stderr,
-        )
+    print_json(_as_json(checked)) if as_json else _tell(checked)
+    if checked.fault:
         raise typer.Exit(1)
+
+
+def _audit_run(run_dir: Path, as_json: bool) -> None:
+    """Check all trails of a run."""
+    from medbench.runs.trails import trails_of
+
+    trails = holding = 0
+    bad = None
+    for each in trails_of(run_dir):
+        trails += 1
+        holding += not each.checked.fault
+        if each.checked.fault and bad is None:
+            bad = each
+    if as_json:
+        first = None if bad is None else _named(bad)
+        print_json({"holds": bad is None, "trails": trails, "holding": holding, "first_bad": first})
+    else:
+        print(say("agent.trails_hold", holding=holding, trails=trails))
+        if bad is not None:
+            where = harmless(say("agent.trail_of", item=bad.item, variant=bad.variant, file=bad.file))
+            print(f"{where} {_fault(bad.checked)}", file=sys.stderr)
+    if bad is not None:
+        raise typer.Exit(1)
+
+
+def _audit_item(run_dir: Path, item: str, as_json: bool) -> None:
+    """Tell the trails of all answers to an item."""
+    from medbench.runs.trails import trails_of
+
+    found = list(trails_of(run_dir, item))
+    holds = not any(each.checked.fault for each in found)
+    if as_json:
+        told = [{**_named(each), **_as_json(each.checked)} for each in found]
+        print_json({"holds": holds, "trails": told})
+    else:
+        for each in found:
+            print(harmless(say("agent.trail_of", item=each.item, variant=each.variant, file=each.file)))
+            _tell(each.checked)
+    if not holds:
+        raise typer.Exit(1)
+
+
+def _named(trail: AnswerTrail) -> dict[str, object]:
+    checked = trail.checked
+    return {
+        "item": trail.item,
+        "variant": trail.variant,
+        "file": str(trail.file),
+        "bad_line": checked.bad_line or None,
+        "fault": checked.fault,
+    }
+
+
+def _as_json(checked: Checked) -> dict[str, object]:
+    from medbench.agents.governance.audit import explained, summary
+
+    return {
+        "holds": not checked.fault,
+        "records": len(checked.records),
+        "head": checked.head,
+        "bad_line": checked.bad_line or None,
+        "fault": checked.fault or None,
+        "summary": summary(checked.records),
+        "explained": [explained(record) for record in checked.records],
+    }
+
+
+def _tell(checked: Checked) -> None:
+    from medbench.agents.governance.audit import explained
+
+    for line in [explained(record) for record in checked.records]:
+        print(harmless(line))
+    if checked.fault:
+        print(_fault(checked), file=sys.stderr)
+    else:
+        print(say("agent.trail_holds", records=len(checked.records), head=checked.head))
+
+
+def _fault(checked: Checked) -> str:
+    fault = say(f"agent.fault_{checked.fault}")
+    if not checked.bad_line:
+        return fault
+    return say("agent.trail_broken", line=checked.bad_line, fault=fault, records=len(checked.records))

@@ -11,7 +11,15 @@ from medbench.cli.output import print_json
 from medbench.text import say
 
 app = typer.Typer(
-    help="Environments that agents work in. 智能体所处的环境。", no_args_is_help=True, rich_markup_mode=None
+    help="""Worlds with tools that agents work in.
+
+    \b
+    Examples:
+      medbench environment items --out world
+      medbench run --items world/items.jsonl --catalog world/datasets --model openai:NAME --base-url URL --out run
+    """,
+    no_args_is_help=True,
+    rich_markup_mode=None,
 )
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -73,9 +81,8 @@ def serve(
     \b
     Examples:
       medbench environment serve --items bank --item MedAgentBench/task1_1 --out left
-      medbench environment serve --items world/items.jsonl --catalog world/datasets --item SyntheticEHR/find-01 \
-        --out left
-      medbench run --items world/items.jsonl --catalog world/datasets --model answers:left/answers.jsonl --out run
+      medbench environment serve --items env/items.jsonl --catalog env/datasets --item SyntheticEHR/find-01 --out left
+      medbench run --items env/items.jsonl --catalog env/datasets --model answers:left/answers.jsonl --out run
     """
     from medbench.items.source import open_source
     from medbench.runs.serving import serve_item

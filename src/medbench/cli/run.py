@@ -133,6 +133,7 @@ def run(
     from medbench.models.registry import ModelOptions, create_model
     from medbench.runs.config import Selection
     from medbench.runs.execute import start_run
+    from medbench.runs.plan import has_environments
     from medbench.runs.settings import Settings
 
     settings = msgspec.convert(
@@ -166,6 +167,8 @@ def run(
     )
     limits = {"turns": max_turns, "tokens": max_item_tokens, "seconds": max_item_seconds, "cost": max_item_cost}
     given = {name: value for name, value in limits.items() if value is not None}
+    if given and not has_environments(source, selection):
+        print(f"{say('cli.warning')} {say('cli.unused_item_limits')}", file=sys.stderr)
     prepare_the_end()
     with show_progress() as watch:
         outcome = start_run(

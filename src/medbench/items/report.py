@@ -43,14 +43,23 @@ class Report:
     def __init__(self, on_rejected: Callable[[Rejected], None] | None = None) -> None:
         self._on_rejected = on_rejected
         self._beyond = 0
+        self._datasets: dict[Problem, int] = {}
         self.problems: list[Problem] = []
         self.errors = 0
         self.skipped = 0
 
     def add(self, problem: Problem) -> None:
-        """Keep a problem that concerns no single row, or a warning."""
+        """Keep a problem that concerns no single row, or a warning.
+
+        What is wrong with a dataset's name is mostly wrong in all its rows: it is kept once, and counted.
+        """
         if problem.severity == "error":
             self.errors += 1
+        if problem.field == "dataset":
+            anywhere = msgspec.structs.replace(problem, line=None)
+            self._datasets[anywhere] = self._datasets.get(anywhere, 0) + 1
+            if self._datasets[anywhere] > 1:
+                return
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(problem)
         else:
@@ -70,10 +79,18 @@ class Report:
 
     def all(self) -> list[Problem]:
         """The problems; the last one counts those that were not kept."""
+        problems = [self._counted(problem) for problem in self.problems]
         if not self._beyond:
-            return list(self.problems)
+            return problems
         severity: Severity = "error" if self.errors else "warning"
-        return [*self.problems, Problem(message=say("items.more_problems", count=self._beyond), severity=severity)]
+        return [*problems, Problem(message=say("items.more_problems", count=self._beyond), severity=severity)]
+
+    def _counted(self, problem: Problem) -> Problem:
+        count = self._datasets.get(msgspec.structs.replace(problem, line=None), 1)
+        if count == 1:
+            return problem
+        message = say("items.in_so_many_items", message=problem.message, count=count)
+        return msgspec.structs.replace(problem, message=message)
 
     def raise_errors(self) -> None:
         """Refuse the input if there is an error among the problems.

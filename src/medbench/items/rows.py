@@ -6,10 +6,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
 
+from medbench.catalog import load_catalog
 from medbench.catalog.catalog import Catalog
 from medbench.catalog.model import ChoiceForm, Dataset, LabelForm, MaskForm, Part
 from medbench.errors import Problem, Severity
@@ -17,6 +19,7 @@ from medbench.items.answers import AnswerError, read_answer
 from medbench.items.media import MediaFiles
 from medbench.items.model import Basis, ItemLanguage, Key, KeyPoint, Media, Probe, Question, RubricCriterion, Turn
 from medbench.items.report import Report, problem
+from medbench.text import say
 
 LONGEST_ROW = 4 * 1024 * 1024
 """Bytes; the longest official question has 33,000 characters."""
@@ -135,6 +138,7 @@ class RowReader:
         self._warn = warn
         self._decode = msgspec.json.Decoder(ItemRow).decode
         self._parts: dict[tuple[str, str], Part] = {}
+        self._hints: dict[str, str] = {}
         self._specialties = {name for one in catalog.specialties for name in (one.code, one.title.zh)}
 
     def read_line(self, line: bytes, place: Place) -> tuple[Question, Key]:
@@ -180,7 +184,7 @@ class RowReader:
             complain("bad_id", "id", most=LONGEST_ID)
         if not row.question.strip():
             complain("no_question", "question")
-        part = self._part(row, complain)
+        part = self._part(row, place, complain)
         options = tuple(row.options or ())
         answer, rest = None, ""
         if part is not None:
@@ -244,13 +248,14 @@ class RowReader:
             media=truth,
         )
 
-    def _part(self, row: ItemRow, complain: Callable[..., None]) -> Part | None:
+    def _part(self, row: ItemRow, place: Place, complain: Callable[..., None]) -> Part | None:
         part = self._parts.get((row.dataset, row.part))
         if part is None:
             dataset = self._catalog.datasets.get(row.dataset)
             if dataset is None:
-                near = get_close_matches(row.dataset, self._catalog.datasets, n=3, cutoff=0.5)
-                complain("unknown_dataset", "dataset", name=row.dataset, near=_near(near))
+                if row.dataset not in self._hints:
+                    self._hints[row.dataset] = self._hint(row.dataset, Path(place.file).parent / "datasets")
+                complain("unknown_dataset", "dataset", name=row.dataset, hints=self._hints[row.dataset])
                 return None
             part = _find_part(dataset, row.part)
             if part is None:
@@ -259,6 +264,14 @@ class RowReader:
                 return None
             self._parts[row.dataset, row.part] = part
         return part
+
+    def _hint(self, name: str, beside: Path) -> str:
+        """What may help where a dataset is not known."""
+        near = get_close_matches(name, self._catalog.datasets, n=3, cutoff=0.5)
+        closest = [say("items.closest_datasets", near=", ".join(near))] if near else []
+        if any(beside.glob("*.toml")) and self._catalog.version == load_catalog().version:
+            return " ".join([*closest, say("items.datasets_beside", folder=beside)])
+        return " ".join([*closest, say("items.dataset_of_ones_own")])
 
     @staticmethod
     def _check_options(options: tuple[str, ...], part: Part, complain: Callable[..., None]) -> None:

@@ -6,6 +6,7 @@ import hashlib
 import heapq
 from collections.abc import Iterator
 
+from medbench.agents.environment import ENVIRONMENT
 from medbench.catalog.model import Part
 from medbench.items.model import Question, Variant
 from medbench.items.render import make_variants
@@ -39,6 +40,11 @@ def selected(source: ItemSource, selection: Selection) -> Iterator[tuple[Questio
             yield question, part
         elif (question_asked := controlled(question)) is not None:
             yield question_asked, part
+
+
+def has_environments(source: ItemSource, selection: Selection) -> bool:
+    """Whether an item of the selection has an environment."""
+    return any(ENVIRONMENT in question.meta for question, _ in selected(source, selection))
 
 
 def asked(source: ItemSource, selection: Selection) -> Iterator[Asked]:

@@ -40,3 +40,9 @@ def say(key: str, *, language: Language | None = None, **values: object) -> str:
     """
     package, name = key.split(".", 1)
     return _messages(package)[name][language or _current].format(**values)
+
+
+def named(key: str, code: str, *, language: Language | None = None) -> str:
+    """The word for a code, as the message `package.name` has it; the code itself where the catalogue has none."""
+    package, name = key.split(".", 1)
+    return _messages(package)[name][language or _current] if name in _messages(package) else code

@@ -145,8 +145,12 @@ def test_as_a_tool_it_finds_lesions_of_the_question_at_hand_and_of_no_other(run,
             called(asked)
     with pytest.raises(ToolError, match="no_volume"):
         asyncio.run(tool.call({}))
-    with pytest.raises(InputError):
-        plugin.segmentation_tool({})
+    for settings in ({}, {"run": 5}):
+        with pytest.raises(InputError, match=r"tools\.agcrc\.run: The folder of a training run is needed"):
+            plugin.segmentation_tool(settings)
+    with pytest.raises(InputError, match=r"tools\.agcrc\.run: .*nowhere is no training run") as caught:
+        plugin.segmentation_tool({"run": "nowhere", "mode": "slow"})
+    assert [each.field for each in caught.value.problems] == ["tools.agcrc.run", "tools.agcrc.mode"]
 
 
 def test_the_model_is_pinned_by_its_weights_and_made_again_from_its_identity(run, tmp_path):

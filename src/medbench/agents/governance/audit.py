@@ -11,17 +11,14 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cache
 
 import msgspec
 
 from medbench.agents.governance.deidentify import Pseudonyms
 from medbench.agents.governance.guard import Decision
-from medbench.agents.governance.policy import load_policies
-from medbench.catalog.model import Bilingual
 from medbench.errors import InputError
 from medbench.store.audit import Chain
-from medbench.text import Language, current_language, say
+from medbench.text import Language, current_language, named, say
 
 MOST_ARGUMENTS = 2000
 _MOST_READ = 10_000
@@ -157,11 +154,6 @@ def summary(records: Sequence[Mapping[str, object]]) -> TrailSummary:
     )
 
 
-@cache
-def _titles() -> dict[str, Bilingual]:
-    return {rule.id: rule.title for rule in load_policies().rules}
-
-
 def _masked(value: object, name: str = "") -> object:
     if _SECRET_NAME.search(name):
         return "***"
@@ -177,7 +169,6 @@ def _safe(value: str | int) -> str | int:
 
 
 def _decision(record: Mapping[str, object], language: Language) -> str:
-    titles = _titles()
     text = record["text"]
     line = say(
         f"agent.decided_{record['action']}",
@@ -193,7 +184,7 @@ def _decision(record: Mapping[str, object], language: Language) -> str:
             "agent.hit",
             language=language,
             rule=hit["rule"],
-            title=getattr(titles[hit["rule"]], language) if hit["rule"] in titles else hit["rule"],
+            title=hit["title"][language],
             severity=say(f"agent.severity_{hit['severity']}", language=language),
             words=" … ".join(hit["words"]),
             source=hit["source"],
@@ -202,14 +193,21 @@ def _decision(record: Mapping[str, object], language: Language) -> str:
 
 
 def _call(record: Mapping[str, object], language: Language) -> str:
-    values = {"name": record["name"], "arguments": record["arguments"], "status": record["status"]}
+    values = {"name": record["name"], "arguments": record["arguments"]}
+    status = str(record["status"])
+    values["status"] = named(f"agent.status_{status}", status, language=language)
     length = record["result"]["length"]  # type: ignore[index]
     return say("agent.called", language=language, at=_clock(record), length=length, **values)
 
 
 def _step(record: Mapping[str, object], language: Language) -> str:
-    details = ", ".join(f"{name} {value}" for name, value in record["details"].items())  # type: ignore[attr-defined]
-    return say("agent.step", language=language, at=_clock(record), name=record["name"], details=details or "–")
+    details = " · ".join(
+        f"{named(f'agent.detail_{name}', name, language=language)} {value}"
+        for name, value in record["details"].items()  # type: ignore[attr-defined]
+    )
+    code = str(record["name"])
+    name = named(f"agent.step_{code}", code, language=language)
+    return say("agent.step", language=language, at=_clock(record), name=name, details=details or "–")
 
 
 _EXPLAINED = {"decision": _decision, "tool_call": _call, "step": _step}

@@ -23,7 +23,7 @@ from medbench.agents.governance.policy import (
     strictest,
 )
 from medbench.agents.governance.recognise import recognised
-from medbench.catalog.model import AnswerForm, TextForm
+from medbench.catalog.model import AnswerForm, Bilingual, TextForm
 from medbench.text import Language, say
 
 LONGEST = 200_000
@@ -41,6 +41,7 @@ class Hit(msgspec.Struct, frozen=True):
 
     Attributes:
         rule: Its id.
+        title: Of the rule, so that whoever reads a record needs no policy file.
         severity: Of the rule.
         action: Of the rule, whatever became of it.
         source: Clause that the rule rests on.
@@ -49,6 +50,7 @@ class Hit(msgspec.Struct, frozen=True):
     """
 
     rule: str
+    title: Bilingual
     severity: Severity
     action: Action
     source: str
@@ -152,7 +154,9 @@ class Guard:
             asked = views(f"{text[:EDGE]}\n{text[-EDGE:]}")
         found = ((rule, self._words(rule, seen if "result" in rule.where else asked)) for rule in rules)
         return tuple(
-            Hit(rule.id, rule.severity, rule.action, rule.source, words) for rule, words in found if words is not None
+            Hit(rule.id, rule.title, rule.severity, rule.action, rule.source, words)
+            for rule, words in found
+            if words is not None
         )
 
     def _words(self, rule: Rule, seen: Sequence[str]) -> tuple[str, ...] | None:

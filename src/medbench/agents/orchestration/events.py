@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from medbench.agents.governance.guard import Hit
+
 TRACE_SUFFIX = ".trace.json"
 
 
@@ -61,13 +63,13 @@ class Guarded(Event, frozen=True):
     Attributes:
         point: `input`, `tool`, `result` (of a tool, or retrieved text) or `output`.
         action: The guard's word for it, such as `allow` or `refuse`.
-        hits: Rules that it rests on.
+        hits: What it rests on.
         subject: What was looked at, shortened.
     """
 
     point: str
     action: str
-    hits: tuple[str, ...] = ()
+    hits: tuple[Hit, ...] = ()
     subject: str = ""
 
 
@@ -177,7 +179,7 @@ class Skipped(Event, frozen=True):
 
     Attributes:
         step: Which.
-        why: `budget`, or the code of the error that ended it.
+        why: `budget`, of notes with the parts read (`budget:3/5`), or the code of the error that ended it.
     """
 
     step: str

@@ -70,7 +70,7 @@ async def with_notes(
             try:
                 written = await ask("notes", asked)
             except BudgetSpent:
-                spending.note(Skipped(step="notes", why=f"budget: {part - 1} of {len(texts)} read"))
+                spending.note(Skipped(step="notes", why=f"budget:{part - 1}/{len(texts)}"))
                 break
             kept, quotes, unfound = checked(written, middle)
             notes += [kept] if kept else []

@@ -103,6 +103,5 @@ class Oversight:
         return decision
 
     def _note(self, point: str, decision: Decision) -> None:
-        hits = tuple(hit.rule for hit in decision.hits)
-        subject = decision.original[:_SUBJECT] if hits else ""
-        self._spending.note(Guarded(point=point, action=decision.action, hits=hits, subject=subject))
+        subject = decision.original[:_SUBJECT] if decision.hits else ""
+        self._spending.note(Guarded(point=point, action=decision.action, hits=decision.hits, subject=subject))

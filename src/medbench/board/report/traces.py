@@ -17,7 +17,7 @@ from medbench.stats import half_up
 from medbench.store.artifacts import ARTIFACTS_FOLDER, Artifacts
 from medbench.store.files import write_atomically
 from medbench.store.parquet import read_batches
-from medbench.text import LANGUAGES, Language, say
+from medbench.text import LANGUAGES, Language, named, say
 
 TRACES_FILE = "traces.html"
 
@@ -90,7 +90,14 @@ def write_traces(run_dir: Path, language: Language, *, limit: int, out: Path | N
     ordered = [language, *(other for other in LANGUAGES if other != language)]
     page = environment().get_template("traces.html.jinja")
     text = page.render(
-        pins=pins, answers=shown, left=len(found) - len(shown), languages=ordered, tags=TAGS, names=NAMES, word=_word
+        pins=pins,
+        answers=shown,
+        left=len(found) - len(shown),
+        languages=ordered,
+        tags=TAGS,
+        names=NAMES,
+        word=_word,
+        named=named,
     )
     path = out or run_dir / TRACES_FILE
     write_atomically(path, text.encode())
