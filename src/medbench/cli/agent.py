@@ -115,7 +115,7 @@ def policies(
                     severity = say(f"agent.severity_{rule.severity}")
                     action = say(f"agent.action_{rule.action}")
                     where = [say(f"agent.where_{place}") for place in rule.where]
-                    print(f"  {rule.id}  {action}  {severity}  {', '.join(where)}")
+                    print(f"  {rule.id}  {action}  {severity}  {' · '.join(where)}")
                     print(harmless(say("agent.rule_rests", title=getattr(rule.title, language), source=rule.source)))
     for decision in tried:
         place, action = say(f"agent.where_{decision.place}"), say(f"agent.action_{decision.action}")
