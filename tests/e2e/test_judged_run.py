@@ -349,6 +349,8 @@ def test_a_suite_ranks_its_models_and_freezes_a_release(tmp_path):
     standings = [entry["standing"] for entry in found["release"]["entries"]]
     assert [each["score"] for each in standings] == [pytest.approx(70.0)] * 3
     assert [(each["rank_low"], each["rank_high"]) for each in standings] == [(1, 3)] * 3
+    # All forty answers got the same level: that is no certainty about the next ones.
+    assert all(each["low"] < 65 and each["high"] > 75 for each in standings)
     page = (out / "board.html").read_text("utf-8")
     assert "<script" not in page
     assert found["release"]["id"] in page

@@ -16,7 +16,14 @@ from medbench.board.compare import common_epochs, not_judged_alike, require_comp
 from medbench.board.pairing import EPOCHS, Epoch, Outcomes, read_outcomes
 from medbench.board.summary import COVERAGE_GATE, Summary, load_summary
 from medbench.errors import InputError
-from medbench.stats import joint_bootstrap_means, rank_intervals
+from medbench.stats import (
+    Estimate,
+    clustered_mean,
+    combine_mover,
+    joint_bootstrap_means,
+    micro_f1,
+    rank_intervals,
+)
 from medbench.text import say
 
 DRAWS = 2_000
@@ -31,7 +38,7 @@ class PassFigure(msgspec.Struct, frozen=True):
 
     Attributes:
         value: Mean over the dimensions of means over their datasets.
-        low: Lower limit of the 95 % percentile interval of the joint bootstrap.
+        low: Lower limit of its 95 % interval, made as in the report of a run.
         high: Upper limit.
         dimensions: Dimension -> figure.
     """
@@ -49,7 +56,7 @@ class Standing(msgspec.Struct, frozen=True):
         run_dir: Folder of its run.
         model: Its spec.
         score: Mean over the dimensions of means over their datasets.
-        low: Lower limit of the 95 % percentile interval of the joint bootstrap.
+        low: Lower limit of its 95 % interval, made as in the report of a run.
         high: Upper limit.
         rank: 1 for the best.
         rank_low: Best rank of the 95 % interval.
@@ -95,11 +102,16 @@ class Ranking(msgspec.Struct, frozen=True):
 
 
 class _Drawn(NamedTuple):
-    """Figures of all models, shape (models,), their draws, shape (draws, models), and the items that they share."""
+    """Figures of all models, shape (models,), their draws, shape (draws, models), and the items that they share.
+
+    The draws tell ranks. The interval of a model's own score is that of its report: by draws, a model that is right, or
+    wrong, on all of a few items would have no error at all.
+    """
 
     values: Floats
     draws: Floats
     items: int
+    estimates: tuple[Estimate | None, ...]
 
 
 def rank(run_dirs: Sequence[Path]) -> Ranking:
@@ -199,12 +211,14 @@ def _of_model(dimensions: Mapping[tuple[str, str], _Drawn], index: int) -> dict[
 
 
 def _limits(drawn: _Drawn) -> list[tuple[float, float]]:
-    """Percentile interval of each model, 0..100."""
+    """Interval of each model, 0..100: as in its report, or where that has none that of the draws."""
     lows, highs = np.quantile(drawn.draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], axis=0)
-    return [
-        (100 * float(min(low, value)), 100 * float(max(high, value)))
-        for low, high, value in zip(lows, highs, drawn.values, strict=True)
-    ]
+    limits = []
+    for low, high, value, estimate in zip(lows, highs, drawn.values, drawn.estimates, strict=True):
+        if estimate is not None and estimate.low is not None and estimate.high is not None:
+            low, high = estimate.low, estimate.high
+        limits.append((100 * float(min(low, value)), 100 * float(max(high, value))))
+    return limits
 
 
 def _mean(several: Sequence[_Drawn]) -> _Drawn:
@@ -213,6 +227,7 @@ def _mean(several: Sequence[_Drawn]) -> _Drawn:
         np.mean([each.values for each in several], axis=0),
         np.mean([each.draws for each in several], axis=0),
         sum(each.items for each in several),
+        tuple(combine_mover(of_model) for of_model in zip(*(each.estimates for each in several), strict=True)),
     )
 
 
@@ -234,12 +249,17 @@ def _part(dataset: str, outcomes: Sequence[Outcomes]) -> _Drawn | None:
     if members.max() < 1:
         return None
     values = [np.frombuffer(each.values)[place] for each, place in zip(outcomes, places, strict=True)]
+    estimates: tuple[Estimate | None, ...]
     if outcomes[0].metric == "micro_f1":
         errors = [np.frombuffer(each.errors)[place] for each, place in zip(outcomes, places, strict=True)]
+        nothing = np.zeros(shared.size)
+        estimates = tuple(micro_f1(hits, wrong, nothing, members) for hits, wrong in zip(values, errors, strict=True))
         tops = [2.0 * hits for hits in values]
         bottoms = [top + wrong for top, wrong in zip(tops, errors, strict=True)]
     else:
         tops, bottoms = values, [np.ones(shared.size) for _ in values]
+        # Criteria with points may give an item less than 0.
+        estimates = tuple(clustered_mean(each, members, LEVEL, bounded=float(each.min()) >= 0.0) for each in values)
     sums = np.stack([np.bincount(members, weights=top) for top in tops], axis=1)
     counts = np.stack([np.bincount(members, weights=bottom) for bottom in bottoms], axis=1)
     if not counts.sum(axis=0).all():
@@ -248,7 +268,7 @@ def _part(dataset: str, outcomes: Sequence[Outcomes]) -> _Drawn | None:
     draws = joint_bootstrap_means(sums, counts, DRAWS, seed)
     if not np.isfinite(draws).all():
         return None
-    return _Drawn(sums.sum(axis=0) / counts.sum(axis=0), draws, int(shared.size))
+    return _Drawn(sums.sum(axis=0) / counts.sum(axis=0), draws, int(shared.size), estimates)
 
 
 def _codes(numbers: object) -> Codes:
