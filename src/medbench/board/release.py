@@ -52,6 +52,7 @@ class Release(msgspec.Struct, frozen=True):
         judges: Of the first run; all have the same.
         epochs: How often every run asked each item; 1 where they differ.
         entries: Best first.
+        illustrative: Items asked that are simulated or made up to show how the bench works.
         format: Version of this file.
     """
 
@@ -68,6 +69,7 @@ class Release(msgspec.Struct, frozen=True):
     entries: tuple[Entry, ...]
     format: int = FORMAT
     epochs: int = 1
+    illustrative: int = 0
 
 
 def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
@@ -117,6 +119,7 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
         judges=first.judges,
         entries=tuple(entries),
         epochs=first.pins.selection.epochs if ranking is None else ranking.epochs,
+        illustrative=first.illustrative,
     )
     digest = hashlib.sha256(msgspec.json.encode(release, order="deterministic")).hexdigest()[:16]
     release = msgspec.structs.replace(release, id=digest)

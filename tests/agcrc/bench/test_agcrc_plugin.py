@@ -243,6 +243,7 @@ def test_two_segmenters_on_one_board_from_a_file_and_from_a_bank(run, data, tmp_
     assert "filtered" in board
     assert "ColorectalCT" in board
     assert "病灶分割" in board
+    assert "3 of the 3 items are illustrative: simulated" in board
     rows = pq.read_table(tmp_path / "bench" / "runs" / "full" / "scores").to_pylist()
     assert {row["status"] for row in rows} == {"scored"}
     by_item = {row["uid"]: row for row in rows}
