@@ -255,6 +255,57 @@ def in_pairs(pairs: int, bare: Callable[[], dict[str, Any]], medbench: Callable[
     }
 
 
+def own_dataset(name: str, source: str, metric: str, answer: str) -> str:
+    """The definition of a dataset that only a benchmark has, as TOML.
+
+    Args:
+        name: Its name and title.
+        source: Where its items come from.
+        metric: Of its one part.
+        answer: Form of the answers, an inline table.
+    """
+    return f"""
+name = "{name}"
+track = "llm"
+dimension = "knowledge_qa"
+title = {{ zh = "{name}", en = "{name}" }}
+description = {{ zh = "{name}", en = "{name}" }}
+source = "{source}"
+
+[[parts]]
+metrics = ["{metric}"]
+answer = {answer}
+"""
+
+
+def served(weights: Path, port: int, threads: int, context: int) -> str:
+    """Serve a GGUF file on loopback until the process ends; the base URL.
+
+    Args:
+        weights: The file.
+        port: A fixed one: a model at another address is another model, whose work is not gone on with.
+        threads: Of the server.
+        context: Tokens of a conversation.
+    """
+    import xllamacpp
+
+    parameters = xllamacpp.CommonParams()
+    parameters.model.path = str(weights)
+    parameters.hostnames = ["127.0.0.1"]
+    parameters.port = port
+    parameters.cache_ram_mib = 0
+    parameters.n_parallel = 1
+    parameters.n_ctx = context
+    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
+    parameters.verbosity = 0
+    _SERVERS.append(xllamacpp.Server(parameters))
+    return f"{_SERVERS[-1].listening_address}/v1"
+
+
+_SERVERS: list[Any] = []
+"""A server ends with its object."""
+
+
 def folder_bytes(folder: Path) -> int:
     """Bytes of all files in a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())

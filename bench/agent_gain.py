@@ -21,12 +21,11 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from _common import REPOSITORY, markdown_table, report, write_json
+from _common import REPOSITORY, markdown_table, own_dataset, report, served, write_json
 
 PORT = 18437
 """A backbone at another address is another one, whose runs are not gone on with."""
@@ -36,18 +35,6 @@ OUTPUT = 256
 SETS = ("demo", "cmexam", "medcalc", "pubmedqa")
 LETTERS = "ABCDE"
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
-DATASET = """
-name = "{name}"
-track = "llm"
-dimension = "knowledge_qa"
-title = {{ zh = "{name}", en = "{name}" }}
-description = {{ zh = "{name}", en = "{name}" }}
-source = "bench/agent_gain.py"
-
-[[parts]]
-metrics = ["accuracy"]
-answer = {answer}
-"""
 VARIANTS = {
     "base": None,
     "agent": {},
@@ -68,9 +55,8 @@ def main() -> None:
     options = _parse()
     folder = options.out / options.name
     write_items(folder, options)
-    with _endpoint(options) as backbone:
-        write_suite(folder, backbone, options)
-        _medbench("suite", folder / "suite.yaml", "--out", folder / "suite")
+    write_suite(folder, _backbone(options), options)
+    _medbench("suite", folder / "suite.yaml", "--out", folder / "suite")
     found = {name: compared(folder, name) for name in options.variants if name != "base"}
     _print(found)
     if options.json:
@@ -89,7 +75,8 @@ def write_items(folder: Path, options: argparse.Namespace) -> None:
             form = (
                 '{ form = "label", labels = ["yes", "no", "maybe"] }' if name == "pubmedqa" else '{ form = "choice" }'
             )
-            (folder / "catalog" / f"{name}.toml").write_text(DATASET.format(name=name, answer=form), encoding="utf-8")
+            dataset = own_dataset(name, "bench/agent_gain.py", "accuracy", form)
+            (folder / "catalog" / f"{name}.toml").write_text(dataset, encoding="utf-8")
             rows = list(readers[name](options.shared, options.seed))
             drawn = random.Random(options.seed).sample(range(len(rows)), min(options.n, len(rows)))
             for place in sorted(drawn):
@@ -205,27 +192,13 @@ def _medbench(*arguments: object) -> str:
     return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
-@contextmanager
-def _endpoint(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
-    """The backbone's fields in a suite: the bundled model, or a server for the given weights, as long as this lasts."""
+def _backbone(options: argparse.Namespace) -> dict[str, Any]:
+    """The backbone's fields in a suite: the bundled model, or a server for the given weights."""
     if options.weights is None:
-        yield {"model": "local:smollm2"}
-        return
-    import xllamacpp
-
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(options.weights)
-    parameters.hostnames = ["127.0.0.1"]
-    parameters.port = PORT
-    parameters.cache_ram_mib = 0
-    parameters.n_parallel = 1
-    parameters.n_ctx = CONTEXT
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = options.threads
-    parameters.verbosity = 0
-    server = xllamacpp.Server(parameters)
-    yield {
+        return {"model": "local:smollm2"}
+    return {
         "model": f"openai:{options.name}",
-        "base_url": f"{server.listening_address}/v1",
+        "base_url": served(options.weights, PORT, options.threads, CONTEXT),
         "parameters": {"temperature": 0, "max_tokens": OUTPUT},
     }
 

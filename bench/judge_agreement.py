@@ -21,14 +21,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from _common import REPOSITORY, markdown_table, report, write_json
+from _common import REPOSITORY, markdown_table, own_dataset, report, served, write_json
 from medbench.engine.ledger import Ledger
 from medbench.items.model import KeyPoint
 from medbench.runs.config import read_pins
@@ -44,22 +44,11 @@ from medbench.stats import calibrate
 
 PORT = 18435
 """A judge at another address is another judge, whose judgements are not taken up again."""
+CONTEXT = 4096
 LABELS = {"Contradiction": 0.0, "Neutral": 1.0, "Entailment": 2.0}
 FOUND = {"contradict": 0.0, "miss": 1.0, "hit": 2.0}
 CLAIMS = (0.0, 2.0)
 STARS = {"Correctness": (1.0, 3.0), "Accuracy": (1.0, 5.0)}
-DATASETS = """
-name = "{name}"
-track = "llm"
-dimension = "knowledge_qa"
-title = {{ zh = "{name}", en = "{name}" }}
-description = {{ zh = "{name}", en = "{name}" }}
-source = "shared/data/human_ratings"
-
-[[parts]]
-metrics = ["{metric}"]
-answer = {{ form = "text" }}
-"""
 VERDICT = {
     "rubric": {
         "reason": {"type": "string", "maxLength": 160},
@@ -103,12 +92,12 @@ class Row(msgspec.Struct, frozen=True):
 def main() -> None:
     options = _parse()
     found: dict[str, Any] = {}
-    with _endpoint(options) as judge:
-        for name, rows in (("kqa", kqa(options.shared)), ("llmeval2", llmeval2(options.shared))):
-            drawn = sorted(random.Random(options.seed).sample(rows, options.n), key=lambda row: row.id)
-            run, seconds = judged(name, drawn, judge, options)
-            found[name] = measured(name, drawn, run) | {"seconds": seconds}
-            _print(name, found[name])
+    judge = _judge(options)
+    for name, rows in (("kqa", kqa(options.shared)), ("llmeval2", llmeval2(options.shared))):
+        drawn = sorted(random.Random(options.seed).sample(rows, options.n), key=lambda row: row.id)
+        run, seconds = judged(name, drawn, judge, options)
+        found[name] = measured(name, drawn, run) | {"seconds": seconds}
+        _print(name, found[name])
     if options.json:
         known = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
         models = known.get("models", {}) | {options.name: found}
@@ -164,7 +153,8 @@ def judged(name: str, rows: Sequence[Row], judge: str, options: argparse.Namespa
     catalog, run = folder / "catalog", folder / "run"
     catalog.mkdir(parents=True, exist_ok=True)
     metric = "keypoint_macro_recall" if name == "kqa" else "llm_judge"
-    (catalog / f"{name}.toml").write_text(DATASETS.format(name=name, metric=metric), encoding="utf-8")
+    dataset = own_dataset(name, "shared/data/human_ratings", metric, '{ form = "text" }')
+    (catalog / f"{name}.toml").write_text(dataset, encoding="utf-8")
     language = "en" if name == "kqa" else "zh"
     with (folder / "items.jsonl").open("w", encoding="utf-8") as items:
         for row in rows:
@@ -285,26 +275,13 @@ def _medbench(*arguments: object) -> None:
     subprocess.run(command, check=True)
 
 
-@contextmanager
-def _endpoint(options: argparse.Namespace) -> Iterator[str]:
-    """A judge file for the model: the bundled one, or a server for the given weights, as long as this lasts."""
+def _judge(options: argparse.Namespace) -> str:
+    """A judge file for the model: the bundled one, or a server for the given weights."""
     limits = f"\n[parameters]\nmax_tokens = {options.max_tokens}\ntemperature = 0\n"
     if options.weights is None:
-        yield f'model = "local:smollm2"\n{limits}'
-        return
-    import xllamacpp
-
-    parameters = xllamacpp.CommonParams()
-    parameters.model.path = str(options.weights)
-    parameters.hostnames = ["127.0.0.1"]
-    parameters.port = PORT
-    parameters.cache_ram_mib = 0
-    parameters.n_parallel = 1
-    parameters.n_ctx = 4096
-    parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = options.threads
-    parameters.verbosity = 0
-    server = xllamacpp.Server(parameters)
-    yield f'model = "openai:{options.name}"\nbase_url = "{server.listening_address}/v1"\nconcurrency = 1\n{limits}'
+        return f'model = "local:smollm2"\n{limits}'
+    url = served(options.weights, PORT, options.threads, CONTEXT)
+    return f'model = "openai:{options.name}"\nbase_url = "{url}"\nconcurrency = 1\n{limits}'
 
 
 def _grammar(properties: dict[str, Any]) -> str:

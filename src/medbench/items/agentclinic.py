@@ -14,11 +14,9 @@ from typing import Any
 import msgspec
 
 from medbench.catalog.catalog import Catalog
-from medbench.errors import Problem
-from medbench.items.jsonl import json_objects
-from medbench.items.media import MediaFiles, NoMedia
-from medbench.items.report import Report, problem
-from medbench.items.rows import Item, Place, RowError, RowReader
+from medbench.items.converted import ConvertedReader
+from medbench.items.report import problem
+from medbench.items.rows import Place, RowError
 
 AGENTCLINIC = "AgentClinic"
 
@@ -37,50 +35,32 @@ class _Row(msgspec.Struct, frozen=True):
     OSCE_Examination: _Osce
 
 
-class AgentClinicReader:
+def agentclinic_reader(path: Path, catalog: Catalog) -> ConvertedReader:
     """Reads a file of this format.
 
     Args:
         path: The file.
         catalog: The datasets there are, AgentClinic among them.
     """
-
-    def __init__(self, path: Path, catalog: Catalog) -> None:
-        self._path = path
-        self._catalog = catalog
-        self.media: MediaFiles = NoMedia()
-
-    def items(self, report: Report) -> Iterator[Item]:
-        """See `ItemReader`.
-
-        Raises:
-            InputError: The file can't be opened.
-        """
-        reader = RowReader(self._catalog, self.media, report.add)
-        for line, row in json_objects(self._path):
-            place = Place(str(self._path), line)
-            if isinstance(row, Problem):
-                report.reject(place.file, line, [row], None)
-                continue
-            try:
-                case = msgspec.convert(row, _Row).OSCE_Examination
-                question, key = reader.read_object(_item(case, line), place)
-            except msgspec.ValidationError as error:
-                # msgspec tells types and names of fields, never contents.
-                found = problem("agentclinic_row", file=place.file, line=line, severity="error", error=error)
-                report.reject(place.file, line, [found], row)
-                continue
-            except RowError as error:
-                report.reject(place.file, line, error.problems, row)
-                continue
-            yield Item(question, key, place, row)
+    return ConvertedReader(path, catalog, _item)
 
 
-def _item(case: _Osce, line: int) -> dict[str, object]:
+def _item(row: dict[str, object], place: Place) -> dict[str, object]:
+    """The row in the fields of an item.
+
+    Raises:
+        RowError: It is no OSCE case.
+    """
+    try:
+        case = msgspec.convert(row, _Row).OSCE_Examination
+    except msgspec.ValidationError as error:
+        # msgspec tells types and names of fields, never contents.
+        found = problem("agentclinic_row", file=place.file, line=place.line, severity="error", error=error)
+        raise RowError([found], row) from error
     diagnosis = case.Correct_Diagnosis.strip()
     names = [diagnosis, _BRACKETS.sub("", diagnosis).strip(), *_BRACKETS.findall(diagnosis)]
     return {
-        "id": f"osce-{line:03}",
+        "id": f"osce-{place.line:03}",
         "dataset": AGENTCLINIC,
         "question": case.Objective_for_Doctor,
         "answer": {

@@ -8,7 +8,6 @@ are judged without. `meta` may stand beside them; fields of other names are pass
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ import msgspec
 
 from medbench.catalog.catalog import Catalog
 from medbench.errors import Problem
-from medbench.items.jsonl import json_objects
-from medbench.items.media import MediaFiles, NoMedia
-from medbench.items.report import Report, problem
-from medbench.items.rows import Item, Place, RowError, RowReader
+from medbench.items.converted import ConvertedReader
+from medbench.items.report import problem
+from medbench.items.rows import Place, RowError
 
 HEALTHBENCH = "HealthBench"
 """Name of the dataset."""
@@ -43,37 +41,14 @@ class _Ideal(msgspec.Struct, frozen=True):
     ideal_completion: str | None = None
 
 
-class HealthBenchReader:
+def healthbench_reader(path: Path, catalog: Catalog) -> ConvertedReader:
     """Reads a file of this format.
 
     Args:
         path: The file.
         catalog: The datasets there are, HealthBench among them.
     """
-
-    def __init__(self, path: Path, catalog: Catalog) -> None:
-        self._path = path
-        self._catalog = catalog
-        self.media: MediaFiles = NoMedia()
-
-    def items(self, report: Report) -> Iterator[Item]:
-        """See `ItemReader`.
-
-        Raises:
-            InputError: The file can't be opened.
-        """
-        reader = RowReader(self._catalog, self.media, report.add)
-        for line, row in json_objects(self._path):
-            place = Place(str(self._path), line)
-            if isinstance(row, Problem):
-                report.reject(place.file, line, [row], None)
-                continue
-            try:
-                question, key = reader.read_object(_item(row, place), place)
-            except RowError as error:
-                report.reject(place.file, line, [_renamed(found) for found in error.problems], row)
-                continue
-            yield Item(question, key, place, row)
+    return ConvertedReader(path, catalog, _item, _renamed)
 
 
 def _item(row: dict[str, object], place: Place) -> dict[str, object]:

@@ -8,9 +8,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from medbench.errors import InputError
-from medbench.items.agentclinic import AGENTCLINIC, AgentClinicReader
+from medbench.items.agentclinic import AGENTCLINIC, agentclinic_reader
 from medbench.items.bank import Disclosure, bank_catalog, import_into
-from medbench.items.healthbench import HEALTHBENCH, HealthBenchReader
+from medbench.items.healthbench import HEALTHBENCH, healthbench_reader
 from medbench.items.imported import imported_dataset
 from medbench.items.medagentbench import MEDAGENTBENCH, MedAgentBenchReader
 from medbench.items.media import FolderMedia
@@ -83,11 +83,11 @@ def import_items(request: ImportRequest) -> ImportOutcome:
         kind: Literal["csv", "jsonl"] = "csv" if written_as == "csv" else "jsonl"
         reader = TableReader(request.path, kind, mapping, catalog, FolderMedia(request.path.parent))
     elif written_as == "healthbench":
-        reader = HealthBenchReader(request.path, catalog)
+        reader = healthbench_reader(request.path, catalog)
     elif written_as == "medagentbench":
         reader = MedAgentBenchReader(request.path, catalog)
     elif written_as == "agentclinic":
-        reader = AgentClinicReader(request.path, catalog)
+        reader = agentclinic_reader(request.path, catalog)
     else:
         reader = open_reader(request.path, "medbench-v4" if written_as == "medbench-v4" else "jsonl", catalog)
     aside = RejectedFile(request.skip_invalid) if request.skip_invalid is not None else None

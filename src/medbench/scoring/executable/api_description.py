@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from medbench.scoring.executable.model import Finding
+from medbench.scoring.executable.model import QUOTED, Finding
 
 _TYPES: dict[str, dict[str, object]] = {
     "string": {"type": "string"},
@@ -42,7 +42,6 @@ _MEMBER = re.compile(
 )
 _EXAMPLE_MEMBER = re.compile(rf"[\"“](?P<name>{_NAME})[\"”]\s*[:：]\s*[\"“](?P<type>[A-Za-z]+)[\"”]")
 _EXAMPLE_NAME = re.compile(rf"[\"“]{_NAME}[\"”]\s*[:：]")
-_QUOTED = re.compile(r"[\"“'‘]([^\"“”'‘’]+)[\"”'’]")
 _MEANT = re.compile(r"[\"“'‘]([^\"“”'‘’]+)[\"”'’]\s*[=＝]\s*([^,，、\"“”)）]+)")
 _BRACKETS = re.compile(r"[（(]([^（()）]*)[)）]")
 _FOR_EXAMPLE = re.compile(r"例如|比如|譬如|如|e\.g\.|等")
@@ -234,7 +233,7 @@ def _describe(member: _Member, tops: list[_Member]) -> None:
         # The condition names another parameter by the words that its own text begins with.
         for other in tops:
             if other.text.lstrip(":： ").startswith(when[1]):
-                member.schema["x-when"] = (other.name, _QUOTED.findall(when[2]))
+                member.schema["x-when"] = (other.name, QUOTED.findall(when[2]))
 
 
 def _values(text: str) -> tuple[list[str], dict[str, str]]:
@@ -243,15 +242,15 @@ def _values(text: str) -> tuple[list[str], dict[str, str]]:
         return [fixed[1]], {}
     for bracket in _BRACKETS.finditer(text):
         inside = bracket[1]
-        first = _QUOTED.search(inside)
+        first = QUOTED.search(inside)
         if first is None or _FOR_EXAMPLE.search(inside[: first.start()]) or inside.rstrip().endswith("等"):
             continue
         meant = dict(_MEANT.findall(inside))
-        quoted = _QUOTED.findall(inside)
+        quoted = QUOTED.findall(inside)
         if len(meant) == len(quoted) > 1:
             return quoted, {value: meaning.strip() for value, meaning in meant.items()}
         if len(quoted) > 1:
-            rest = _QUOTED.split(inside)[::2]
+            rest = QUOTED.split(inside)[::2]
             plain = [_STATED_VALUES.sub("", rest[0]), *rest[1:]]
             if all(_BETWEEN_VALUES.fullmatch(each) for each in plain):
                 return quoted, {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 import msgspec
@@ -9,6 +10,8 @@ import msgspec
 from medbench.text import Language, say
 
 CheckStatus = Literal["passed", "failed", "not_covered"]
+QUOTED = re.compile(r"[\"“'‘]([^\"“”'‘’]+)[\"”'’]")
+"""A value in quotation marks of any kind, as descriptions of APIs and of tables give it."""
 
 
 class Finding(msgspec.Struct, frozen=True, gc=False):

@@ -11,7 +11,7 @@ from typing import Literal
 
 import msgspec
 
-from medbench.scoring.executable.model import Finding
+from medbench.scoring.executable.model import QUOTED, Finding
 
 Kind = Literal["text", "number", "date"]
 
@@ -45,7 +45,6 @@ _COLUMN = re.compile(
 _COLUMN_WORD = re.compile(r"字段名\s*[:：]")
 _KEY = re.compile(r"主键")
 _OTHER = re.compile(r"外键|关联")
-_QUOTED = re.compile(r"[\"“'‘]([^\"“”'‘’]+)[\"”'’]")
 _LISTED = re.compile(r"(?:例如|比如|如)\s*[:：]?\s*([^)）。，,]+)")
 
 
@@ -115,7 +114,7 @@ def read_schema(question: str) -> Schema:
                 gaps.append(Finding("unknown_type", f"{place} ({found['type']})"))
                 continue
             text = found["text"].partition("字段名")[0]
-            quoted = _QUOTED.findall(text)
+            quoted = QUOTED.findall(text)
             listed = _LISTED.search(text)
             if not quoted and listed:
                 quoted = [each.strip() for each in re.split(r"[、/]", listed[1]) if each.strip()]
