@@ -30,6 +30,7 @@ from _common import REPOSITORY, markdown_table, own_dataset, report, served, wri
 PORT = 18437
 """A backbone at another address is another one, whose runs are not gone on with."""
 CONTEXT = 4096
+SLOTS = 4
 OUTPUT = 256
 """Most tokens of an answer. The bundled model has its own limits."""
 SETS = ("demo", "cmexam", "medcalc", "pubmedqa")
@@ -198,7 +199,7 @@ def _backbone(options: argparse.Namespace) -> dict[str, Any]:
         return {"model": "local:smollm2"}
     return {
         "model": f"openai:{options.name}",
-        "base_url": served(options.weights, PORT, options.threads, CONTEXT),
+        "base_url": served(options.weights, PORT, options.threads, CONTEXT, SLOTS),
         "parameters": {"temperature": 0, "max_tokens": OUTPUT},
     }
 
