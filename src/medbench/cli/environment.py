@@ -114,7 +114,7 @@ def pending_command(
     \b
     Examples:
       medbench environment pending --items bank --dataset MedAgentBench --out left
-      medbench environment pending --items bank --dataset MedAgentBench --out left | xargs -n 1 python agent.py
+      medbench environment pending --items bank --dataset MedAgentBench --out left | xargs -I {} python agent.py {}
     """
     from medbench.items.source import open_source
     from medbench.runs.config import Selection
