@@ -168,7 +168,7 @@ def write_suite(folder: Path, backbone: dict[str, Any], options: argparse.Namesp
     for name in options.variants:
         steps = VARIANTS[name]
         if steps is None:
-            models.append({"name": name, **backbone})
+            models.append({"name": name, "concurrency": SLOTS, **backbone})
             continue
         agent = {
             "name": name,
@@ -177,7 +177,7 @@ def write_suite(folder: Path, backbone: dict[str, Any], options: argparse.Namesp
             "tools": {"calculator": {"formulas": FORMULAS}},
         }
         (folder / f"{name}.yaml").write_text(json.dumps(agent, indent=1), encoding="utf-8")
-        models.append({"name": name, "model": f"agent:{name}.yaml"})
+        models.append({"name": name, "concurrency": SLOTS, "model": f"agent:{name}.yaml"})
     selection = {"orders": "first", "epochs": options.epochs}
     suite = {"items": "items.jsonl", "catalog": "catalog", "selection": selection, "models": models}
     (folder / "suite.yaml").write_text(json.dumps(suite, indent=1), encoding="utf-8")
@@ -229,7 +229,6 @@ def _backbone(options: argparse.Namespace) -> dict[str, Any]:
     if options.weights is None:
         return {"model": "local:smollm2", "parameters": sampling if options.safety else {}}
     return {
-        "concurrency": SLOTS,
         "model": f"openai:{options.name}",
         "base_url": served(options.weights, PORT, options.threads, CONTEXT, SLOTS),
         "parameters": sampling,
