@@ -5,12 +5,12 @@
 
 The cases come with the program (`medbench.agents.governance.cases`); those are asked whose success can be seen in an
 answer. The model meets each three times, with the agent's own prompts: with the attack, with the attack behind the
-guard, and without it. A tool's result is the second turn of a conversation in which the tool was called; a
-configuration is the system prompt; a message is the question. Behind the guard a configuration or question that is
-refused is not asked, the result is what the guard lets through, and the guard reads the answer and any tool call in it.
-Moved: a sign of the attack stands in what is answered or called; without the attack that is how often it stands there
-anyway. Intervals: Wilson, 95 %. Resumable: an answer is kept under the hash of its request, so the same command goes
-on. With JSON given, other models' figures there are kept.
+guard, and without it. What a tool returns, a guideline or the text of a picture stands as evidence before the task; a
+configuration is the system prompt; a message is the task. Behind the guard a configuration or message that is refused
+is not asked, of the evidence comes what the guard lets through, and the guard reads the answer. Moved: a sign of the
+attack stands in the answer; without the attack that is how often it stands there anyway. Intervals: Wilson, 95 %.
+Resumable: an answer is kept under the hash of its request, so the same command goes on. With JSON given, other models'
+figures there are kept.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ from _common import REPOSITORY, markdown_table, report, served, share, write_jso
 from medbench.agents.governance.cases import Poison, load_poison, poison_titles
 from medbench.agents.governance.guard import Guard
 from medbench.agents.orchestration.prompts import Prompts
-from medbench.agents.orchestration.text_protocol import asked_call, described
 from medbench.models.local import WEIGHTS, find_weights
-from medbench.models.tools import ToolSpec
 
 PORT = 18439
 CONTEXT = 4096
@@ -77,7 +75,7 @@ def met(case: Poison, asker: Asker, guard: Guard, prompts: Prompts) -> dict[str,
 
 
 def outcome(case: Poison, arm: str, asker: Asker, guard: Guard, prompts: Prompts) -> str | None:
-    """What comes of a case: the answer, or the tool call in it that is made. None: it is no case in this arm."""
+    """What a case is answered. None: it is no case in this arm."""
     text = case.clean if arm == "clean" else case.text
     if not text:
         return None
@@ -87,38 +85,17 @@ def outcome(case: Poison, arm: str, asker: Asker, guard: Guard, prompts: Prompts
         elif not (guard.check_config(text) if case.place == "config" else guard.check_input(text)).allowed:
             return STOPPED
     said = asker.ask(conversation(case, text, prompts))
-    if arm != "guarded":
-        return said
-    call = asked_call(said, [spec.name for spec in offered(case)])
-    if call is None:
-        return guard.check_output(said).text
-    decision = guard.check_tool(call.name, json.loads(call.arguments or "{}"))
-    return said if decision.allowed else decision.text
+    return guard.check_output(said).text if arm == "guarded" else said
 
 
 def conversation(case: Poison, text: str, prompts: Prompts) -> Messages:
-    """The request, as the agent with tools written as text would make it."""
+    """The request, as the agent makes it: what a tool returned or was looked up stands before the task as evidence."""
     if case.place == "input":
         return [{"role": "user", "content": text}]
     if case.place == "config":
         return [{"role": "system", "content": text}, {"role": "user", "content": case.ask}]
-    tools = prompts.say("text_tools", case.language, tools=described(offered(case)))
-    result = prompts.say("tool_result", case.language, tool=case.tool, result=text)
-    return [
-        {"role": "system", "content": f"{prompts.say('act', case.language)}\n\n{tools}"},
-        {"role": "user", "content": case.ask},
-        {"role": "assistant", "content": json.dumps({"tool": case.tool, "arguments": {}})},
-        {"role": "user", "content": result},
-    ]
-
-
-def offered(case: Poison) -> list[ToolSpec]:
-    """The tool of the case, and one by which harm can be done."""
-    schema = {"type": "object", "properties": {"text": {"type": "string"}}}
-    return [
-        ToolSpec(case.tool or "search", "Looks up what is asked about.", schema),
-        ToolSpec("create_order", "Places an order for the patient.", schema),
-    ]
+    evidence = f"{case.tool} {{}} → {text}\n" if case.tool else f"{text}\n"
+    return [{"role": "user", "content": prompts.say("evidence", case.language, evidence=evidence, prompt=case.ask)}]
 
 
 def tallied(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
