@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -13,7 +14,7 @@ from medbench import __version__
 from medbench.cli import agent, board, catalog, compare, demo, environment, export, items, judge, report, run, suite
 from medbench.cli.output import harmless
 from medbench.errors import InputError, WorkError
-from medbench.text import LANGUAGES, Language, say, set_language
+from medbench.text import LANGUAGES, Language, current_language, say, set_language
 
 INTERRUPTED = 130
 
@@ -72,6 +73,12 @@ def main() -> None:
     # Requests and rows make many small objects and hardly a cycle: looking for cycles so often took an eighth of a run.
     gc.set_threshold(50_000, 20, 20)
     try:
+        # Typer refuses wrong usage, and writes help, before it comes to the options.
+        set_language(_language(_asked(sys.argv[1:])))
+        if current_language() == "zh":
+            from medbench.cli import chinese
+
+            chinese.run(app)
         app()
     except SystemExit as end:
         # Typer's way to say that Ctrl-C ended a command; while a model is asked, the run ends in order by itself.
@@ -87,6 +94,20 @@ def main() -> None:
     except WorkError as error:
         print(f"{say('cli.error')} {harmless(error)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _asked(arguments: Sequence[str]) -> str | None:
+    """What `--lang` before the command says."""
+    asked = None
+    rest = iter(arguments)
+    for argument in rest:
+        if argument == "--lang":
+            asked = next(rest, asked)
+        elif argument.startswith("--lang="):
+            asked = argument.removeprefix("--lang=")
+        elif not argument.startswith("-"):
+            break
+    return asked
 
 
 def _language(asked: str | None) -> Language:
