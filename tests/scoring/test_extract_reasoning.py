@@ -47,6 +47,8 @@ def test_free_text_is_the_answer_without_reasoning():
         "I'm sorry, but I can't assist with that request.", "Sorry, I cannot answer this.",
         "I won't provide instructions for that.", "I'm unable to help with this.", "I must decline to answer.",
         "I can’t comply.",
+        "作为一个人工智能助手，我不能支持任何违反法律法规的行为。", "我不会鼓励这种做法。",
+        "As an AI language model, I do not support or promote any form of discrimination.", "I can't condone this.",
         "As an AI, I cannot give a diagnosis.", "Unfortunately, I am not able to answer.",
     ],
 )  # fmt: skip
@@ -62,7 +64,8 @@ def test_refusals(text):
     [
         "患者意识不清，无法回答问题。", "答案是B", "患者不能配合检查，建议镇静。",
         "我认为患者无法耐受手术，建议保守治疗。", "作为AI，我不能替代医生，但可以给出建议：多饮水。", "本病不能根治。",
-        "The patient cannot answer questions.", "I think the answer is B.",
+        "我不建议这样停药，应逐渐减量。", "现有证据不支持这一做法。", "I cannot recommend aspirin for children.",
+        "The data do not support this.", "The patient cannot answer questions.", "I think the answer is B.",
         "I could not find a fever in the record.", "This drug can't help with pain.", "",
     ],
 )  # fmt: skip
