@@ -151,7 +151,7 @@ def test_a_comparison_pairs_the_checks_beside_the_score(boarded):
     assert set(by_part) == {"MedDBOps", "MedRetAPI"}
     covered, passed = by_part["MedDBOps"]["covered"], by_part["MedDBOps"]["passed"]
     assert (covered["a"], covered["b"], covered["n"]) == (100.0, pytest.approx(200 / 3), 6)
-    # Of the four items whose answers could be run in both, A has the query right in all but none, B in two.
+    # Of the four items whose answers could be run in both, A has the query right in all, B in two.
     assert (passed["a"], passed["b"], passed["difference"], passed["n"]) == (100.0, 50.0, 50.0, 4)
     for figure in (covered, passed):
         assert figure["low"] < figure["difference"] < figure["high"]
