@@ -104,3 +104,89 @@ def test_the_catalog_names_the_check():
     found = medbench_json("catalog", "show", "MedDBOps")
     assert found["dataset"]["parts"][0]["check"] == "sql"
     assert "api_calls" in medbench("catalog", "show", "MedCallAPI").stdout
+
+
+CALL = 'find_patient(name="a", fields=["b"])'
+PLANS = {
+    "good": ([QUERY] * 5 + ["SELECT nome FROM patient"], [CALL] * 6),
+    "mixed": (
+        [QUERY, "SELECT nome FROM patient", "UPDATE patient SET age = 1"] * 2,
+        [CALL, 'find_patient(name="a")', "先查。"] * 2,
+    ),
+    "silent": ([QUERY] * 6, ["先查患者，再生成方案。"] * 6),
+}
+"""Model -> its answers to six items of MedDBOps and six of MedRetAPI."""
+
+
+@pytest.fixture(scope="module")
+def boarded(tmp_path_factory):
+    """A suite of three models that a judge finds equally good."""
+    folder = tmp_path_factory.mktemp("boarded")
+    places = [(dataset, f"q{number}") for dataset in ("MedDBOps", "MedRetAPI") for number in range(6)]
+    texts = {"MedDBOps": TABLES, "MedRetAPI": ON_LINES}
+    items = (
+        {"id": item, "dataset": name, "question": f"{texts[name]}\n{item}", "language": "zh"} for name, item in places
+    )
+    write_jsonl(folder / "items.jsonl", items)
+    for model, (queries, calls) in PLANS.items():
+        answers = zip(places, [*queries, *calls], strict=True)
+        rows = ({"dataset": name, "id": item, "answer": answer} for (name, item), answer in answers)
+        write_jsonl(folder / f"{model}.jsonl", rows)
+    with running_endpoint(text=VERDICT) as judge:
+        suite = {
+            "items": "items.jsonl",
+            "models": [{"name": name, "model": f"answers:{name}.jsonl"} for name in PLANS],
+            "judges": [{"model": "openai:j", "base_url": judge.url}],
+        }
+        (folder / "suite.yaml").write_text(json.dumps(suite), "utf-8")
+        medbench_json("suite", folder / "suite.yaml", "--out", folder / "out")
+    return folder / "out"
+
+
+def test_a_comparison_pairs_the_checks_beside_the_score(boarded):
+    runs = boarded / "runs"
+    found = medbench_json("compare", runs / "good", runs / "mixed")
+    assert found["overall"]["difference"] == 0.0
+    by_part = {each["name"]: each for each in found["checks"]}
+    assert set(by_part) == {"MedDBOps", "MedRetAPI"}
+    covered, passed = by_part["MedDBOps"]["covered"], by_part["MedDBOps"]["passed"]
+    assert (covered["a"], covered["b"], covered["n"]) == (100.0, pytest.approx(200 / 3), 6)
+    # Of the four items whose answers could be run in both, A has the query right in all, B in two.
+    assert (passed["a"], passed["b"], passed["difference"], passed["n"]) == (100.0, 50.0, 50.0, 4)
+    for figure in (covered, passed):
+        assert figure["low"] < figure["difference"] < figure["high"]
+        assert 0 < figure["p"] <= 1
+    back = {each["name"]: each for each in medbench_json("compare", runs / "mixed", runs / "good")["checks"]}
+    assert back["MedDBOps"]["passed"]["difference"] == -50.0
+    nothing = {each["name"]: each for each in medbench_json("compare", runs / "good", runs / "silent")["checks"]}
+    assert nothing["MedRetAPI"]["covered"]["difference"] == 100.0
+    assert nothing["MedRetAPI"]["passed"] is None
+
+
+def test_checks_are_compared_also_where_nothing_is_scored(asked, tmp_path):
+    for name in ("a", "b"):
+        run_it(asked, tmp_path / name)
+    for language, words in (("en", ("Answers that were run", "Could be run", "No part of any score")),
+                            ("zh", ("可执行检查", "其中未发现问题", "不计入任何得分"))):  # fmt: skip
+        shown = medbench("--lang", language, "compare", tmp_path / "a", tmp_path / "b")
+        assert shown.returncode == 0, shown.stderr
+        assert all(word in shown.stdout for word in words)
+    found = medbench_json("compare", tmp_path / "a", tmp_path / "b")
+    assert (found["datasets"], found["overall"]) == ([], None)
+    assert {each["covered"]["difference"] for each in found["checks"]} == {0.0}
+
+
+def test_the_board_shows_the_checks_of_each_model_and_ranks_without_them(boarded):
+    (release,) = (boarded / "releases").glob("*.json")
+    standings = {each["name"]: each["standing"] for each in json.loads(release.read_text("utf-8"))["entries"]}
+    assert {name: each["score"] for name, each in standings.items()} == dict.fromkeys(PLANS, pytest.approx(70.0))
+    shares = {name: each["checks"]["MedDBOps"] for name, each in standings.items()}
+    assert {name: each["passed"]["value"] for name, each in shares.items()} == {
+        "good": pytest.approx(5 / 6), "mixed": 0.5, "silent": 1.0,
+    }  # fmt: skip
+    assert shares["mixed"]["covered"]["value"] == pytest.approx(2 / 3)
+    page = (boarded / "board.html").read_text("utf-8")
+    for words in ("Answers that were run", "可执行检查", "Of these, nothing wrong", "其中未发现问题", ", n = 4"):
+        assert words in page
+    runs = [boarded / "runs" / name for name in PLANS]
+    assert "Answers that were run" in medbench("compare", *runs).stdout

@@ -105,6 +105,9 @@ def test_a_failed_response_is_an_empty_row_and_counted(release, tmp_path):
         medbench_json(*ask(release, "openai:m", tmp_path / "run", "--base-url", endpoint.url))
     done = medbench_json("export", "submission", tmp_path / "run", "--out", tmp_path / "answers.zip")
     assert (done["rows"], done["empty"], done["files"]) == (8, 2, {"MedHC.jsonl": 4, "MedMC.jsonl": 4})
+    assert done["published"] == 1_620
+    shown = medbench("--lang", "zh", "export", "submission", tmp_path / "run", "--out", tmp_path / "part.zip")
+    assert "发布数据共 1620 行，此包含 8 行" in shown.stdout
     with zipfile.ZipFile(tmp_path / "answers.zip") as archive:
         answers = [json.loads(line)["answer"] for line in archive.read("MedMC.jsonl").decode().splitlines()]
     assert answers == ["T", "T", "", "T"]

@@ -55,3 +55,9 @@ def test_an_unknown_kind_tells_those_of_third_parties_too(package):
     package("echo-models", "echo", "one:make")
     with pytest.raises(InputError, match=r"Known: .*echo.*openai"):
         create_model("ecko:a", ModelOptions())
+
+
+def test_a_base_url_is_none_of_a_local_model():
+    with pytest.raises(InputError, match="openai:NAME") as refused:
+        create_model("local:smollm2", ModelOptions(base_url="http://localhost/v1"))
+    assert refused.value.problems[0].field == "--base-url"

@@ -5,23 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import numpy as np
 
-from medbench.board.pairing import LEVEL, Difference, Paired, combine, pair_items, read_outcomes
+from medbench.board.checks import CheckComparison, compare_checks
+from medbench.board.effects import Effect, PairedFigure, numbers, p_value
+from medbench.board.pairing import Difference, Paired, combine, pair_items, read_outcomes
 from medbench.board.people import PeopleComparison, compare_people
 from medbench.board.summary import DatasetSummary, Summary, load_summary
 from medbench.catalog.model import Bilingual, Track
 from medbench.errors import InputError, Problem
-from medbench.stats import half_up, holm, mcnemar_exact, minimum_detectable_effect, sign_flip_permutation
+from medbench.stats import half_up, holm, mcnemar_exact
 from medbench.store.parquet import read_batches
 from medbench.text import say
-
-FEW_CLUSTERS = 30
-"""Below this number of clusters p comes from the sign-flip permutation test instead of t."""
-POWER = 0.8
 
 
 class McNemarTest(msgspec.Struct, frozen=True):
@@ -30,41 +27,6 @@ class McNemarTest(msgspec.Struct, frozen=True):
     b: int
     c: int
     p: float
-
-
-class Effect(msgspec.Struct, frozen=True):
-    """A difference A − B in points of 100.
-
-    Attributes:
-        difference: On the items that both runs have an outcome for.
-        low: Lower limit of the 95 % interval; None where it is undefined (fewer than two clusters).
-        high: Upper limit.
-        p: Two-sided; None where it is undefined.
-        mde: Smallest true difference that a test at .05 finds with power .8; None where no error is known, or where it
-            would be larger than the scale.
-        n: Items paired.
-        clusters: Item families among them.
-    """
-
-    difference: float
-    low: float | None
-    high: float | None
-    p: float | None
-    mde: float | None
-    n: int
-    clusters: int
-
-
-class PassDifference(Effect, frozen=True, kw_only=True):
-    """A difference in pass@k or pass^k; its p is not adjusted for the number of datasets.
-
-    Attributes:
-        a: The figure of A on the paired items, 0..100.
-        b: That of B.
-    """
-
-    a: float
-    b: float
 
 
 class DatasetComparison(Effect, frozen=True, kw_only=True):
@@ -90,8 +52,8 @@ class DatasetComparison(Effect, frozen=True, kw_only=True):
     p_holm: float | None
     mcnemar: McNemarTest | None
     whole: bool
-    pass_at_k: PassDifference | None = None
-    pass_all_k: PassDifference | None = None
+    pass_at_k: PairedFigure | None = None
+    pass_all_k: PairedFigure | None = None
 
 
 class DimensionComparison(Effect, frozen=True, kw_only=True):
@@ -147,6 +109,7 @@ class Comparison(msgspec.Struct, frozen=True):
         pass_at_k: As `overall`, of pass@k; None also where a dataset that counts has none.
         pass_all_k: Likewise, of pass^k.
         people: What people would say, by part; empty where neither run carries their ratings.
+        checks: What running the answers showed, by part; no part of any score.
     """
 
     a: Side
@@ -159,6 +122,7 @@ class Comparison(msgspec.Struct, frozen=True):
     not_compared: dict[str, str]
     notes: tuple[str, ...]
     people: tuple[PeopleComparison, ...] = ()
+    checks: tuple[CheckComparison, ...] = ()
     epochs: int = 1
     pass_at_k: Effect | None = None
     pass_all_k: Effect | None = None
@@ -211,7 +175,8 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
             unlike = "other_judges" if dataset.name in by_code else "no_shared_items"
             not_compared[dataset.name] = dataset.why or other.why or unlike
     people = compare_people((run_a, run_b), (first, second))
-    if not found and not any(each.people for each in people):
+    checks = compare_checks((run_a, run_b), (first, second))
+    if not found and not checks and not any(each.people for each in people):
         raise InputError(say("compare.all_other_judges" if by_code else "compare.nothing_shared"))
     differences = [combine([pair.difference for pair in paired]) for _, _, paired in found]
     datasets = _datasets(found, differences)
@@ -221,7 +186,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         b=_side(run_b, second),
         items=sum(each.n for each in datasets),
         left_out=left_out,
-        overall=Effect(**_numbers(combine(means))) if means else None,
+        overall=Effect(**numbers(combine(means))) if means else None,
         dimensions=tuple(dimensions),
         datasets=datasets,
         not_compared=not_compared,
@@ -230,6 +195,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         pass_at_k=_overall_pass(first, found, attrgetter("best")),
         pass_all_k=_overall_pass(first, found, attrgetter("worst")),
         people=people,
+        checks=checks,
     )
 
 
@@ -333,7 +299,7 @@ def _side(run_dir: Path, summary: Summary) -> Side:
 
 
 def _datasets(found: Found, differences: Sequence[Difference]) -> tuple[DatasetComparison, ...]:
-    p_values = [_p_value(each, paired) for each, (_, _, paired) in zip(differences, found, strict=True)]
+    p_values = [p_value(each, paired) for each, (_, _, paired) in zip(differences, found, strict=True)]
     known = [p for p in p_values if p is not None]
     adjusted = iter(holm(known).tolist())
     return tuple(
@@ -349,20 +315,20 @@ def _datasets(found: Found, differences: Sequence[Difference]) -> tuple[DatasetC
             whole=whole,
             pass_at_k=_pass([pair.best for pair in paired]),
             pass_all_k=_pass([pair.worst for pair in paired]),
-            **{**_numbers(difference), "p": p},
+            **{**numbers(difference), "p": p},
         )
         for (dataset, whole, paired), difference, p in zip(found, differences, p_values, strict=True)
     )
 
 
-def _pass(parts: Sequence[Paired | None]) -> PassDifference | None:
+def _pass(parts: Sequence[Paired | None]) -> PairedFigure | None:
     known = [pair for pair in parts if pair is not None]
     if len(known) < len(parts):
         return None
-    return PassDifference(
+    return PairedFigure(
         a=100 * sum(pair.a for pair in known) / len(known),
         b=100 * sum(pair.b for pair in known) / len(known),
-        **_numbers(combine([pair.difference for pair in known])),
+        **numbers(combine([pair.difference for pair in known])),
     )
 
 
@@ -378,7 +344,7 @@ def _overall_pass(summary: Summary, found: Found, of: Callable[[Paired], Paired 
     if not known:
         return None
     differences = [combine([pair.difference for pair in parts]) for _, _, parts in known]
-    return Effect(**_numbers(combine(_dimensions(summary, known, differences)[1])))
+    return Effect(**numbers(combine(_dimensions(summary, known, differences)[1])))
 
 
 def _dimensions(
@@ -400,51 +366,10 @@ def _dimensions(
                     track=dimension.track,
                     title=dimension.title,
                     datasets=tuple(members),
-                    **_numbers(mean),
+                    **numbers(mean),
                 )
             )
     return comparisons, means
-
-
-def _numbers(difference: Difference) -> dict[str, Any]:
-    """The fields of an `Effect`."""
-    estimate, degrees = difference.estimate, difference.degrees
-    error = estimate.standard_error
-    mde = minimum_detectable_effect(error, LEVEL, POWER, degrees) if error and degrees else None
-    if mde is not None and mde > 1.0:
-        mde = None  # more than the whole scale: these items can show no difference at all
-    return {
-        "difference": 100 * estimate.value,
-        # t does not know that scores are bounded.
-        "low": None if estimate.low is None else max(-100.0, 100 * estimate.low),
-        "high": None if estimate.high is None else min(100.0, 100 * estimate.high),
-        "p": _t_test(difference),
-        "mde": None if mde is None else 100 * mde,
-        "n": estimate.n,
-        "clusters": estimate.clusters,
-    }
-
-
-def _p_value(difference: Difference, paired: Sequence[Paired]) -> float | None:
-    """By sign flips where clusters are few or all differ alike, else by t."""
-    few = difference.estimate.clusters < FEW_CLUSTERS or not difference.estimate.standard_error
-    flips = [pair.flips for pair in paired if pair.flips is not None]
-    if not few or len(flips) < len(paired):
-        return _t_test(difference)
-    # A family may have items in several parts: its sign is flipped in all of them at once.
-    families, sums = (np.concatenate(column) for column in zip(*flips, strict=True))
-    return sign_flip_permutation(np.bincount(np.unique(families, return_inverse=True)[1].reshape(-1), weights=sums))
-
-
-def _t_test(difference: Difference) -> float | None:
-    from scipy.special import stdtr
-
-    error, degrees = difference.estimate.standard_error, difference.degrees
-    if error is None:
-        return None
-    if not error or not degrees:
-        return 1.0 if difference.estimate.value == 0.0 else None
-    return float(2 * stdtr(degrees, -abs(difference.estimate.value) / error))
 
 
 def _mcnemar(paired: Sequence[Paired]) -> McNemarTest | None:

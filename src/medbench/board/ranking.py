@@ -12,10 +12,12 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from medbench.board.checks import checks_of
 from medbench.board.compare import common_epochs, not_judged_alike, require_comparable
 from medbench.board.pairing import EPOCHS, Epoch, Outcomes, read_outcomes
 from medbench.board.summary import COVERAGE_GATE, Summary, load_summary
 from medbench.errors import InputError
+from medbench.scoring.executable.tally import CheckFigures
 from medbench.stats import (
     Estimate,
     clustered_mean,
@@ -66,6 +68,7 @@ class Standing(msgspec.Struct, frozen=True):
         dimensions: Dimension -> score on the shared items.
         pass_at_k: Where all runs asked each item in the same number k > 1 of epochs; None where a dataset has none.
         pass_all_k: Likewise, of pass^k.
+        checks: Part -> what running its answers showed, as in the report of its run; no part of the score.
     """
 
     run_dir: str
@@ -81,6 +84,7 @@ class Standing(msgspec.Struct, frozen=True):
     dimensions: dict[str, float]
     pass_at_k: PassFigure | None = None
     pass_all_k: PassFigure | None = None
+    checks: dict[str, CheckFigures] = {}
 
 
 class Ranking(msgspec.Struct, frozen=True):
@@ -161,6 +165,7 @@ def rank(run_dirs: Sequence[Path]) -> Ranking:
             dimensions=_of_model(dimensions, index),
             pass_at_k=best[index],
             pass_all_k=worst[index],
+            checks=checks_of(summary),
         )
         for index, (path, summary, (low, high)) in enumerate(zip(run_dirs, summaries, _limits(drawn), strict=True))
     ]

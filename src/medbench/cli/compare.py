@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from medbench.board.compare import Comparison, DatasetComparison, Effect
+    from medbench.board.checks import CheckComparison
+    from medbench.board.compare import Comparison, DatasetComparison
     from medbench.board.controls import Gap, PictureEffects
+    from medbench.board.effects import Effect
     from medbench.board.people import PeopleComparison, Points
-    from medbench.board.ranking import PassFigure, Ranking
+    from medbench.board.ranking import PassFigure, Ranking, Standing
     from medbench.catalog.model import Bilingual
 
 NOTHING = "–"
@@ -88,8 +90,9 @@ def _print(comparison: Comparison) -> None:
         name = dataset.name if dataset.whole else f"{dataset.name} *"
         cells = [f"{dataset.n:,}", _number(dataset.a), _number(dataset.b), _gap(dataset)]
         table.add_row(Text(name), *cells, _p(dataset.p_holm), _mcnemar(dataset), _number(dataset.mde))
-    console.print(table)
-    console.print()
+    if comparison.datasets:
+        console.print(table)
+        console.print()
 
     if comparison.overall:
         table = Table(box=None, pad_edge=False)
@@ -100,6 +103,10 @@ def _print(comparison: Comparison) -> None:
             table.add_row(Text(getattr(dimension.title, current_language())), *_effect(dimension))
         table.add_row(Text(say("compare.overall"), style="bold"), *_effect(comparison.overall))
         console.print(table)
+        console.print()
+    if comparison.checks:
+        console.print(_checks(comparison.checks))
+        console.print(Text(say("compare.checks_legend")))
         console.print()
     if comparison.epochs > 1:
         console.print(_pass_table(comparison))
@@ -133,6 +140,25 @@ def _pass_table(comparison: Comparison) -> Table:
     for overall in (comparison.pass_at_k, comparison.pass_all_k):
         cells += ["", "", NOTHING if overall is None else _gap(overall)]
     table.add_row(Text(say("compare.overall"), style="bold"), *cells)
+    return table
+
+
+def _checks(checks: Sequence[CheckComparison]) -> Table:
+    """What running the answers showed."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("report.checks"), overflow="fold")
+    for header in ("items", "a", "b", "difference", "p", "mde"):
+        table.add_column(say(f"compare.{header}"), justify="right", no_wrap=header == "difference")
+    for check in checks:
+        table.add_row(Text(check.name))
+        for name, figure in (("check_covered", check.covered), ("check_passed", check.passed)):
+            cells = (
+                ["0"] if figure is None else [f"{figure.n:,}", _number(figure.a), _number(figure.b), *_effect(figure)]
+            )
+            table.add_row(Text(f"  {say(f'report.{name}')}"), *cells)
     return table
 
 
@@ -206,8 +232,31 @@ def _print_ranking(ranking: Ranking) -> None:
         console.print(Text(say("compare.pass_legend", k=ranking.epochs)))
     if not all(each.ranked for each in ranking.standings):
         console.print(Text(say("compare.not_ranked")))
+    if any(each.checks for each in ranking.standings):
+        console.print()
+        console.print(_checks_of(ranking.standings))
+        console.print(Text(say("board.checks_legend")))
     if ranking.left_out:
         console.print(Text(say("compare.ranking_left_out", names=", ".join(ranking.left_out))))
+
+
+def _checks_of(standings: Sequence[Standing]) -> Table:
+    """What running the answers of each model showed."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from medbench.board.report.checks import shares_text
+
+    table = Table(box=None, pad_edge=False)
+    table.add_column(say("report.checks"), overflow="fold")
+    table.add_column(say("compare.model"), overflow="fold")
+    for header in ("check_covered", "check_passed"):
+        table.add_column(say(f"report.{header}"), justify="right")
+    for name in dict.fromkeys(name for each in standings for name in each.checks):
+        for each in standings:
+            if name in each.checks:
+                table.add_row(Text(name), Text(_named(each.model, each.run_dir)), *shares_text(each.checks[name]))
+    return table
 
 
 def _print_effects(effects: PictureEffects) -> None:

@@ -40,5 +40,7 @@ def submission(
         print_json(package)
     else:
         print(say("cli.exported", path=package.path, rows=package.rows, files=len(package.files), empty=package.empty))
+        if package.rows < package.published:
+            print(say("cli.exported_part", rows=package.rows, published=package.published))
         if package.epochs > 1:
             print(say("cli.exported_first_epoch", epochs=package.epochs))

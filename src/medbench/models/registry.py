@@ -58,6 +58,8 @@ def _answers(path: str, options: ModelOptions) -> Model:
 def _local(name: str, options: ModelOptions) -> Model:
     from medbench.models.local import LocalModel
 
+    if options.base_url:
+        raise InputError(Problem(message=say("models.local_base_url", name=name), field="--base-url"))
     return LocalModel(name, parameters=options.parameters)
 
 

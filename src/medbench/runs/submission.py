@@ -28,6 +28,7 @@ class Package(msgspec.Struct, frozen=True):
         path: The zip.
         files: File -> rows.
         rows: All rows.
+        published: Rows that the published release has of the same tracks; more than `rows` where the run asked a part.
         empty: Rows without an answer text (failed, blocked or empty responses): they count as wrong.
         epochs: Of the run. The package holds the answers of the first one, whatever came later: a row has one answer.
     """
@@ -35,6 +36,7 @@ class Package(msgspec.Struct, frozen=True):
     path: str
     files: dict[str, int]
     rows: int
+    published: int
     empty: int
     epochs: int
 
@@ -60,6 +62,7 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
     ledger = Ledger(run_dir / LEDGER_FILE, read_only=True)
     files: dict[str, dict[int, bytes]] = {}
     missing: list[str] = []
+    tracks: set[str] = set()
     empty = 0
     try:
         arriving = responses(ledger)
@@ -72,8 +75,10 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
                 upcoming = next(arriving, None)
             if call.epoch:
                 continue
-            if track and source.catalog.datasets[question.dataset].track != track:
+            its_track = source.catalog.datasets[question.dataset].track
+            if track and its_track != track:
                 continue
+            tracks.add(its_track)
             if not call.form.row:
                 raise InputError(Problem(message=say("runs.not_official"), file=pins.items))
             if response is None:
@@ -93,6 +98,12 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
         path=str(out),
         files={name: len(rows) for name, rows in sorted(files.items())},
         rows=sum(map(len, files.values())),
+        published=sum(
+            part.official.rows
+            for dataset in source.catalog.datasets.values()
+            for part in dataset.parts
+            if part.official and dataset.track in tracks
+        ),
         empty=empty,
         epochs=pins.selection.epochs,
     )

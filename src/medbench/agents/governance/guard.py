@@ -28,9 +28,10 @@ from medbench.text import Language, say
 
 LONGEST = 200_000
 """Characters of a text that are read; of a tool's result the rest is cut off, of any other text it is not looked at."""
-EDGE = 2_000
-"""Of a longer input, rules on what is asked read so much of its beginning and its end: between them stands a document,
-and a hospital's report names what a request must not. Rules that also read tools' results read all of it."""
+LONG, EDGE = 4_000, 1_000
+"""Of an input longer than the first, rules on what is asked read as much as the second of its beginning and its end:
+between them stands a document, and a hospital's report or a law names what a request must not. Rules that also read
+tools' results read all of it."""
 _PIECE = re.compile(r"(?<=[。！？!?；;\n])|(?<=\.)(?=\s)")
 _CHINESE = re.compile("[\u3400-\u9fff]")
 _LATIN = re.compile("[A-Za-z]{2,}")
@@ -150,7 +151,7 @@ class Guard:
         rules = [rule for rule in self.policies.rules if place in rule.where]
         seen = views(text[:LONGEST])
         asked = seen
-        if place == "input" and len(text) > 2 * EDGE:
+        if place == "input" and len(text) > LONG:
             asked = views(f"{text[:EDGE]}\n{text[-EDGE:]}")
         found = ((rule, self._words(rule, seen if "result" in rule.where else asked)) for rule in rules)
         return tuple(

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from medbench.board.ranking import Standing
 from medbench.board.release import Release
 from medbench.board.report.charts import Bar, dataset_chart, draw
+from medbench.board.report.checks import shares_text
 from medbench.board.report.epochs import shown
 from medbench.board.report.render import NAMES, TAGS, environment
 from medbench.board.summary import SAFETY_DIMENSIONS
@@ -39,6 +40,16 @@ class Line:
     dimensions: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What running the answers of a model to one part showed."""
+
+    part: str
+    name: str
+    covered: str
+    passed: str
+
+
 def write_board(out: Path, release: Release, language: Language) -> Path:
     """Write `board.html`; the same release gives the same bytes.
 
@@ -53,9 +64,11 @@ def write_board(out: Path, release: Release, language: Language) -> Path:
     text = page.render(
         release=release,
         lines=lines,
+        checks=_checks(release),
         chart=chart,
         languages=ordered,
-        words={each: partial(_say, each) for each in ordered},
+        words={each: partial(_say, each, "board") for each in ordered},
+        report={each: partial(_say, each, "report") for each in ordered},
         dimensions={each: _dimensions(release, each) for each in ordered},
         tags=TAGS,
         names=NAMES,
@@ -66,8 +79,8 @@ def write_board(out: Path, release: Release, language: Language) -> Path:
     return path
 
 
-def _say(language: Language, name: str, /, **values: Any) -> str:  # noqa: ANN401 - fills a message
-    return say(f"board.{name}", language=language, **values)
+def _say(language: Language, package: str, name: str, /, **values: Any) -> str:  # noqa: ANN401 - fills a message
+    return say(f"{package}.{name}", language=language, **values)
 
 
 def _lines(release: Release) -> list[Line]:
@@ -91,6 +104,17 @@ def _lines(release: Release) -> list[Line]:
             )
         )
     return lines
+
+
+def _checks(release: Release) -> list[Checked]:
+    """By part, the models in their order."""
+    standings = [(entry.name, entry.standing) for entry in release.entries if entry.standing is not None]
+    return [
+        Checked(part, name, *shares_text(standing.checks[part]))
+        for part in dict.fromkeys(part for _, standing in standings for part in standing.checks)
+        for name, standing in standings
+        if part in standing.checks
+    ]
 
 
 def _of_dimensions(release: Release, standing: Standing) -> Iterator[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from medbench.board.checks import checks_of
 from medbench.board.report.pictures import estimate_text
 from medbench.text import say
 
 if TYPE_CHECKING:
     from medbench.board.report.view import View
+    from medbench.scoring.executable.tally import CheckFigures
 
 NOTHING = "–"
 MOST_FINDINGS = 4
@@ -28,21 +30,19 @@ class CheckLine:
 def check_lines(view: View) -> list[CheckLine]:
     """The parts whose answers were run, in the order of the run."""
     lines = []
-    for dataset in view.summary.datasets:
-        for part in dataset.parts:
-            checked = part.checked
-            if checked is None:
-                continue
-            found = list(checked.by_finding.items())[:MOST_FINDINGS]
-            lines.append(
-                CheckLine(
-                    name=f"{dataset.name} {part.name}".strip(),
-                    covered=f"{estimate_text(checked.covered)}, n = {checked.covered.n:,}",
-                    passed=f"{estimate_text(checked.passed)}, n = {checked.passed.n:,}" if checked.passed else NOTHING,
-                    findings=view.names(
-                        f"{say(f'scoring.check_{code}', language=view.language)} ({count:,})" for code, count in found
-                    )
-                    or NOTHING,
-                )
-            )
+    for name, checked in checks_of(view.summary).items():
+        found = list(checked.by_finding.items())[:MOST_FINDINGS]
+        findings = view.names(
+            f"{say(f'scoring.check_{code}', language=view.language)} ({count:,})" for code, count in found
+        )
+        lines.append(CheckLine(name, *shares_text(checked), findings=findings or NOTHING))
     return lines
+
+
+def shares_text(checked: CheckFigures) -> tuple[str, str]:
+    """The share of answers that could be run, and of these the share with nothing wrong; each with interval and n."""
+    covered, passed = (
+        NOTHING if each is None else f"{estimate_text(each)}, n = {each.n:,}"
+        for each in (checked.covered, checked.passed)
+    )
+    return covered, passed
