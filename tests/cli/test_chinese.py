@@ -179,6 +179,13 @@ def test_wrong_usage_is_told_in_both_languages(arguments, english, chinese, run)
         assert error.startswith(usage) or english.startswith("Option ")
 
 
+def test_an_unknown_language_is_told_in_that_of_the_locale(run):
+    for locale, words in (("C.UTF-8", "Error: 'fr' is no language"), ("zh_CN.UTF-8", "错误： 本程序没有“fr”这种语言")):
+        code, out, error = run("--lang", "fr", "run", "--help", locale=locale)
+        assert (code, out) == (2, "")
+        assert error.startswith(words)
+
+
 def test_what_is_typed_is_shown_and_does_nothing(run):
     for typed in ("{0.__class__}", "Missing command.", "\x1b[31m"):
         code, _, error = run("--lang", "zh", "run", "--disclosure", typed)

@@ -73,13 +73,15 @@ def main() -> None:
     # Requests and rows make many small objects and hardly a cycle: looking for cycles so often took an eighth of a run.
     gc.set_threshold(50_000, 20, 20)
     try:
-        # Typer refuses wrong usage, and writes help, before it comes to the options.
+        # Typer refuses wrong usage, and writes help, before it comes to the options; the locale's for a wrong --lang.
+        set_language(_language(None))
         set_language(_language(_asked(sys.argv[1:])))
         if current_language() == "zh":
             from medbench.cli import chinese
 
             chinese.run(app)
-        app()
+        else:
+            app()
     except SystemExit as end:
         # Typer's way to say that Ctrl-C ended a command; while a model is asked, the run ends in order by itself.
         if end.code != INTERRUPTED:
