@@ -10,10 +10,11 @@ from importlib.resources import files
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len
 from typer.main import get_command
 
 from medbench.cli import main as command_line
-from medbench.cli.chinese import CLOSING, OPENING, PIECE, columns, fill, paragraphs
+from medbench.cli.chinese import CLOSING, OPENING, PIECE, fill, paragraphs
 
 CATALOGUE = tomllib.loads(files("medbench.text").joinpath("typer_zh.toml").read_text("utf-8"))
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -87,7 +88,7 @@ def test_a_chinese_page_has_the_options_of_the_english_one_and_keeps_its_columns
     assert section(chinese, "选项：")[-1].startswith("-h, --help")
     # Examples stay as they are, however long; all else fits, and help stands in one column.
     lines = [line for line in chinese.splitlines() if line not in english.splitlines()]
-    assert max(map(columns, lines)) <= 80
+    assert max(map(cell_len, lines)) <= 80
     for heading in ("选项：", "命令："):
         rows = chinese.partition(f"\n{heading}\n")[2].partition("\n\n")[0].splitlines()
         starts = {len(found[0]) for row in rows if (found := re.match(r"  \S.*?  +|  {3,}", row)) and len(found[0]) > 4}
@@ -209,6 +210,6 @@ def test_lines_fit_and_say_the_same(text, width):
     assert "".join("".join(lines).split()) == "".join(text.split())
     for line in lines:
         assert line == line.strip()
-        assert columns(line) <= width or sum(map(bool, PIECE.findall(line))) == 1
+        assert cell_len(line) <= width or sum(map(bool, PIECE.findall(line))) == 1
     assert not {line[0] for line in lines[1:]} & set(CLOSING)
     assert not {line[-1] for line in lines[:-1] if line} & set(OPENING)
