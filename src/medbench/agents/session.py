@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -108,10 +106,11 @@ async def answer_in(
         EnvironmentFailed: The state can't be told.
         MediaMissing: The question's pictures can't be shown.
     """
-    started = time.perf_counter()
+    clock = context.clock
+    started = clock.seconds
     messages: list[Message] = []
     try:
-        async with asyncio.timeout(limits.seconds) as scope:
+        async with clock.timeout(limits.seconds) as scope:
             if isinstance(model, UsesTools):
                 response = await model.answer(question, context)
             else:
@@ -143,7 +142,7 @@ async def answer_in(
         trace=trace,
         artifacts=(context.keep(session.snapshot(), ".json"), *response.artifacts),
         usage=count.usage if count.all_cached else count.paid,
-        latency_s=round(time.perf_counter() - started, 4),
+        latency_s=round(clock.seconds - started, 4),
         attempts=count.attempts,
         cached=count.all_cached,
     )

@@ -345,7 +345,7 @@ async def _ask(
         ledger.set_state("running")
         calls = handler.ahead(_unanswered(source, pins, ledger))
         first, others = _first_items(calls)
-        again = await smoke(first, handler, recorder, progress)
+        again = await smoke(first, handler, recorder, progress, stop)
         await dispatch(chain(again, others, calls), handler, recorder, progress, meter, stop)
     except Stopped as error:
         return error.code, str(error)

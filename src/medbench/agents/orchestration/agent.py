@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal
 
+from medbench.agents.governance.approval import Approver, Nobody, make_approver
 from medbench.agents.governance.deidentify import Deidentified
 from medbench.agents.governance.guard import Guard
 from medbench.agents.governance.policy import load_policies
@@ -48,9 +49,10 @@ def agent_model(path: str, options: ModelOptions) -> AgentModel:
     tools = [made(_tool, name, settings or {}, file) for name, settings in agent.tools.items()]
     guidelines = made(Guidelines, file.parent / agent.guidelines.folder) if agent.guidelines else None
     guard = made(_guard, agent, content, file) if agent.steps.guard else None
+    approver = made(make_approver, agent.approver)
     if problems:
         raise InputError(*problems)
-    return AgentModel(agent, content, file, backbone, tools, guidelines, guard)
+    return AgentModel(agent, content, file, backbone, tools, guidelines, guard, approver)
 
 
 class AgentModel:
@@ -63,7 +65,8 @@ class AgentModel:
         backbone: The model that it works with.
         tools: Its own tools.
         guidelines: None: there are none.
-        guard: None: nobody is asked.
+        guard: None: nothing is held against the rules.
+        approver: Asked where a rule asks for a person; `approver` in the file names it.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class AgentModel:
         tools: list[Tool],
         guidelines: Guidelines | None,
         guard: Guard | None = None,
+        approver: Approver = Nobody(),  # noqa: B008 - it holds nothing
     ) -> None:
         prompts = Prompts(agent.prompts)
         revision = hashlib.sha256(content)
@@ -82,10 +86,12 @@ class AgentModel:
         for part in (prompts.revision, *pinned):
             revision.update(f"\0{part}".encode())
         under = backbone.identity
+        # With a person in it the system is another one.
+        person = "" if agent.approver == "nobody" else f"approver {agent.approver}; "
         identity = Identity(
             spec=f"agent:{file}",
             name=agent.name or file.stem,
-            revision=f"sha256:{revision.hexdigest()}; {under.spec} {under.revision}".rstrip(),
+            revision=f"sha256:{revision.hexdigest()}; {person}{under.spec} {under.revision}".rstrip(),
             endpoint=under.endpoint,
             api_key_env=under.api_key_env,
             parameters=under.parameters,
@@ -108,6 +114,7 @@ class AgentModel:
             passages=agent.guidelines.passages if agent.guidelines else 0,
             roles=agent.roles,
             guard=guard,
+            approver=approver,
         )
 
     @property

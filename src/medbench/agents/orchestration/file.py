@@ -77,6 +77,8 @@ class AgentFile(msgspec.Struct, frozen=True):
         tools: Name under `medbench.tools` -> its settings.
         guidelines: None: there are none.
         policies: Policy files beside those of the program (TOML); a relative path begins at the agent's file.
+        approver: Who approves what a rule leaves to a person: `nobody`, `terminal`, or a name that a third party has
+            under `medbench.approvers`.
         roles: Who reviews open answers, at the same time; empty: one critic without a role.
         prompts: Language -> name -> text in place of a shipped prompt.
     """
@@ -88,6 +90,7 @@ class AgentFile(msgspec.Struct, frozen=True):
     tools: dict[str, dict[str, object] | None] = {}
     guidelines: GuidelineFiles | None = None
     policies: tuple[str, ...] = ()
+    approver: str = "nobody"
     roles: tuple[Role, ...] = ()
     prompts: dict[Literal["zh", "en"], dict[str, str]] = {}
 
@@ -210,6 +213,8 @@ def _check(agent: AgentFile, reader: _Reader) -> None:
     for place, (value, smallest) in least.items():
         if value < smallest:
             reader.problem("agent_file.too_small", place, least=smallest)
+    if agent.approver != "nobody" and not agent.steps.guard:
+        reader.problem("agent_file.approver_without_guard", "approver")
     if len(set(agent.roles)) < len(agent.roles):
         reader.problem("agent_file.role_twice", "roles")
     known = shipped()
