@@ -43,6 +43,8 @@ class Terminal:
             with off_screen():
                 _show(_told(decision, question))
                 while True:
+                    # What was typed before the question stood there answers another one.
+                    termios.tcflush(sys.stdin, termios.TCIFLUSH)
                     _show(say("agent.ask_yes_no"), end=" ")
                     match await _typed():
                         case "":
@@ -89,8 +91,6 @@ async def _typed() -> str:
         if (not pieces[-1] or pieces[-1].endswith(b"\n")) and not line.done():
             line.set_result(b"".join(pieces))
 
-    # What was typed before the question stood there answers another one.
-    termios.tcflush(terminal, termios.TCIFLUSH)
     loop.add_reader(terminal, take)
     try:
         return (await line).decode("utf-8", "replace")
