@@ -146,8 +146,8 @@ class Bench:
         path.write_text(
             "backbone: {model: 'openai:x', tools: native}\n" + yaml if "backbone" not in yaml else yaml, "utf-8"
         )
-        agent, content = read_agent_file(path)
-        self.agent = AgentModel(agent, content, path, backbone, list(tools), guidelines, guard)
+        agent, document = read_agent_file(path)
+        self.agent = AgentModel(agent, document.content, path, backbone, list(tools), guidelines, guard)
 
     def context(self, asked: Question, form: AnswerForm | None = None) -> AskContext:
         part = Part(answer=form or (ChoiceForm() if asked.options else TextForm()), metrics=("accuracy",))
