@@ -9,7 +9,7 @@ from typing import Literal
 import msgspec
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medbench.errors import InputError
@@ -132,6 +132,7 @@ class Free(msgspec.Struct):
 
 
 @given(PLAIN)
+@settings(deadline=None)
 def test_plain_values_come_back_as_they_were_written(value):
     with tempfile.TemporaryDirectory() as folder:
         document = written(Path(folder), yaml.safe_dump({"value": value}))
