@@ -15,6 +15,7 @@ from medbench.agents.environments.consultation import MOST_FACTS, Consultation
 from medbench.agents.environments.ehr import RecordStore
 from medbench.agents.environments.sql import HospitalDatabase
 from medbench.agents.registry import environment_maker, require_environments
+from medbench.agents.session import EnvironmentFailed, Session
 from medbench.errors import InputError
 from medbench.items.synthetic.write import write_items
 from medbench.models.images import MediaMissing
@@ -153,6 +154,8 @@ def test_a_missing_file_is_missing(tmp_path):
     missing = msgspec.structs.replace(asked.media[0], missing="absent")
     with pytest.raises(MediaMissing):
         RecordStore(msgspec.structs.replace(asked, media=(missing,)), FolderContext(tmp_path))
+    with pytest.raises(EnvironmentFailed, match=r"media_absent: records\.jsonl"):
+        Session(msgspec.structs.replace(asked, media=(missing,)), FolderContext(tmp_path))
 
 
 # Databases

@@ -28,7 +28,7 @@ from medbench.agents.orchestration.events import (
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.tools.calculator import calculator
 from medbench.catalog.model import FieldsForm, LabelForm, TextForm
-from medbench.models.model import CallError, Completion, Usage
+from medbench.models.model import CallError, Completion, ToolCall, Usage
 from medbench.models.tools import ToolSpec
 from medbench.store.audit import check_trail
 from support.agents import OUTPUT, Backbone, Bench, calls, last_user, of, question
@@ -145,6 +145,29 @@ def test_a_call_that_can_not_be_read_is_asked_for_twice_again_and_no_more(tmp_pa
     response, trace = Bench(tmp_path, backbone, yaml, tools=[calculator({})]).ask(question())
     assert [call.step for call in of(trace, Called)] == ["gather", "gather", "gather", "draft"]
     assert response.text == "B"
+
+
+@pytest.mark.parametrize("given_id", ["", "call_1"])
+def test_calls_without_ids_or_with_one_id_for_all_are_each_answered_by_their_own_result(tmp_path, given_id):
+    def script(messages, tools):
+        if tools and messages[-1]["role"] == "user":
+            made = tuple(ToolCall("take_bed", json.dumps({"number": number}), given_id) for number in (3, 5))
+            return Completion(status="ok", text="", tool_calls=made, usage=Usage(10, 5))
+        return "done" if tools else "B"
+
+    class Numbered(Bed):
+        async def call(self, arguments):
+            return f"bed {arguments['number']}"
+
+    backbone = Backbone(script)
+    Bench(tmp_path, backbone, tools=[Numbered()]).ask(question())
+    *_, asking, first, second = backbone.requests[1]["messages"]
+    ids = [call["id"] for call in asking["tool_calls"]]
+    assert len(set(ids)) == 2
+    assert [(said["tool_call_id"], said["content"]) for said in (first, second)] == [
+        (ids[0], "bed 3"),
+        (ids[1], "bed 5"),
+    ]
 
 
 def test_a_model_that_makes_the_same_call_again_and_again_is_stopped(tmp_path):

@@ -41,8 +41,7 @@ class Session:
         context: Gives it the question's files.
 
     Raises:
-        MediaMissing: A file of the question is missing.
-        EnvironmentFailed: It can't be made.
+        EnvironmentFailed: It can't be made, or a file that it needs is missing.
     """
 
     def __init__(self, question: Question, context: Context) -> None:
@@ -167,12 +166,11 @@ def _ours(do: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - 
 
     Raises:
         EnvironmentFailed: With what it raised.
-        MediaMissing: As it was raised.
     """
     try:
         return do(*arguments)
-    except MediaMissing:
-        raise
+    except MediaMissing as error:
+        raise EnvironmentFailed(shortened(str(error))) from error
     except InputError as error:
         raise EnvironmentFailed(shortened("; ".join(map(str, error.problems)))) from error
     except Exception as error:  # an environment may raise whatever it likes
