@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -324,9 +325,9 @@ def test_the_same_acts_leave_the_same_bytes(world, acts, kind, number, text):
 
 
 def test_environments_that_are_not_there_are_named_all_at_once():
-    require_environments(["ehr", "sql", "consultation"])
+    require_environments(["ehr", "sql", "consultation"], {}, Path("items.jsonl"))
     with pytest.raises(InputError) as refused:
-        require_environments(["ehr", "ward", "theatre"])
+        require_environments(["ehr", "ward", "theatre"], {}, Path("items.jsonl"))
     assert len(refused.value.problems) == 2
     with pytest.raises(InputError):
         environment_maker("ward")
