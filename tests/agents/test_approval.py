@@ -53,7 +53,7 @@ def test_nobody_is_asked_about_the_rest():
     assert settle(Person("approved"), refused) == refused
 
 
-@pytest.mark.parametrize("approver", [None, Person("perhaps"), Person("approved", None)])
+@pytest.mark.parametrize("approver", [None, Person("perhaps"), Person("approved", None), Person("refused", " ")])
 def test_an_approver_that_is_out_of_order_stops_the_run(approver):
     with pytest.raises(WorkError, match="out of order"):
         settle(approver)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medbench.agents.governance.approval import Verdict
 from medbench.agents.governance.guard import Guard
 from medbench.agents.governance.policy import load_policies
 from medbench.agents.orchestration.events import (
@@ -361,6 +362,44 @@ def test_a_guard_stops_open_tasks_and_keeps_closed_ones_in_their_form(tmp_path):
     response, trace = bench.ask(question("Which is the forbidden thing?"))
     assert response.text == "B"
     assert [(event.point, event.action) for event in of(trace, Guarded)] == [("input", "warn"), ("output", "allow")]
+
+
+def test_who_waits_for_a_person_holds_no_slot_and_spends_no_time(tmp_path):
+    class AfterTheOther:
+        async def decide(self, decision, question):
+            await asyncio.wait_for(other_is_done.wait(), 30)
+            await asyncio.sleep(1)
+            return Verdict("approved", "dr.li")
+
+    path = rules(tmp_path)
+    path.write_text(path.read_text("utf-8").replace('"refuse"', '"ask_human"'), "utf-8")
+    bench = Bench(
+        tmp_path,
+        Backbone(lambda messages, tools: "An answer."),
+        "steps: {plan: false, critique: false}\n",
+        concurrency=1,
+        guard=Guard(load_policies(path)),
+        approver=AfterTheOther(),
+    )
+
+    async def both():
+        asking = open_question("Please do the forbidden thing.")
+        waits = asyncio.create_task(bench.agent.answer(asking, bench.context(asking)))
+        await asyncio.sleep(0)
+        plain = await bench.agent.answer(open_question(), bench.context(open_question()))
+        other_is_done.set()
+        return plain, await waits
+
+    other_is_done = asyncio.Event()
+    plain, asked = asyncio.run(both())
+    assert (plain.text, asked.text) == ("An answer.", "An answer.")
+    assert asked.latency_s < 1
+    trace = bench.trace(asked)
+    assert all(event.at_s < 1 for event in trace.events)
+    (told,) = [event for event in of(trace, Guarded) if event.point == "input"]
+    assert (told.action, told.reason, told.by) == ("allow", "human_approved", "dr.li")
+    (decided, *_) = [record for record in trail(asked, bench) if record["event"] == "decision"]
+    assert (decided["action"], decided["reason"], decided["by"]) == ("allow", "human_approved", "dr.li")
 
 
 def test_an_answer_that_must_not_be_given_is_replaced_and_a_closed_one_is_not(tmp_path):

@@ -99,6 +99,8 @@ async def settled(decision: Decision, approver: Approver, question: Question) ->
         verdict = await approver.decide(decision, question)
         answer, reason = verdict.answer, _REASONS[verdict.answer]
         by = verdict.by[:_LONGEST_NAME].encode("utf-8", "replace").decode()
+        if answer != "nobody" and not by.strip():
+            raise ValueError("a verdict without a name")
     except Exception as error:  # an approver of a third party may raise whatever it likes
         raise WorkError(say("agent.approver_failed", error=f"{type(error).__name__}: {error}")) from error
     if answer == "approved":
