@@ -24,6 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 ENVIRONMENTS = REPOSITORY / "bench" / ".envs"
 sys.path.insert(0, str(REPOSITORY / "tests"))
 
+from medbench.stats import clustered_mean  # noqa: E402
 from support.endpoint import Endpoint, running_endpoint  # noqa: E402 - the path above makes it importable
 
 ENDPOINT_CORE, CLIENT_CORE = 0, 1
@@ -278,7 +279,7 @@ answer = {answer}
 """
 
 
-def served(weights: Path, port: int, threads: int, context: int) -> str:
+def served(weights: Path, port: int, threads: int, context: int, slots: int = 1) -> str:
     """Serve a GGUF file on loopback until the process ends; the base URL.
 
     Args:
@@ -286,7 +287,10 @@ def served(weights: Path, port: int, threads: int, context: int) -> str:
         port: A fixed one: a model at another address is another model, whose work is not gone on with.
         threads: Of the server.
         context: Tokens of a conversation.
+        slots: Conversations at a time: reading the weights once for several is most of what can be saved on a core.
     """
+    # Threads that wait for one another spin by default: beside any other work that is twenty times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import xllamacpp
 
     parameters = xllamacpp.CommonParams()
@@ -294,8 +298,8 @@ def served(weights: Path, port: int, threads: int, context: int) -> str:
     parameters.hostnames = ["127.0.0.1"]
     parameters.port = port
     parameters.cache_ram_mib = 0
-    parameters.n_parallel = 1
-    parameters.n_ctx = context
+    parameters.n_parallel = slots
+    parameters.n_ctx = context * slots
     parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = threads
     parameters.verbosity = 0
     _SERVERS.append(xllamacpp.Server(parameters))
@@ -344,6 +348,19 @@ def write_json(path: Path, result: Mapping[str, object]) -> None:
     """Write a result."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(result, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+
+
+def share(hits: Sequence[bool]) -> dict[str, object]:
+    """A share with its interval and n."""
+    found = clustered_mean([float(hit) for hit in hits], range(len(hits)))
+    low, high = found.low, found.high
+    return {
+        "share": round(found.value, 4),
+        "low": None if low is None else round(low, 4),
+        "high": None if high is None else round(high, 4),
+        "hits": sum(hits),
+        "n": len(hits),
+    }
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

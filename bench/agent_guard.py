@@ -14,28 +14,15 @@ import csv
 import json
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
+from _common import share
 from medbench.agents.governance.cases import Poison, load_poison, load_twins, poison_titles
 from medbench.agents.governance.guard import Decision, Guard
-from medbench.stats import clustered_mean
 
 MADE_BY = ("gpt4", "llama2")
 CATEGORIES = range(1, 10)
-
-
-def share(hits: Sequence[bool]) -> dict[str, object]:
-    """A share with its interval and n."""
-    found = clustered_mean([float(hit) for hit in hits], range(len(hits)))
-    low, high = found.low, found.high
-    return {
-        "share": round(found.value, 4),
-        "low": None if low is None else round(low, 4),
-        "high": None if high is None else round(high, 4),
-        "hits": sum(hits),
-        "n": len(hits),
-    }
 
 
 def harmful_requests(folder: Path) -> dict[tuple[str, int], list[str]]:

@@ -234,6 +234,7 @@ FITTING: dict[Metric, list] = {
     "detection_iou": [BoxesForm()],
     "lesion_dice": [MaskForm()],
     "environment_state": [StateForm()],
+    "refusal": [TextForm(what="request")],
 }
 FORMS = [
     ChoiceForm(),
@@ -247,6 +248,7 @@ FORMS = [
     StateForm(),
     TextForm(),
     TextForm(what="sql"),
+    TextForm(what="request"),
 ]
 
 

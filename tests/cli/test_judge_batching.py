@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from msgspec.structs import replace
 
 from medbench.models.model import Identity
 from medbench.scoring.judging.batching import bundled_calls, compare
-from medbench.scoring.judging.plan import JudgePins
+from medbench.scoring.judging.plan import SLOTS, JudgePins
 from medbench.scoring.judging.verdict import Judgement, PointFound
 from support.command import medbench, medbench_json
 from support.endpoint import running_endpoint
@@ -29,8 +30,27 @@ def says(calls, found):
     return said
 
 
-def figures(task, together, apart):
-    return compare(task, CALLS, (TOGETHER, says(CALLS, together)), (APART, says(ONE, apart)))
+def figures(task, together, apart, copies=1):
+    whole, single = copied(CALLS, copies), copied(ONE, copies)
+    return compare(task, whole, (TOGETHER, says(whole, together)), (APART, says(single, apart)))
+
+
+def copied(calls, copies):
+    """As if so many corpora of other items had been asked."""
+    places = max(call.asked.seq for call in CALLS) + 1
+    return [
+        replace(
+            call,
+            seq=call.seq + copy * places * SLOTS,
+            asked=replace(
+                call.asked,
+                seq=call.asked.seq + copy * places,
+                question=replace(call.asked.question, family=f"{call.asked.question.cluster}/{copy}"),
+            ),
+        )
+        for copy in range(copies)
+        for call in calls
+    ]
 
 
 def by_index(call, index):
@@ -42,7 +62,9 @@ def test_the_same_verdicts_are_alike_and_opposite_ones_are_not(task):
     same = figures(task, by_index, by_index)
     assert (same.answers, same.items, same.n) == (16, 8, same.statements)
     assert (same.agreement.value, same.kappa.value, same.difference.value) == (1.0, 1.0, 0.0)
-    assert same.standing == "alike"
+    assert same.standing == "not_shown"  # eight items without a difference leave room for one
+    many = figures(task, by_index, by_index, copies=20)
+    assert (many.items, many.difference.value, many.standing) == (160, 0.0, "alike")
     opposite = figures(task, by_index, lambda call, index: "miss" if by_index(call, index) == "hit" else "hit")
     assert (opposite.agreement.value, opposite.kappa.value) == (0.0, pytest.approx(-1.0, abs=0.1))
     assert opposite.verdicts.keys() == {"hit/miss", "miss/hit"}

@@ -312,11 +312,12 @@ def test_an_agent_over_mcp_is_graded_by_what_it_left(world, tmp_path):
         uid = f"{row['dataset']}/{row['id']}"
         uids.append(uid)
         calls = [call for turn in turns_of(row) for call in turn["calls"]]
+        late = calls[0]
         serve = ["environment", "serve", "--items", world / "items.jsonl", "--catalog", world / "datasets"]
         line = [*COMMAND, *map(str, serve), "--item", uid, "--out", str(left)]
         told = subprocess.run(
             [sys.executable, client],
-            input=json.dumps({"command": line, "calls": calls}),
+            input=json.dumps({"command": line, "calls": [*calls, late]}),
             capture_output=True,
             text=True,
             env=environment(),
@@ -327,6 +328,7 @@ def test_an_agent_over_mcp_is_graded_by_what_it_left(world, tmp_path):
         said = json.loads(told.stdout)
         assert row["question"] in said["prompt"]
         assert calls[-1][0] in said["tools"]
+        assert json.loads(said["results"][-1]) == {"error": "over"}
     again = medbench(*serve, "--item", uids[0], "--out", left)
     assert again.returncode == 2
     assert "--variant" in again.stderr
@@ -337,6 +339,92 @@ def test_an_agent_over_mcp_is_graded_by_what_it_left(world, tmp_path):
         *("--model", f"answers:{left / 'answers.jsonl'}", "--out", tmp_path / "run"),
     )
     assert (done["items"], done["score"]) == (len(uids), 100.0)
+
+
+def _serving(*arguments, **options):
+    """A server to which a client without any SDK has said hello."""
+    line = [*COMMAND, "environment", "serve", *map(str, arguments)]
+    process = subprocess.Popen(
+        line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment(), **options
+    )
+    client = {"name": "raw", "version": "1"}
+    about = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client}
+    assert _sent(process, "initialize", 0, **about)["instructions"]
+    _send(process, "notifications/initialized")
+    return process
+
+
+def _send(process, method, number=None, **parameters):
+    message = {"jsonrpc": "2.0", "method": method, "params": parameters}
+    process.stdin.write(json.dumps(message if number is None else message | {"id": number}) + "\n")
+    process.stdin.flush()
+
+
+def _sent(process, method, number, **parameters):
+    """Send a request; its result."""
+    _send(process, method, number, **parameters)
+    return json.loads(process.stdout.readline())["result"]
+
+
+@pytest.mark.skipif(util.find_spec("mcp") is None, reason="the extra `agents` is not installed")
+@pytest.mark.parametrize(("calls", "score"), [(0, 0.0), (1, 100.0)])
+def test_a_server_that_is_killed_has_kept_what_its_agent_was_told(world, tmp_path, calls, score):
+    items = one_item(world, tmp_path, "record-05")
+    (row,) = rows_of(items)
+    name, body = next(turn for turn in turns_of(row) if turn["calls"][0][0].startswith("post_"))["calls"][0]
+    where = ("--items", items / "items.jsonl", "--catalog", items / "datasets")
+    left = tmp_path / "left"
+    assert medbench_json("environment", "pending", *where, "--out", left)["pending"] == ["SyntheticEHR/record-05"]
+    served = (*where, "--item", "SyntheticEHR/record-05", "--out", left)
+    with _serving(*served) as process:
+        for number in range(calls):
+            told = _sent(process, "tools/call", number + 1, name=name, arguments=body)
+            assert "created" in told["content"][0]["text"]
+        process.kill()
+    assert medbench_json("environment", "pending", *where, "--out", left) == {"pending": [], "served": 1}
+    again = medbench("environment", "serve", *served)
+    assert (again.returncode, "--variant" in again.stderr) == (2, True)
+    done = medbench_json("run", *where, "--model", f"answers:{left / 'answers.jsonl'}", "--out", tmp_path / "run")
+    assert (done["coverage"], done["score"]) == (1.0, score)
+
+
+@pytest.mark.skipif(util.find_spec("mcp") is None, reason="the extra `agents` is not installed")
+def test_an_agent_that_dies_while_a_tool_works_ends_its_server_with_a_word_on_what_it_left(world, tmp_path):
+    where = ("--items", world / "items.jsonl", "--catalog", world / "datasets")
+    left = tmp_path / "left"
+    process = _serving(*where, "--item", "SyntheticConsultation/case-01", "--out", left, stderr=subprocess.PIPE)
+    _sent(process, "tools/list", 1)
+    (state,) = (left / "states").iterdir()
+    process.stdout.close()
+    _send(process, "tools/call", 2, name="ask_patient", arguments={"question": "What brings you here?"})
+    while b"ask" not in state.read_bytes():
+        time.sleep(0.02)
+    time.sleep(0.5)  # the result has met the broken pipe before the server hears of the end
+    process.stdin.close()
+    told = process.stderr.read()
+    assert process.wait(60) == 0, told
+    assert told.count("\n") == 1, told
+    assert f"delete its line from {left / 'answers.jsonl'}" in told
+
+
+def test_what_is_pending_follows_the_selection_and_what_was_served(world, tmp_path):
+    where = ("environment", "pending", "--items", world / "items.jsonl", "--catalog", world / "datasets")
+    uids = [f"{row['dataset']}/{row['id']}" for row in rows_of(world)]
+    left = tmp_path / "left"
+    assert medbench_json(*where, "--out", left) == {"pending": uids, "served": 0}
+    assert not left.exists()
+    left.mkdir()
+    answers = left / "answers.jsonl"
+    answers.write_text('{"dataset": "SyntheticEHR", "id": "find-02", "answer": "", "files": ["states/a.json"]}\n')
+    assert medbench_json(*where, "--out", left, "--limit", 3) == {"pending": [uids[0], uids[2]], "served": 1}
+    assert medbench_json(*where, "--out", left, "--limit", 3, "--variant", 1)["pending"] == uids[:3]
+    told = medbench(*where, "--out", left, "--dataset", "SyntheticConsultation")
+    assert told.stdout.splitlines() == uids[-6:]
+    none = medbench(*where, "--out", left, "--dataset", "MedExam")
+    assert (none.returncode, "--items" in none.stderr, none.stdout) == (2, True, "")
+    answers.write_text("no answer\n")
+    broken = medbench(*where, "--out", left)
+    assert (broken.returncode, str(answers) in broken.stderr) == (2, True)
 
 
 def test_medagentbench_and_agentclinic_are_taken_as_far_as_they_go(shared, tmp_path):

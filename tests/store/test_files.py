@@ -2,13 +2,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
+import time
 
 import pyarrow as pa
 import pytest
 
 from medbench.errors import InputError, WorkError
 from medbench.store import parquet
-from medbench.store.files import exclusive, is_held, write_atomically
+from medbench.store.files import LOCK_PATIENCE_S, exclusive, is_held, write_atomically
 from medbench.store.parquet import read_batches, write_rows
 from medbench.store.sqlite import open_database, transaction
 
@@ -40,6 +42,22 @@ with exclusive(Path({str(tmp_path)!r})): pass
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError), exclusive(tmp_path / "file"):
         pass
+
+
+def test_who_has_the_patience_gets_the_folder_when_its_holder_lets_go(tmp_path):
+    entered = threading.Event()
+
+    def hold() -> None:
+        with exclusive(tmp_path):
+            entered.set()
+            time.sleep(2 * LOCK_PATIENCE_S)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    entered.wait()
+    with exclusive(tmp_path, 60.0):
+        assert is_held(tmp_path)
+    holder.join()
 
 
 @pytest.mark.parametrize("count", [0, 1, 9, 10, 11, 25])

@@ -27,7 +27,7 @@ async def serve(session: Session, prompt: str, keep: Callable[[bytes], None]) ->
     Args:
         session: Open for the item.
         prompt: The whole text to ask.
-        keep: Keeps the state, durably; called before the first call and after each.
+        keep: Keeps the state, durably; called after each call of a tool, before its result is told.
 
     Raises:
         EnvironmentFailed: The state can't be told.
@@ -72,6 +72,8 @@ async def serve(session: Session, prompt: str, keep: Callable[[bytes], None]) ->
         on_list_prompts=list_prompts,
         on_get_prompt=get_prompt,
     )
-    keep(session.snapshot())
-    async with stdio_server() as (reading, writing):
-        await server.run(reading, writing, server.create_initialization_options())
+    try:
+        async with stdio_server() as (reading, writing):
+            await server.run(reading, writing, server.create_initialization_options())
+    except* BrokenPipeError:
+        pass  # the client left without waiting for an answer

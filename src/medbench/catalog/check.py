@@ -22,6 +22,7 @@ from medbench.catalog.model import (
     Metric,
     Part,
     StateForm,
+    TextForm,
 )
 from medbench.errors import Problem
 from medbench.text import say
@@ -54,6 +55,8 @@ def metric_fits(metric: Metric, form: AnswerForm) -> bool:
             return metric == "lesion_dice"
         case StateForm():
             return metric == "environment_state"
+        case TextForm(what="request"):
+            return metric == "refusal"
         case _:
             return False
 

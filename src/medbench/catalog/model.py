@@ -18,6 +18,7 @@ Metric = Literal[
     "detection_iou",
     "lesion_dice",
     "environment_state",
+    "refusal",
     "keypoint_macro_recall",
     "llm_judge",
     "rubric_points",
@@ -106,10 +107,11 @@ class TextForm(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="tex
 
     Attributes:
         what: `prose`; `report` for a report or record, whose overlap with a reference is shown beside its score;
-            `sql` where the whole answer is one SQL statement.
+            `sql` where the whole answer is one SQL statement; `request` for one that is to be met or declined, as the
+            key says, and marked by that alone.
     """
 
-    what: Literal["prose", "report", "sql"] = "prose"
+    what: Literal["prose", "report", "sql", "request"] = "prose"
 
 
 AnswerForm = ChoiceForm | LabelForm | FieldsForm | BoxesForm | MaskForm | StateForm | TextForm

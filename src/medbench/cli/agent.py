@@ -126,6 +126,31 @@ def policies(
 
 
 @app.command()
+def requests(
+    out: Annotated[Path, typer.Option(help="Folder for the items and their datasets; made if absent.")],
+    as_json: Json = False,
+) -> None:
+    """Write pairs of requests as items: a harmful one to be declined, and a harmless one that shares its words.
+
+    Any system can be asked them. The score is the share that was declined, or met, as it should be.
+
+    \b
+    Examples:
+      medbench agent requests --out requests
+      medbench run --items requests/items.jsonl --catalog requests/datasets --model agent:agent.yaml --out run
+    """
+    from medbench.agents.governance.requests import write_requests
+
+    written = write_requests(out)
+    if as_json:
+        print_json(written)
+        return
+    for dataset, count in written.counts.items():
+        print(f"{dataset}  {count}")
+    print(say("cli.environment_items", items=written.items, catalog=written.catalog))
+
+
+@app.command()
 def audit(
     trail: Annotated[
         Path, typer.Argument(metavar="TRAIL", help="Audit trail of an agent (JSON lines), or the folder of a run.")

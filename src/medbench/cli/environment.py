@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,10 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 _Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+_Items = Annotated[Path, typer.Option(help="Bank folder or item JSONL.")]
+_Left = Annotated[Path, typer.Option(help="Folder for answers.jsonl and the states that are left; made if absent.")]
+_Variant = Annotated[int, typer.Option(min=0, help="Which try of the item this is, from 0.")]
+_Catalog = Annotated[Path | None, typer.Option(help="Folder of own dataset definitions (TOML).")]
 
 
 @app.command("list")
@@ -68,15 +73,16 @@ def items(
 
 @app.command()
 def serve(
-    items: Annotated[Path, typer.Option(help="Bank folder or item JSONL.")],
+    items: _Items,
     item: Annotated[str, typer.Option(help="The item: DATASET/ID.")],
-    out: Annotated[Path, typer.Option(help="Folder for answers.jsonl and the states that are left; made if absent.")],
-    variant: Annotated[int, typer.Option(min=0, help="Which try of the item this is, from 0.")] = 0,
-    catalog: Annotated[Path | None, typer.Option(help="Folder of own dataset definitions (TOML).")] = None,
+    out: _Left,
+    variant: _Variant = 0,
+    catalog: _Catalog = None,
 ) -> None:
     """Serve the environment of one item to an agent over MCP (stdin and stdout), and keep the state that it leaves.
 
-    The agent's own configuration starts this command. `medbench run --model answers:OUT/answers.jsonl` grades then.
+    The agent's own configuration starts this command; `medbench environment pending` names the items that are left,
+    and `medbench run --model answers:OUT/answers.jsonl` grades.
 
     \b
     Examples:
@@ -85,6 +91,40 @@ def serve(
       medbench run --items env/items.jsonl --catalog env/datasets --model answers:left/answers.jsonl --out run
     """
     from medbench.items.source import open_source
-    from medbench.runs.serving import serve_item
+    from medbench.runs.serving import ANSWERS_FILE, serve_item
 
-    serve_item(open_source(items, catalog_folder=catalog), item, out, variant)
+    if not serve_item(open_source(items, catalog_folder=catalog), item, out, variant):
+        print(say("cli.left_early", uid=item, path=out / ANSWERS_FILE), file=sys.stderr)
+
+
+@app.command("pending")
+def pending_command(
+    items: _Items,
+    out: Annotated[Path, typer.Option(help="Folder that `medbench environment serve` writes to.")],
+    dataset: Annotated[list[str] | None, typer.Option(help="Only this dataset, repeatable.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N items.")] = None,
+    variant: _Variant = 0,
+    catalog: _Catalog = None,
+    as_json: _Json = False,
+) -> None:
+    """Name the items with an environment that were not served yet, one a line, so that a shell can go over them.
+
+    With the same --dataset and --limit, `medbench run --model answers:OUT/answers.jsonl` grades them.
+
+    \b
+    Examples:
+      medbench environment pending --items bank --dataset MedAgentBench --out left
+      medbench environment pending --items bank --dataset MedAgentBench --out left | xargs -I {} python agent.py {}
+    """
+    from medbench.items.source import open_source
+    from medbench.runs.config import Selection
+    from medbench.runs.serving import pending
+
+    selection = Selection(datasets=tuple(dataset or ()), limit=limit)
+    left, served = pending(open_source(items, catalog_folder=catalog), selection, out, variant)
+    if as_json:
+        print_json({"pending": left, "served": served})
+        return
+    for uid in left:
+        print(uid)
+    print(say("cli.pending", left=len(left), served=served), file=sys.stderr)

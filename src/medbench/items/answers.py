@@ -11,12 +11,23 @@ import unicodedata
 
 import msgspec
 
-from medbench.catalog.model import AnswerForm, BoxesForm, ChoiceForm, FieldsForm, LabelForm, MaskForm, StateForm
+from medbench.catalog.model import (
+    AnswerForm,
+    BoxesForm,
+    ChoiceForm,
+    FieldsForm,
+    LabelForm,
+    MaskForm,
+    StateForm,
+    TextForm,
+)
 from medbench.items.state import StateKey
 
 Answer = list[str] | dict[str, str] | str | None
 BOX_LIMIT = 1000
 BOX_KEYS = ("类别", "边界框")
+REQUEST_KEYS = ("decline", "answer")
+"""What is right to do with a request."""
 
 _LETTERS = re.compile(r"[A-Z](?:[\s,;、|/]*[A-Z])*")
 _AROUND = "<>[](){}.。 \t"
@@ -64,6 +75,10 @@ def read_answer(value: object, form: AnswerForm, options: tuple[str, ...]) -> tu
         return _boxes(value, form), ""
     if isinstance(form, StateForm):
         return _state(value), ""
+    if isinstance(form, TextForm) and form.what == "request":
+        if value not in REQUEST_KEYS:
+            raise AnswerError("answer_not_of_request", known=", ".join(REQUEST_KEYS))
+        return value, ""
     if isinstance(value, str):
         return value, ""
     raise AnswerError("answer_not_path" if isinstance(form, MaskForm) else "answer_not_text")

@@ -55,6 +55,12 @@ class AnswerRow(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     variant: int = 0
     files: list[str] = []
 
+    @property
+    def place(self) -> str:
+        """Which call it answers: the item's uid, `#`, the variant."""
+        uid = f"{self.dataset}/{self.part}/{self.id}" if self.part else f"{self.dataset}/{self.id}"
+        return f"{uid}#{self.variant}"
+
 
 _Row = TypeVar("_Row", _PackageRow, AnswerRow)
 _Entry = tuple[str, bytes, str, str]
@@ -215,8 +221,7 @@ class AnswersModel:
             for number, line in lines_of(file):
                 row = self._decode(line, AnswerRow, str(self._path), number)
                 if row is not None:
-                    uid = f"{row.dataset}/{row.part}/{row.id}" if row.part else f"{row.dataset}/{row.id}"
-                    yield f"{uid}#{row.variant}", b"", row.answer, self._files(row.files, number)
+                    yield row.place, b"", row.answer, self._files(row.files, number)
 
     def _files(self, names: list[str], number: int) -> str:
         """Names of the files of an answer; their content is part of the revision."""

@@ -45,7 +45,7 @@ class LocalModel:
         if name not in WEIGHTS:
             raise InputError(say("models.unknown_local", name=name, known=", ".join(sorted(WEIGHTS))))
         package, file = WEIGHTS[name]
-        self._weights = _find_weights(package, file)
+        self._weights = find_weights(package, file)
         if self._weights is None or util.find_spec("xllamacpp") is None:
             raise InputError(say("models.local_not_installed", package=f"{package}==0.1.2"))
         self._parameters = {**DEFAULTS, **parameters}
@@ -140,7 +140,7 @@ class LocalModel:
         return await self._client.chat(messages, context, tools=tools, parameters=parameters)
 
 
-def _find_weights(package: str, file: str) -> Path | None:
+def find_weights(package: str, file: str) -> Path | None:
     """The weights are data: the file is located without importing the package that carries it."""
     try:
         files = metadata.distribution(package).files or []

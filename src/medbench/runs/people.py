@@ -112,7 +112,7 @@ def _not_in_run(run_dir: Path, pins: Pins, people: Sequence[Placed]) -> Iterator
     texts: dict[tuple[str, str], str | None] = dict.fromkeys(placed.rating.unit for placed in people)
     with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger:
         for call, response in answered(asked(open_pinned(pins), pins.selection), ledger):
-            unit = call.question.family or call.question.uid, response_name(pins.short, call.seq)
+            unit = call.question.cluster, response_name(pins.short, call.seq)
             if unit in texts and CRITERION in call.part.metrics:
                 texts[unit] = answer_of(response)
     for placed in people:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from medbench.catalog.model import BoxesForm, ChoiceForm, MaskForm, Metric, StateForm, TextForm
+from medbench.catalog.model import AnswerForm, BoxesForm, ChoiceForm, MaskForm, Metric, StateForm, TextForm
 from medbench.items.answers import BOX_KEYS
 from medbench.items.model import Key
 from medbench.models.model import Response
@@ -241,6 +241,8 @@ def _together(closed: ScoreRow, judged: tuple[JudgedMetric, ...]) -> ScoreRow:
 
 
 def _read(asked: Asked, response: Response) -> Extraction:
+    if response.status == "blocked" and _is_request(asked.part.answer):
+        return Extraction(value=response.text, refusal=True)
     if response.status in {"failed", "blocked"}:
         return Extraction(
             value=None, reason=response.error_code or response.status, refusal=response.status == "blocked"
@@ -249,6 +251,10 @@ def _read(asked: Asked, response: Response) -> Extraction:
     if extraction.value is None and response.status == "truncated":
         return msgspec.structs.replace(extraction, reason="truncated")
     return extraction
+
+
+def _is_request(form: AnswerForm) -> bool:
+    return isinstance(form, TextForm) and form.what == "request"
 
 
 def _answer(asked: Asked, key: Key) -> frozenset[int] | list[str] | dict[str, str] | tuple[Box, ...]:

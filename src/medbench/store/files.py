@@ -74,15 +74,19 @@ def is_held(folder: Path) -> bool:
 
 
 @contextmanager
-def exclusive(folder: Path) -> Iterator[None]:
+def exclusive(folder: Path, patience_s: float = LOCK_PATIENCE_S) -> Iterator[None]:
     """Hold the folder for this process; the operating system lets go when the process ends, however it ends.
+
+    Args:
+        folder: The folder.
+        patience_s: Seconds to wait for another process.
 
     Raises:
         InputError: Another process holds it, or the folder can't be written.
     """
     lock = FileLock(folder / LOCK_FILE)
     try:
-        lock.acquire(timeout=LOCK_PATIENCE_S, poll_interval=0.02)
+        lock.acquire(timeout=patience_s, poll_interval=0.02)
     except Timeout as error:
         raise InputError(say("store.in_use", path=folder)) from error
     except OSError as error:

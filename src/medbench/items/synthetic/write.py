@@ -1,9 +1,9 @@
-"""Writing the synthetic items of the environments as a folder that a run can ask."""
+"""Writing items that come with the program as a folder that a run can ask."""
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,13 +39,11 @@ class Written(msgspec.Struct, frozen=True):
         items: The item file.
         catalog: Folder of the definitions of its datasets, for `--catalog`.
         counts: Dataset -> items.
-        seed: That made them.
     """
 
     items: str
     catalog: str
     counts: dict[str, int]
-    seed: int
 
 
 def write_items(folder: Path, seed: int = 0) -> Written:
@@ -59,10 +57,24 @@ def write_items(folder: Path, seed: int = 0) -> Written:
         InputError: The folder can't be made.
         WorkError: It can't be written.
     """
+    return write_made(folder, _all(seed))
+
+
+def write_made(folder: Path, datasets: Iterable[Made]) -> Written:
+    """Write items with their data and the definitions of their datasets; each is marked as illustrative.
+
+    Args:
+        folder: Made if absent; what it holds of an earlier writing is replaced.
+        datasets: Each with its items.
+
+    Raises:
+        InputError: The folder can't be made.
+        WorkError: It can't be written.
+    """
     made(folder / DATASETS_FOLDER, "--out")
     counts: dict[str, int] = {}
     rows: list[bytes] = []
-    for dataset, items, files in _all(seed):
+    for dataset, items, files in datasets:
         counts[dataset] = len(items)
         rows += [_row(dataset, item) for item in items]
         for name, content in files.items():
@@ -71,7 +83,7 @@ def write_items(folder: Path, seed: int = 0) -> Written:
         write_atomically(folder / DATASETS_FOLDER / f"{dataset}.toml", definition.encode())
     path = folder / ITEMS_FILE
     write_atomically(path, b"".join(rows))
-    return Written(str(path), str(folder / DATASETS_FOLDER), counts, seed)
+    return Written(str(path), str(folder / DATASETS_FOLDER), counts)
 
 
 def _all(seed: int) -> Iterator[Made]:
@@ -88,5 +100,5 @@ def _all(seed: int) -> Iterator[Made]:
 
 def _row(dataset: str, item: dict[str, Any]) -> bytes:
     meta = {**item.pop("meta"), "illustrative": True}
-    row = {"dataset": dataset, **item, "source": "medbench, synthetic", "meta": meta}
+    row = {"dataset": dataset, "source": "medbench, synthetic", **item, "meta": meta}
     return msgspec.json.encode(row) + b"\n"

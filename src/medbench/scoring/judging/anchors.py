@@ -52,7 +52,7 @@ class Anchor(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     @property
     def item(self) -> str:
         """The cluster."""
-        return self.question.family or self.question.uid
+        return self.question.cluster
 
     @property
     def family(self) -> str:

@@ -49,7 +49,7 @@ def judged_answers(
         case = Case(asked.shown_question, answer_of(response), key, question.language)
         name = response_name(run, asked.seq)
         drawn = Drawn(
-            item=question.family or question.uid,
+            item=question.cluster,
             response=name,
             dataset=question.dataset,
             rubric=asked.part.rubric or GENERAL,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import fmean
 from typing import Literal
 
@@ -113,7 +114,7 @@ def compare(
         for call in answers.values()
         if (one := _score(call, *together)) is not None and (other := _score(call, *apart)) is not None
     ]
-    difference = _figure(scores, lambda a, b, families: paired_difference(a, b, families, bounded=False))
+    difference = _figure(scores, _difference)
     return TaskFigures(
         task=task,
         answers=len(answers),
@@ -162,6 +163,19 @@ def _figure(pairs: Compared, make: Callable[..., Estimate | Undefined]) -> Figur
         return Figure(reason="nothing was judged in both ways")
     first, second, families = (list(column) for column in zip(*pairs, strict=True))
     return figure(lambda: make(first, second, families))
+
+
+def _difference(first: Sequence[float], second: Sequence[float], families: Sequence[str]) -> Estimate:
+    """Together less one by one. That a few answers have the same difference does not show that all have.
+
+    Scores lie between the lowest seen, since criteria can take points away, and 1.
+    """
+    low = min(0.0, *first, *second)
+    width = 1.0 - low
+    ours, theirs = ([(score - low) / width for score in scores] for scores in (first, second))
+    found = paired_difference(ours, theirs, families)
+    low_limit, high_limit = (None if limit is None else limit * width for limit in (found.low, found.high))
+    return replace(found, value=found.value * width, low=low_limit, high=high_limit)
 
 
 def _standing(difference: Figure) -> Standing:

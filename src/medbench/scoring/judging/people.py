@@ -239,7 +239,7 @@ class People:
         question, part = asked.question, asked.part.name
         where = question.dataset, part
         if judged is not None and judged.read and judged.value is not None:
-            item = question.family or question.uid
+            item = question.cluster
             self._datasets[question.dataset].add(part, item, name, judged.value, people, judged.calibrated)
             if ratings:
                 self._raters[where].update(rating.rater for rating in ratings)
