@@ -11,9 +11,8 @@ import typer
 
 from medbench import __version__
 from medbench.cli import agent, board, catalog, compare, demo, environment, export, items, judge, report, run, suite
-from medbench.cli.output import harmless
 from medbench.errors import InputError, WorkError
-from medbench.text import LANGUAGES, Language, say, set_language
+from medbench.text import LANGUAGES, Language, harmless, say, set_language
 
 INTERRUPTED = 130
 
