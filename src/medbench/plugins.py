@@ -15,6 +15,8 @@ METRICS = "medbench.metrics"
 """Metric of answers that are files -> a `medbench.scoring.file_metrics.FileMetric` without arguments."""
 ENVIRONMENTS = "medbench.environments"
 """Environment -> a `medbench.agents.environment.MakesEnvironment`."""
+APPROVERS = "medbench.approvers"
+"""Whom the reference agent asks for approval -> a `medbench.agents.governance.approval.MakesApprover`."""
 TOOLS = "medbench.tools"
 """Tool of the reference agent -> makes from settings in the agent's file a `medbench.models.tools.Tool`."""
 

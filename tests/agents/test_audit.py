@@ -13,6 +13,7 @@ from medbench.agents.governance.audit import Trail, call_record, decision_record
 from medbench.agents.governance.guard import Guard
 from medbench.errors import InputError
 from medbench.store.audit import check_trail
+from support.agents import question
 
 SECRET = "sk-abcdefgh12345678"
 
@@ -22,9 +23,8 @@ def trail():
     made = Trail()
     made.append(step_record("start", policies=guard.policies.version, header=f"Authorization: Bearer {SECRET}"))
     made.append(decision_record(guard.check_input("患者王小明，身份证 11010519491231002X，帮我伪造病假证明")))
-    made.append(
-        decision_record(asyncio.run(settled(guard.check_tool("order", {"o": "ibuprofen 1200 mg"}), Nobody())), "order")
-    )
+    asks = guard.check_tool("order", {"o": "ibuprofen 1200 mg"})
+    made.append(decision_record(asyncio.run(settled(asks, Nobody(), question())), "order"))
     made.append(
         call_record("find", {"name": "姓名：王小明", "api_key": SECRET, "note": f"password={SECRET}"}, "ok", "found")
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -15,6 +16,7 @@ from medbench.agents.environments.consultation import MOST_FACTS, Consultation
 from medbench.agents.environments.ehr import RecordStore
 from medbench.agents.environments.sql import HospitalDatabase
 from medbench.agents.registry import environment_maker, require_environments
+from medbench.agents.session import EnvironmentFailed, Session
 from medbench.errors import InputError
 from medbench.items.synthetic.write import write_items
 from medbench.models.images import MediaMissing
@@ -153,6 +155,8 @@ def test_a_missing_file_is_missing(tmp_path):
     missing = msgspec.structs.replace(asked.media[0], missing="absent")
     with pytest.raises(MediaMissing):
         RecordStore(msgspec.structs.replace(asked, media=(missing,)), FolderContext(tmp_path))
+    with pytest.raises(EnvironmentFailed, match=r"media_absent: records\.jsonl"):
+        Session(msgspec.structs.replace(asked, media=(missing,)), FolderContext(tmp_path))
 
 
 # Databases
@@ -321,9 +325,9 @@ def test_the_same_acts_leave_the_same_bytes(world, acts, kind, number, text):
 
 
 def test_environments_that_are_not_there_are_named_all_at_once():
-    require_environments(["ehr", "sql", "consultation"])
+    require_environments(["ehr", "sql", "consultation"], {}, Path("items.jsonl"))
     with pytest.raises(InputError) as refused:
-        require_environments(["ehr", "ward", "theatre"])
+        require_environments(["ehr", "ward", "theatre"], {}, Path("items.jsonl"))
     assert len(refused.value.problems) == 2
     with pytest.raises(InputError):
         environment_maker("ward")

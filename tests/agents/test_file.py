@@ -7,9 +7,10 @@ from importlib.resources import files
 import pytest
 
 from medbench.agents.orchestration.agent import agent_model
-from medbench.agents.orchestration.file import LONGEST, read_agent_file
+from medbench.agents.orchestration.file import read_agent_file
 from medbench.errors import InputError
 from medbench.models.registry import ModelOptions, create_model
+from medbench.store.strict_yaml import LONGEST
 
 MINIMAL = "backbone: {model: 'openai:x', base_url: 'http://127.0.0.1:9/v1'}\n"
 
@@ -34,9 +35,9 @@ def write(folder, text, name="agent.yaml"):
 
 
 def told(folder, text):
-    with pytest.raises(InputError) as caught:
-        read_agent_file(write(folder, text))
-    return {(problem.field, problem.line) for problem in caught.value.problems}
+    _, document = read_agent_file(write(folder, text))
+    assert all(problem.file == str(folder / "agent.yaml") for problem in document.problems)
+    return {(problem.field, problem.line) for problem in document.problems}
 
 
 def test_all_that_is_wrong_is_told_at_once_with_field_and_line(tmp_path):
@@ -61,9 +62,9 @@ prompts: {fr: {}}
         ("steps.plan", 5),
         ("steps.dance", 5),
         ("budget.turns", 8),
-        ("roles", 9),
+        ("roles[1]", 9),
         ("guidelines", 10),
-        ("prompts", 11),
+        ("prompts.fr", 11),
     }
 
 
@@ -93,7 +94,7 @@ prompts:
 @pytest.mark.parametrize("text", ["", "a: [1", "- 1", "a: !!python/object:os.system x", "\x00", *HOSTILE.values()])
 def test_what_is_no_such_yaml_is_an_input_error(tmp_path, text):
     with pytest.raises(InputError, match=r"agent\.yaml"):
-        read_agent_file(write(tmp_path, text))
+        agent_model(write(tmp_path, text).name, ModelOptions(folder=tmp_path))
 
 
 def test_the_shipped_file_is_read_and_is_the_default(tmp_path):
@@ -103,13 +104,70 @@ def test_the_shipped_file_is_read_and_is_the_default(tmp_path):
     assert agent.steps == read_agent_file(write(tmp_path, MINIMAL))[0].steps
 
 
-def test_problems_of_backbone_tools_and_guidelines_come_together(tmp_path):
-    text = "backbone: {model: 'openai:x'}\ntools: {calculator: {formulas: [bmi, horoscope]}, abacus: {}}\n"
-    write(tmp_path, text + "guidelines: {folder: nowhere}\n")
+def all_told(folder, text, **options):
+    write(folder, text)
     with pytest.raises(InputError) as caught:
-        agent_model("agent.yaml", ModelOptions(folder=tmp_path))
-    fields = [problem.field for problem in caught.value.problems]
-    assert fields == ["--base-url", "tools.calculator.formulas", "tools.abacus", "guidelines.folder"]
+        agent_model("agent.yaml", ModelOptions(folder=folder, **options))
+    return [(str(problem.file).removeprefix(f"{folder}/"), problem.line, problem.field)
+            for problem in caught.value.problems]  # fmt: skip
+
+
+def test_problems_of_the_file_and_of_all_that_it_names_come_together(tmp_path):
+    write(tmp_path, 'theme = "ward"\n', "ward.toml")
+    text = """\
+backbone: {model: 'openai:x', tools: perhaps}
+budget: {turns: many}
+tools:
+  calculator: {formulas: [bmi, horoscope]}
+  abacus: {}
+guidelines: {folder: nowhere}
+policies: [ward.toml, gone.toml]
+approver: fax
+"""
+    file = "agent.yaml"
+    assert all_told(tmp_path, text) == [
+        (file, 1, "backbone.tools"),
+        (file, 2, "budget.turns"),
+        (file, 1, "backbone.base_url"),
+        (file, 4, "tools.calculator.formulas"),
+        (file, 5, "tools.abacus"),
+        ("nowhere", None, "guidelines.folder"),
+        ("ward.toml", None, "title"),
+        ("gone.toml", None, None),
+        (file, 8, "approver"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("backbone", "field"),
+    [
+        ("model: x", "model"),
+        ("model: 'opnai:x'", "model"),
+        ("model: 'local:nobody'", "model"),
+        ("model: 'openai:x'\n  base_url: 'ftp://host'", "base_url"),
+        ("model: 'openai:x'\n  base_url: 'http://me:secret@host/v1'", "base_url"),
+        ("model: 'openai:x'\n  base_url: 'http://host/v1'\n  api_key_env: NOT_SET_ANYWHERE", "api_key_env"),
+    ],
+)
+def test_what_is_wrong_with_the_backbone_is_told_with_file_line_and_field(tmp_path, backbone, field):
+    line = 2 + ["model", "base_url", "api_key_env"].index(field)
+    told_of = all_told(tmp_path, f"backbone:\n  {backbone}\n")
+    assert told_of == [("agent.yaml", line, f"backbone.{field}")]
+
+
+def test_what_is_wrong_with_an_option_over_the_file_is_told_of_the_option(tmp_path):
+    assert all_told(tmp_path, MINIMAL, base_url="ftp://host") == [("None", None, "--base-url")]
+    # A resume gives the file's own address again.
+    text = "backbone: {model: 'openai:x', base_url: 'ftp://host'}\n"
+    assert all_told(tmp_path, text, base_url="ftp://host") == [("agent.yaml", 1, "backbone.base_url")]
+
+
+def test_where_a_value_is_not_allowed_those_that_are_stand_there(tmp_path):
+    _, document = read_agent_file(write(tmp_path, MINIMAL + "roles: [nurse, surgeon]\n"))
+    (problem,) = document.problems
+    assert str(problem).endswith(
+        "agent.yaml:2:roles[1]: 'surgeon' is not allowed here. Allowed: physician, pharmacist, nurse, quality_control."
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medbench.agents.governance.approval import Verdict
 from medbench.agents.governance.guard import Guard
 from medbench.agents.governance.policy import load_policies
 from medbench.agents.orchestration.events import (
@@ -28,7 +29,7 @@ from medbench.agents.orchestration.events import (
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.tools.calculator import calculator
 from medbench.catalog.model import FieldsForm, LabelForm, TextForm
-from medbench.models.model import CallError, Completion, Usage
+from medbench.models.model import CallError, Completion, ToolCall, Usage
 from medbench.models.tools import ToolSpec
 from medbench.store.audit import check_trail
 from support.agents import OUTPUT, Backbone, Bench, calls, last_user, of, question
@@ -145,6 +146,29 @@ def test_a_call_that_can_not_be_read_is_asked_for_twice_again_and_no_more(tmp_pa
     response, trace = Bench(tmp_path, backbone, yaml, tools=[calculator({})]).ask(question())
     assert [call.step for call in of(trace, Called)] == ["gather", "gather", "gather", "draft"]
     assert response.text == "B"
+
+
+@pytest.mark.parametrize("given_id", ["", "call_1"])
+def test_calls_without_ids_or_with_one_id_for_all_are_each_answered_by_their_own_result(tmp_path, given_id):
+    def script(messages, tools):
+        if tools and messages[-1]["role"] == "user":
+            made = tuple(ToolCall("take_bed", json.dumps({"number": number}), given_id) for number in (3, 5))
+            return Completion(status="ok", text="", tool_calls=made, usage=Usage(10, 5))
+        return "done" if tools else "B"
+
+    class Numbered(Bed):
+        async def call(self, arguments):
+            return f"bed {arguments['number']}"
+
+    backbone = Backbone(script)
+    Bench(tmp_path, backbone, tools=[Numbered()]).ask(question())
+    *_, asking, first, second = backbone.requests[1]["messages"]
+    ids = [call["id"] for call in asking["tool_calls"]]
+    assert len(set(ids)) == 2
+    assert [(said["tool_call_id"], said["content"]) for said in (first, second)] == [
+        (ids[0], "bed 3"),
+        (ids[1], "bed 5"),
+    ]
 
 
 def test_a_model_that_makes_the_same_call_again_and_again_is_stopped(tmp_path):
@@ -338,6 +362,44 @@ def test_a_guard_stops_open_tasks_and_keeps_closed_ones_in_their_form(tmp_path):
     response, trace = bench.ask(question("Which is the forbidden thing?"))
     assert response.text == "B"
     assert [(event.point, event.action) for event in of(trace, Guarded)] == [("input", "warn"), ("output", "allow")]
+
+
+def test_who_waits_for_a_person_holds_no_slot_and_spends_no_time(tmp_path):
+    class AfterTheOther:
+        async def decide(self, decision, question):
+            await asyncio.wait_for(other_is_done.wait(), 30)
+            await asyncio.sleep(1)
+            return Verdict("approved", "dr.li")
+
+    path = rules(tmp_path)
+    path.write_text(path.read_text("utf-8").replace('"refuse"', '"ask_human"'), "utf-8")
+    bench = Bench(
+        tmp_path,
+        Backbone(lambda messages, tools: "An answer."),
+        "steps: {plan: false, critique: false}\n",
+        concurrency=1,
+        guard=Guard(load_policies(path)),
+        approver=AfterTheOther(),
+    )
+
+    async def both():
+        asking = open_question("Please do the forbidden thing.")
+        waits = asyncio.create_task(bench.agent.answer(asking, bench.context(asking)))
+        await asyncio.sleep(0)
+        plain = await bench.agent.answer(open_question(), bench.context(open_question()))
+        other_is_done.set()
+        return plain, await waits
+
+    other_is_done = asyncio.Event()
+    plain, asked = asyncio.run(both())
+    assert (plain.text, asked.text) == ("An answer.", "An answer.")
+    assert asked.latency_s < 1
+    trace = bench.trace(asked)
+    assert all(event.at_s < 1 for event in trace.events)
+    (told,) = [event for event in of(trace, Guarded) if event.point == "input"]
+    assert (told.action, told.reason, told.by) == ("allow", "human_approved", "dr.li")
+    (decided, *_) = [record for record in trail(asked, bench) if record["event"] == "decision"]
+    assert (decided["action"], decided["reason"], decided["by"]) == ("allow", "human_approved", "dr.li")
 
 
 def test_an_answer_that_must_not_be_given_is_replaced_and_a_closed_one_is_not(tmp_path):

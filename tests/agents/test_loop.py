@@ -6,13 +6,15 @@ import asyncio
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medbench.agents import session as sessions
 from medbench.agents.limits import ItemLimits
-from medbench.agents.loop import MOST_CALLS
+from medbench.agents.loop import MOST_CALLS, with_ids
 from medbench.agents.session import EnvironmentFailed, Session, answer_in, works_with_tools
 from medbench.engine.budget import Price
-from medbench.models.model import CallError, Response
+from medbench.models.model import CallError, Response, ToolCall
 from support.worlds import FolderContext, FunctionTool, ScriptedModel, World, question
 
 NO_LIMITS, FREE = ItemLimits(), Price()
@@ -76,6 +78,18 @@ def test_calls_of_one_turn_are_done_in_their_order_and_all_answered(monkeypatch,
     assert len(set(asked)) == 4
     assert (response.usage.input_tokens, response.usage.output_tokens) == (14, 6)
     assert world.closed
+
+
+@given(st.lists(st.sampled_from(["", "a", "b", "call_3_0", "call_3_1"]), max_size=8))
+def test_every_call_of_a_turn_has_an_id_of_its_own_and_a_good_one_keeps_it(ids):
+    calls = [ToolCall("add", str(place), name) for place, name in enumerate(ids)]
+    named = with_ids(calls, 3)
+    assert [(call.name, call.arguments) for call in named] == [(call.name, call.arguments) for call in calls]
+    assert all(call.id for call in named)
+    assert len({call.id for call in named}) == len(calls)
+    for place, name in enumerate(ids):
+        if name and name not in ids[:place]:
+            assert named[place].id == name
 
 
 def test_a_model_that_loops_for_ever_ends_at_the_turn_limit_and_its_state_is_kept(monkeypatch, tmp_path):

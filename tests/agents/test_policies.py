@@ -77,6 +77,37 @@ def test_all_problems_of_all_files_are_told_at_once(tmp_path):
         assert part in text
 
 
+def test_all_problems_of_one_file_are_told_at_once_and_none_twice(tmp_path):
+    path = tmp_path / "ward.toml"
+    text = GOOD.replace('"low"', '"dire"').replace('["input"]', '["input", "output", "nowhere"]')
+    text = text.replace('"ward rule 3"', '" "').replace("@patient", "@nobody").replace('"补液", en', "3, english")
+    path.write_text(f"{text}within = 0\n[[rule]]\naction = 'refuse'\n", "utf-8")
+    with pytest.raises(InputError) as raised:
+        load_policies(path)
+    told = sorted((str(problem.field), problem.message) for problem in raised.value.problems)
+    assert [field for field, _ in told] == [
+        "rule[0].severity",
+        "rule[0].source",
+        "rule[0].title.en",
+        "rule[0].title.english",
+        "rule[0].title.zh",
+        "rule[0].when[0]",
+        "rule[0].when[0]",
+        "rule[0].where[2]",
+        "rule[1].id",
+        "rule[1].instead",
+        "rule[1].severity",
+        "rule[1].source",
+        "rule[1].title",
+        "rule[1].when",
+        "rule[1].where",
+    ]
+    messages = dict(told)
+    assert messages["rule[0].severity"] == "'dire' is not allowed here. Allowed: low, medium, high, critical."
+    assert "Allowed: input, config, call, result, output" in messages["rule[0].where[2]"]
+    assert "Known: zh, en" in messages["rule[0].title.english"]
+
+
 def test_a_rule_can_be_added_but_not_changed(tmp_path):
     path = tmp_path / "attacks.toml"
     path.write_text(GOOD.replace('"ward"', '"attacks"').replace("ward.fluids", "attacks.override"), "utf-8")

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from medbench.agents.governance.approval import Nobody
 from medbench.agents.orchestration.oversight import Oversight
 from medbench.agents.orchestration.spending import Limits, Spending
 from medbench.agents.orchestration.text_protocol import asked_call, objects
@@ -21,8 +22,10 @@ from medbench.agents.tools.drugs import doses, drug, interactions, names
 from medbench.agents.tools.formula import Choice, Flag, Number, result
 from medbench.agents.tools.formulas import FORMULAS
 from medbench.agents.tools.interactions import interaction_checker
+from medbench.catalog.model import TextForm
 from medbench.engine.budget import BudgetReached
 from medbench.errors import InputError
+from medbench.models.clock import Clock
 from medbench.models.model import ToolCall
 from medbench.models.schema import schema_faults
 from medbench.models.tools import ToolError, ToolSpec
@@ -257,11 +260,11 @@ class Odd:
 
 
 def unwatched(spending):
-    return Oversight(None, question(), lambda text: True, "", spending)
+    return Oversight(None, Nobody(), question(), TextForm(), "", spending, Clock())
 
 
 def used(how):
-    spending = Spending(Limits())
+    spending = Spending(Limits(), Clock())
     box = Toolbox([Odd()], unwatched(spending), spending)
     said = asyncio.run(box.use(ToolCall("odd", json.dumps({"how": how}))))
     return said, spending.events[0]
@@ -294,7 +297,7 @@ def test_the_runs_own_budget_is_no_fault_of_a_tool():
     ],
 )
 def test_calls_that_do_not_fit_the_schema_never_reach_the_tool(call, code):
-    spending = Spending(Limits())
+    spending = Spending(Limits(), Clock())
     asyncio.run(Toolbox([Odd()], unwatched(spending), spending).use(call))
     assert spending.events[0].error == code
 

@@ -39,6 +39,20 @@ def test_the_file_of_the_page_does_what_the_page_says(ward):
     assert (found["tried"][0]["place"], found["tried"][0]["action"]) == ("input", "allow")
 
 
+def test_problems_of_several_files_come_together(ward, tmp_path):
+    other = tmp_path / "other.toml"
+    other.write_text(
+        ward.read_text("utf-8").replace('"ask_human"', '"ask"').replace('theme = "ward"', 'theme = "other"'), "utf-8"
+    )
+    ward.write_text(ward.read_text("utf-8").replace('"critical"', '"fatal"'), "utf-8")
+    told = medbench("agent", "policies", ward, other)
+    assert (told.returncode, told.stdout) == (2, "")
+    lines = told.stderr.splitlines()
+    assert f"{ward}:rule[0].severity: 'fatal' is not allowed here. Allowed: low, medium, high, critical." in lines[0]
+    assert f"{other}:rule[0].action: 'ask' is not allowed here. Allowed: allow, warn, ask_human, refuse." in told.stderr
+    assert f"{other}:rule[0].id" in told.stderr
+
+
 def test_a_wrong_file_is_told_in_both_languages(ward):
     ward.write_text(
         ward.read_text("utf-8").replace('"Ward rule 3.2 (2026)"', '""').replace("@faster", "@slower"), "utf-8"

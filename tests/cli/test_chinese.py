@@ -8,6 +8,7 @@ import tomllib
 from importlib.resources import files
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -15,6 +16,7 @@ from typer.main import get_command
 
 from medbench.cli import main as command_line
 from medbench.cli.chinese import CLOSING, OPENING, PIECE, fill, paragraphs
+from medbench.errors import WorkError
 
 CATALOGUE = tomllib.loads(files("medbench.text").joinpath("typer_zh.toml").read_text("utf-8"))
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -193,6 +195,19 @@ def test_what_is_typed_is_shown_and_does_nothing(run):
         assert code == 2
         assert "不在可选值之中" in error
         assert "\x1b" not in error
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"), [(KeyboardInterrupt(), "已中断"), (typer.Exit(1), ""), (WorkError("x"), "错误： x")]
+)
+def test_a_failure_during_work_is_1(raised, said, run, monkeypatch):
+    def status(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr("medbench.runs.status.run_status", status)
+    code, out, error = run("--lang", "zh", "status", "x")
+    assert (code, out) == (1, "")
+    assert error.strip().startswith(said)
 
 
 def test_typer_still_says_what_is_translated(run):

@@ -184,16 +184,40 @@ def test_an_environment_that_can_not_be_made_is_our_fault_and_lowers_the_coverag
     (items / "bad.jsonl").write_text("no record\n")
     rows = [good | {"id": f"good-{number}"} for number in range(3)]
     rows.append(good | {"id": "bad", "media": ["bad.jsonl", "functions.json"]})
-    rows.append(good | {"id": "gone", "media": ["gone.jsonl", "functions.json"]})
     (items / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     out = tmp_path / "run"
     with running_endpoint(scripts=[{"begins": "", "turns": turns_of(good)}]) as endpoint:
         done = medbench_json(*run(items, endpoint, out))
     found = {row["id"]: (row["status"], row["reason"], row["value"]) for row in _named(scores(out))}
     assert found["bad"] == ("excluded", "environment_failed", None)
-    assert found["gone"] == ("excluded", "media_absent", None)
     assert found["good-2"] == ("scored", "", 1.0)
-    assert (done["coverage"], done["scored"]) == (0.6, 3)
+    assert (done["coverage"], done["scored"]) == (0.75, 3)
+
+
+def test_data_that_are_missing_are_all_told_before_anything_is_asked(world, tmp_path):
+    items = one_item(world, tmp_path, "find-01")
+    good = json.loads((items / "items.jsonl").read_text())
+    (items / "empty.json").write_text("")
+    rows = [good | {"id": f"gone-{number}", "media": ["gone.jsonl", "empty.json"]} for number in range(2)]
+    rows += [good, good | {"id": "other", "meta": {"environment": "ward"}, "media": ["gone.jsonl"]}]
+    (items / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with running_endpoint() as endpoint:
+        done = medbench(*run(items, endpoint, tmp_path / "run"))
+        assert endpoint.totals()["requests"] == 0
+    assert (done.returncode, (tmp_path / "run").exists()) == (2, False)
+    lines = done.stderr.splitlines()
+    place = f"Error: {items / 'items.jsonl'}:media: "
+    assert sum(line.startswith(place) for line in lines) == 2
+    assert any("gone.jsonl is not there" in line and "environment of 3 items" in line for line in lines)
+    assert any("empty.json" in line and "environment of 2 items" in line for line in lines)
+    assert any("ward" in line for line in lines)
+    # States that somebody else left are graded without the data.
+    (tmp_path / "state.json").write_text("{}")
+    answers = ({"dataset": row["dataset"], "id": row["id"], "answer": "", "files": ["state.json"]} for row in rows[:3])
+    (tmp_path / "answers.jsonl").write_text("".join(json.dumps(answer) + "\n" for answer in answers))
+    (items / "items.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows[:3]))
+    where = ("--items", items / "items.jsonl", "--catalog", world / "datasets", "--out", tmp_path / "graded")
+    assert medbench("run", *where, "--model", f"answers:{tmp_path / 'answers.jsonl'}").returncode == 0
 
 
 def _sorted(table):

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from medbench.agents.governance.approval import Approver, Nobody
 from medbench.agents.governance.guard import Guard
 from medbench.agents.orchestration.agent import AgentModel
 from medbench.agents.orchestration.events import Trace, decode_trace
@@ -32,6 +33,7 @@ from medbench.store.artifacts import Artifacts
 Said = str | Completion | CallError
 Script = Callable[[list[dict[str, Any]], Sequence[str]], Said]
 """(messages, names of the tools offered) -> what the backbone says."""
+NOBODY = Nobody()
 OUTPUT = 100
 """Its limit of output tokens."""
 
@@ -124,7 +126,8 @@ class Bench:
         concurrency: Of the meter.
         tools: Its own tools.
         guidelines: What it looks up.
-        guard: Who is asked.
+        guard: Holds texts against the rules.
+        approver: Who is asked.
     """
 
     def __init__(
@@ -137,6 +140,7 @@ class Bench:
         tools: Sequence[Tool] = (),
         guidelines: Guidelines | None = None,
         guard: Guard | None = None,
+        approver: Approver = NOBODY,
     ) -> None:
         self.backbone = backbone
         self.folder = folder
@@ -146,8 +150,8 @@ class Bench:
         path.write_text(
             "backbone: {model: 'openai:x', tools: native}\n" + yaml if "backbone" not in yaml else yaml, "utf-8"
         )
-        agent, content = read_agent_file(path)
-        self.agent = AgentModel(agent, content, path, backbone, list(tools), guidelines, guard)
+        agent, document = read_agent_file(path)
+        self.agent = AgentModel(agent, document.content, path, backbone, list(tools), guidelines, guard, approver)
 
     def context(self, asked: Question, form: AnswerForm | None = None) -> AskContext:
         part = Part(answer=form or (ChoiceForm() if asked.options else TextForm()), metrics=("accuracy",))

@@ -10,6 +10,7 @@ from medbench.agents.limits import Count, ItemBounds, ItemLimits
 from medbench.engine.budget import Price
 from medbench.items.model import Media, Question
 from medbench.models.chat import ChatReply, Message
+from medbench.models.clock import Clock
 from medbench.models.model import Completion, Identity, ToolCall, Usage
 from medbench.models.tools import Tool, ToolSpec
 
@@ -27,6 +28,7 @@ class FolderContext:
         self.folder = folder
         self.kept: dict[str, bytes] = {}
         self.tools: Sequence[Tool] = ()
+        self.clock = Clock()
         self.count = Count()
         self.bounds = ItemBounds(limits, price)
         self.media: tuple[Media, ...] = ()

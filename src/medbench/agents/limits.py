@@ -20,7 +20,7 @@ class ItemLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         turns: Most calls of the model.
         tokens: No further call once so many went in and out; None: no limit.
-        seconds: On the clock, waiting for the endpoint included; None: no limit.
+        seconds: On the clock, waiting for the endpoint included, for a person not; None: no limit.
         cost: No further call once it cost so much, by the prices of the run; None: no limit.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import count
 
 import msgspec
 
@@ -42,7 +43,7 @@ async def talk(
     reminded = False
     while True:
         completion = (await model.chat(messages, context, tools=specs)).completion
-        calls = _named(completion.tool_calls, len(messages))
+        calls = with_ids(completion.tool_calls, len(messages))
         messages.append(Message("assistant", completion.text, calls))
         if completion.status != "ok":
             return completion
@@ -61,9 +62,17 @@ async def _result(call: ToolCall, place: int, over: Callable[[], bool], context:
     return await result_of(call, context.tools)
 
 
-def _named(calls: Sequence[ToolCall], turn: int) -> tuple[ToolCall, ...]:
-    """The calls, each with an id: some endpoints give none."""
-    return tuple(
-        call if call.id else msgspec.structs.replace(call, id=f"call_{turn}_{place}")
-        for place, call in enumerate(calls)
-    )
+def with_ids(calls: Sequence[ToolCall], turn: int) -> tuple[ToolCall, ...]:
+    """The calls of a turn, each with an id of its own: some endpoints give none, or the same twice.
+
+    Args:
+        calls: As they came.
+        turn: Number that no other turn of the conversation has.
+    """
+    given = {call.id for call in calls}
+    free = (name for place in count() if (name := f"call_{turn}_{place}") not in given)
+    named: dict[str, ToolCall] = {}
+    for call in calls:
+        name = call.id if call.id and call.id not in named else next(free)
+        named[name] = msgspec.structs.replace(call, id=name)
+    return tuple(named.values())

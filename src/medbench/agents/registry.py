@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 
 from medbench.agents.environment import MakesEnvironment
 from medbench.errors import InputError, Problem
+from medbench.items.model import Media
 from medbench.plugins import ENVIRONMENTS, load_plugin, plugin_names
 from medbench.text import say
 
@@ -50,13 +52,26 @@ def environment_maker(name: str) -> MakesEnvironment:
     return BUILT_IN[name]()
 
 
-def require_environments(names: Iterable[str]) -> None:
-    """Refuse environments that are not there.
+def require_environments(names: Iterable[str], missing: Mapping[Media, int], file: Path) -> None:
+    """Refuse environments that are not there, or that can't be made for want of a file.
+
+    Args:
+        names: Of all that are asked for.
+        missing: Data files that are missing -> how many items need them.
+        file: That names the data.
 
     Raises:
         InputError: With all of them.
     """
-    problems: list[Problem] = []
+    problems = [
+        Problem(
+            message=say(f"items.media_{medium.missing}", name=medium.path),
+            advice=say("agents.data_missing", n=items),
+            file=str(file),
+            field="media",
+        )
+        for medium, items in missing.items()
+    ]
     for name in sorted(set(names)):
         try:
             environment_maker(name)

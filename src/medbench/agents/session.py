@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -43,8 +41,7 @@ class Session:
         context: Gives it the question's files.
 
     Raises:
-        MediaMissing: A file of the question is missing.
-        EnvironmentFailed: It can't be made.
+        EnvironmentFailed: It can't be made, or a file that it needs is missing.
     """
 
     def __init__(self, question: Question, context: Context) -> None:
@@ -108,10 +105,11 @@ async def answer_in(
         EnvironmentFailed: The state can't be told.
         MediaMissing: The question's pictures can't be shown.
     """
-    started = time.perf_counter()
+    clock = context.clock
+    started = clock.seconds
     messages: list[Message] = []
     try:
-        async with asyncio.timeout(limits.seconds) as scope:
+        async with clock.timeout(limits.seconds) as scope:
             if isinstance(model, UsesTools):
                 response = await model.answer(question, context)
             else:
@@ -143,7 +141,7 @@ async def answer_in(
         trace=trace,
         artifacts=(context.keep(session.snapshot(), ".json"), *response.artifacts),
         usage=count.usage if count.all_cached else count.paid,
-        latency_s=round(time.perf_counter() - started, 4),
+        latency_s=round(clock.seconds - started, 4),
         attempts=count.attempts,
         cached=count.all_cached,
     )
@@ -168,12 +166,11 @@ def _ours(do: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - 
 
     Raises:
         EnvironmentFailed: With what it raised.
-        MediaMissing: As it was raised.
     """
     try:
         return do(*arguments)
-    except MediaMissing:
-        raise
+    except MediaMissing as error:
+        raise EnvironmentFailed(shortened(str(error))) from error
     except InputError as error:
         raise EnvironmentFailed(shortened("; ".join(map(str, error.problems)))) from error
     except Exception as error:  # an environment may raise whatever it likes

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medbench.cli.output import harmless, print_json, show_progress
-from medbench.text import current_language, say
+from medbench.cli.output import print_json, show_progress
+from medbench.text import current_language, harmless, say
 
 if TYPE_CHECKING:
     from medbench.runs.attack import AttackOutcome, Clean, KindFigures, Level

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medbench.cli.output import harmless, print_json, show_progress
-from medbench.text import say
+from medbench.cli.output import print_json, show_progress
+from medbench.text import harmless, say
 
 if TYPE_CHECKING:
     from medbench.runs.batching import BatchingOutcome

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING
 import typer
 from typer.main import get_command
 
-from medbench.cli.output import harmless
-from medbench.text import say
+from medbench.text import harmless, say
 
 if TYPE_CHECKING:
     from typer._click.core import Command, Context

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medbench.cli.attack import NOTHING, WIDE, JudgeKey, JudgeSpec, JudgeUrl, task_name
-from medbench.cli.output import harmless, print_json, show_progress
-from medbench.text import say
+from medbench.cli.output import print_json, show_progress
+from medbench.text import harmless, say
 
 if TYPE_CHECKING:
     from medbench.runs.drift import DriftOutcome, OfReading

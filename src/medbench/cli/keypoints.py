@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from medbench.cli.output import harmless, print_json, show_progress
-from medbench.text import say
+from medbench.cli.output import print_json, show_progress
+from medbench.text import harmless, say
 
 _Items = Annotated[Path, typer.Argument(help="Item file (JSONL).")]
 _Catalog = Annotated[Path | None, typer.Option(help="Folder with one's own dataset definitions (TOML).")]

@@ -12,9 +12,8 @@ import typer
 
 from medbench import __version__
 from medbench.cli import agent, board, catalog, compare, demo, environment, export, items, judge, report, run, suite
-from medbench.cli.output import harmless
 from medbench.errors import InputError, WorkError
-from medbench.text import LANGUAGES, Language, current_language, say, set_language
+from medbench.text import LANGUAGES, Language, current_language, harmless, say, set_language
 
 INTERRUPTED = 130
 
@@ -73,7 +72,7 @@ def main() -> None:
     # Requests and rows make many small objects and hardly a cycle: looking for cycles so often took an eighth of a run.
     gc.set_threshold(50_000, 20, 20)
     try:
-        # Typer refuses wrong usage, and writes help, before it comes to the options; the locale's for a wrong --lang.
+        # Typer refuses wrong usage, and writes help, before it comes to the options. A wrong --lang is told in the locale's.
         set_language(_language(None))
         set_language(_language(_asked(sys.argv[1:])))
         if current_language() == "zh":

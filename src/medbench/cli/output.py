@@ -4,25 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
-import unicodedata
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
-from medbench.engine.progress import Progress
+from medbench.engine.progress import Progress, on_screen
 from medbench.text import say
 
 PLAIN_INTERVAL_S = 10.0
-
-
-def harmless(text: object) -> str:
-    """A message without what could steer the terminal or turn its text round: it may quote an endpoint or a file."""
-    return "".join(
-        sign if sign in "\n\t" or unicodedata.category(sign) not in {"Cc", "Cf", "Cs"} else "\N{REPLACEMENT CHARACTER}"
-        for sign in str(text)
-    )
 
 
 def print_json(value: object) -> None:
@@ -84,7 +75,16 @@ def _live() -> Iterator[Callable[[Progress], None]]:
         def watch(progress: Progress) -> None:
             bar.update(task, description=progress_line(progress), completed=progress.done, total=progress.total)
 
-        yield watch
+        @contextmanager
+        def away() -> Iterator[None]:
+            bar.stop()
+            try:
+                yield
+            finally:
+                bar.start()
+
+        with on_screen(away):
+            yield watch
 
 
 def _duration(seconds: float | None) -> str:

@@ -14,9 +14,9 @@ import msgspec
 import typer
 
 from medbench.catalog.model import Track
-from medbench.cli.output import harmless, print_json, show_progress
+from medbench.cli.output import print_json, show_progress
 from medbench.errors import InputError, Problem
-from medbench.text import current_language, say
+from medbench.text import current_language, harmless, say
 
 if TYPE_CHECKING:
     from medbench.board.summary import Summary

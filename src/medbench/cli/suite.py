@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from medbench.cli.output import harmless, print_json, show_progress
+from medbench.cli.output import print_json, show_progress
 from medbench.errors import InputError, WorkError
-from medbench.text import current_language, say
+from medbench.text import current_language, harmless, say
 
 
 def suite(

@@ -53,7 +53,9 @@ class Handler(Protocol[C_contra]):
         """Perform one call; failures of the other side come back as a result with status `failed`."""
 
 
-async def smoke(calls: list[C], handler: Handler[C], recorder: Recorder, progress: Progress) -> list[C]:
+async def smoke(
+    calls: list[C], handler: Handler[C], recorder: Recorder, progress: Progress, stop: asyncio.Event
+) -> list[C]:
     """Ask the first items before anything else, to fail before it costs.
 
     Args:
@@ -61,14 +63,25 @@ async def smoke(calls: list[C], handler: Handler[C], recorder: Recorder, progres
         handler: Performs them.
         recorder: Keeps their results.
         progress: Counts them.
+        stop: Ends the work when it is set.
 
     Returns:
         The calls that failed while others succeeded; they are asked again with the rest.
 
     Raises:
-        Stopped: All of them failed.
+        Stopped: All of them failed, or `stop` was set.
     """
-    results = await _reach_budget(asyncio.gather(*(handler.perform(call) for call in calls)))
+    asking = asyncio.gather(*(handler.perform(call) for call in calls))
+    stopping = asyncio.ensure_future(stop.wait())
+    try:
+        await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            raise Stopped("interrupted", say("engine.interrupted"))
+    finally:
+        stopping.cancel()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    results = await _reach_budget(asking)
     failed = [result for result in results if result.status == "failed"]
     if calls and len(failed) == len(calls):
         codes = ", ".join(sorted({result.error_code for result in failed}))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 
 from medbench.engine.budget import Price
 from medbench.engine.ledger import Result, Totals
@@ -56,6 +57,28 @@ class Progress:
             self._marks.popleft()
         then, done = self._marks[0]
         return (self.done - done) / (now - then) if now > then else 0.0
+
+
+_on_screen: list[Callable[[], AbstractContextManager[None]]] = []
+
+
+@contextmanager
+def on_screen(away: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Progress is on the terminal while this is open; `away` takes it off while that is open."""
+    _on_screen.append(away)
+    try:
+        yield
+    finally:
+        _on_screen.remove(away)
+
+
+@contextmanager
+def off_screen() -> Iterator[None]:
+    """Progress is off the terminal while this is open: somebody talks with a person there."""
+    with ExitStack() as stack:
+        for away in _on_screen:
+            stack.enter_context(away())
+        yield
 
 
 Watch = Callable[[Progress], None]

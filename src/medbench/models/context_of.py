@@ -7,6 +7,7 @@ from pathlib import Path
 
 from medbench.catalog.model import AnswerForm
 from medbench.items.model import Media
+from medbench.models.clock import Clock
 from medbench.models.images import PreparedImage
 from medbench.models.model import Completion, Context
 from medbench.models.tools import Tool
@@ -48,6 +49,11 @@ class ContextOf:
     def form(self) -> AnswerForm:
         """The form of answer that is asked for."""
         return self._context.form
+
+    @property
+    def clock(self) -> Clock:
+        """Of the item."""
+        return self._context.clock
 
     def reads(self, text: str) -> bool:
         """Whether an answer can be read in that form."""

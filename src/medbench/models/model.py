@@ -10,6 +10,7 @@ import msgspec
 
 from medbench.catalog.model import AnswerForm
 from medbench.items.model import Media, Question, Turn
+from medbench.models.clock import Clock
 from medbench.models.images import ImageLimits, PreparedImage, SentImage
 from medbench.models.tools import Tool
 
@@ -162,6 +163,10 @@ class Context(Protocol):
     @property
     def form(self) -> AnswerForm:
         """The form of answer that is asked for."""
+
+    @property
+    def clock(self) -> Clock:
+        """Of the item; whoever asks a person stops it meanwhile."""
 
     def reads(self, text: str) -> bool:
         """Whether an answer can be read in that form. It says nothing of whether the answer is right."""

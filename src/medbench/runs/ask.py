@@ -18,6 +18,7 @@ from medbench.engine.meter import Meter
 from medbench.items.media import pictures
 from medbench.items.model import Media
 from medbench.items.render import render
+from medbench.models.clock import Clock
 from medbench.models.images import MediaMissing, PreparedImage
 from medbench.models.model import CallError, Completion, Model, Response
 from medbench.models.preparation import MediaPreparer
@@ -39,6 +40,7 @@ class AskContext:
 
     Attributes:
         bounds: Held against the count before each leaf call; None: there are none.
+        clock: Of the item.
         count: Leaf calls and what they took.
     """
 
@@ -49,6 +51,7 @@ class AskContext:
         "_meter",
         "_preparer",
         "bounds",
+        "clock",
         "count",
         "prompt",
         "tools",
@@ -71,6 +74,7 @@ class AskContext:
         self.prompt = prompt
         self.tools: Sequence[Tool] = ()
         self.bounds: ItemBounds | None = None
+        self.clock = Clock()
         self.count = Count()
 
     @property

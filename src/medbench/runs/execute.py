@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
@@ -17,6 +18,7 @@ import msgspec
 from medbench.agents.environment import ENVIRONMENT
 from medbench.agents.limits import ItemBounds, ItemLimits
 from medbench.agents.registry import require_environments
+from medbench.agents.session import works_with_tools
 from medbench.engine.budget import Budget, Price
 from medbench.engine.cache import ResponseCache
 from medbench.engine.ledger import Ledger, Recorder
@@ -25,6 +27,7 @@ from medbench.engine.meter import Meter
 from medbench.engine.progress import Progress, Watch, show
 from medbench.errors import InputError, Problem, WorkError
 from medbench.items.media import pictures
+from medbench.items.model import Media
 from medbench.items.source import ItemSource, open_source
 from medbench.models.images import ImageLimits
 from medbench.models.model import Identity, Model
@@ -93,12 +96,15 @@ def start_run(
     items = calls = 0
     metrics: set[str] = set()
     environments: set[str] = set()
+    missing: Counter[Media] = Counter()
     pictured = False
     for question, part in selected(source, selection):
         items += 1
         metrics.update(part.metrics)
         if ENVIRONMENT in question.meta:
             environments.add(str(question.meta[ENVIRONMENT]))
+            if works_with_tools(model):  # else no environment is made
+                missing.update({medium for medium in question.media if medium.is_data and medium.missing})
         pictured = pictured or any(medium.sha256 for medium in pictures(question.media))
         calls += len(variants(question, part, selection)) * selection.epochs
     if not items:
@@ -108,7 +114,7 @@ def start_run(
     # Also where no judge is asked yet: a name that is mended later makes another catalog, by which no run can go on.
     check_rubrics(source.catalog.datasets.values())
     require_metrics(metrics)
-    require_environments(environments)
+    require_environments(environments, missing, source.path)
     model.check((call.question, call.variant, call.form.row) for call in asked(source, selection))
     pins = Pins(
         items=str(source.path.resolve()),
@@ -345,7 +351,7 @@ async def _ask(
         ledger.set_state("running")
         calls = handler.ahead(_unanswered(source, pins, ledger))
         first, others = _first_items(calls)
-        again = await smoke(first, handler, recorder, progress)
+        again = await smoke(first, handler, recorder, progress, stop)
         await dispatch(chain(again, others, calls), handler, recorder, progress, meter, stop)
     except Stopped as error:
         return error.code, str(error)

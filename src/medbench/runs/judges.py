@@ -18,6 +18,7 @@ from medbench.engine.limits import Limits
 from medbench.engine.meter import Meter
 from medbench.errors import InputError, Problem
 from medbench.items.model import Media, Question
+from medbench.models.clock import Clock
 from medbench.models.images import PreparedImage
 from medbench.models.model import Completion, Model, Response
 from medbench.models.registry import ModelOptions, create_model
@@ -232,12 +233,13 @@ def judge_ledger(run_dir: Path, pins: Pins, ledger: Path) -> Path:
 class JudgeContext:
     """The context of one leaf call to a judge; see `medbench.models.model.Context`."""
 
-    __slots__ = ("_meter", "media", "prompt", "row", "tools", "variant")
+    __slots__ = ("_meter", "clock", "media", "prompt", "row", "tools", "variant")
 
     def __init__(self, prompt: str, variant: int, meter: Meter) -> None:
         self.prompt = prompt
         self.variant = variant
         self.row = 0
+        self.clock = Clock()
         self.media: tuple[Media, ...] = ()
         self.tools: tuple[Tool, ...] = ()
         self._meter = meter

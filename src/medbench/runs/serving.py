@@ -21,7 +21,7 @@ from medbench.engine.progress import Progress
 from medbench.errors import InputError, Problem, WorkError
 from medbench.items.source import ItemSource
 from medbench.models.answers import AnswerRow
-from medbench.models.images import ImageLimits, MediaMissing
+from medbench.models.images import ImageLimits
 from medbench.models.preparation import MediaPreparer
 from medbench.runs.ask import AskContext, prompt_of
 from medbench.runs.config import Selection
@@ -64,7 +64,7 @@ def serve_item(source: ItemSource, uid: str, out: Path, variant: int = 0) -> boo
         session = Session(call.question, context)
         state = _enter(call, out, session.snapshot())
         return asyncio.run(_serve(session, context.prompt, state))
-    except (EnvironmentFailed, MediaMissing) as error:
+    except EnvironmentFailed as error:
         raise WorkError(say("agents.environment_failed", uid=uid, reason=error)) from error
 
 

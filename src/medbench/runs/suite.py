@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from medbench.agents.limits import ItemLimits
 from medbench.catalog.model import TRACKS
 from medbench.engine.progress import Watch
-from medbench.errors import InputError, Problem
+from medbench.errors import InputError
 from medbench.items.source import open_source
 from medbench.models.images import ImageLimits
+from medbench.models.model import Model
 from medbench.models.registry import ModelOptions, create_model
 from medbench.runs.config import RUN_FILE, Disclosure, Selection
 from medbench.runs.execute import Outcome, resume_run, start_run
 from medbench.runs.judges import Judge, JudgeSpec, read_judge
 from medbench.runs.plan import selected
 from medbench.runs.settings import Settings
-from medbench.text import say
+from medbench.store.document import Document
+from medbench.store.strict_yaml import read_yaml
 
 RUNS_FOLDER = "runs"
 _NAME = re.compile(r"[\w][\w.\-]{0,63}")
@@ -81,39 +82,26 @@ class Suite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     item_limits: ItemLimits = ItemLimits()
 
 
-def read_suite(path: Path) -> Suite:
+def read_suite(path: Path) -> tuple[Suite, Document]:
     """Read a suite from YAML.
 
-    Raises:
-        InputError: With everything that is wrong with it.
-    """
-    import yaml
+    Returns:
+        The suite, and the file; where that has problems, the suite is good for nothing but to look for more of them.
 
-    try:
-        content: Any = yaml.safe_load(path.read_text("utf-8-sig"))
-        suite = msgspec.convert(content, Suite)
-    except OSError as error:
-        raise InputError(
-            Problem(message=say("runs.bad_suite", reason=error.strerror or error), file=str(path))
-        ) from error
-    except (UnicodeDecodeError, yaml.YAMLError, msgspec.ValidationError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(Problem(message=say("runs.bad_suite", reason=reason), file=str(path))) from error
-    problems = []
-    names = [model.name for model in suite.models]
-    if not names:
-        problems.append(Problem(message=say("runs.suite_no_models"), file=str(path), field="models"))
+    Raises:
+        InputError: It can't be read as YAML.
+    """
+    document = read_yaml(path)
+    suite = document.read(Suite)
+    if not suite.models and not document.is_wrong("models"):
+        document.problem("runs.suite_no_models", "models")
+    names = [model.name for model in suite.models or ()]
     for index, name in enumerate(names):
-        if not _NAME.fullmatch(name) or name in names[:index]:
-            problems.append(
-                Problem(message=say("runs.suite_bad_name", name=name), file=str(path), field=f"models[{index}].name")
-            )
+        if name is not None and (not _NAME.fullmatch(name) or name in names[:index]):
+            document.problem("runs.suite_bad_name", f"models[{index}].name", name=name)
     if suite.selection.media_control != "none":
-        field = "selection.media_control"
-        problems.append(Problem(message=say("board.media_control"), file=str(path), field=field))
-    if problems:
-        raise InputError(*problems)
-    return suite
+        document.problem("board.media_control", "selection.media_control")
+    return suite, document
 
 
 def run_suite(
@@ -130,19 +118,19 @@ def run_suite(
     Raises:
         InputError: With everything that is wrong with the suite, before anything is asked.
     """
-    suite = read_suite(path)
+    suite, document = read_suite(path)
     here = path.parent
+    judges, models = _made(suite, document, here)
+    if document.problems:
+        raise InputError(*document.problems)
     source_path = _at(here, suite.items)
-    judges, models, problems = _made(suite, here)
-    if problems:
-        raise InputError(*problems)
     catalog = _at(here, suite.catalog) if suite.catalog else None
     source = open_source(source_path, catalog_folder=catalog)
     names = {question.dataset for question, _ in selected(source, suite.selection)}
     tracks = sorted({source.catalog.dataset(name).track for name in names}, key=TRACKS.index)
     if len(tracks) > 1:
-        message = say("runs.suite_several_tracks", tracks=", ".join(tracks))
-        raise InputError(Problem(message=message, file=str(path), field="selection.track"))
+        document.problem("runs.suite_several_tracks", "selection.track", tracks=", ".join(tracks))
+        raise InputError(*document.problems)
     outcomes = {}
     for contender in suite.models:
         run_dir = out / RUNS_FOLDER / contender.name
@@ -174,16 +162,20 @@ def run_suite(
     return outcomes
 
 
-def _made(suite: Suite, here: Path) -> tuple[Sequence[Judge], dict[str, Any], list[Problem]]:
-    """Judges and models, or all that is wrong with them."""
-    problems: list[Problem] = []
+def _made(suite: Suite, document: Document, here: Path) -> tuple[Sequence[Judge], Mapping[str, Model]]:
+    """Judges and models; all that is wrong with them goes to the problems of the file."""
     judges, models = [], {}
-    for each in suite.judges:
+    for index, each in enumerate(suite.judges):
         try:
-            judges.append(Judge(each) if isinstance(each, JudgeSpec) else read_judge(str(_at(here, each))))
+            if isinstance(each, str):
+                judges.append(read_judge(str(_at(here, each))))
+            elif each.model is not None:  # else it could not be read
+                judges.append(Judge(each))
         except InputError as error:
-            problems += error.problems
-    for contender in suite.models:
+            document.problems += (document.of_option(problem, f"judges[{index}]") for problem in error.problems)
+    for index, contender in enumerate(suite.models or ()):
+        if contender.model is None:
+            continue
         options = ModelOptions(
             base_url=contender.base_url,
             api_key_env=contender.api_key_env,
@@ -195,8 +187,8 @@ def _made(suite: Suite, here: Path) -> tuple[Sequence[Judge], dict[str, Any], li
         try:
             models[contender.name] = create_model(contender.model, options)
         except InputError as error:
-            problems += [msgspec.structs.replace(each, field=f"models.{contender.name}") for each in error.problems]
-    return judges, models, problems
+            document.problems += (document.of_option(problem, f"models[{index}]") for problem in error.problems)
+    return judges, models
 
 
 def _at(folder: Path, path: str) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+import unicodedata
 from functools import cache
 from importlib.resources import files
 from typing import Literal, get_args
@@ -46,3 +47,11 @@ def named(key: str, code: str, *, language: Language | None = None) -> str:
     """The word for a code, as the message `package.name` has it; the code itself where the catalogue has none."""
     package, name = key.split(".", 1)
     return _messages(package)[name][language or _current] if name in _messages(package) else code
+
+
+def harmless(text: object) -> str:
+    """A message without what could steer the terminal or turn its text round: it may quote an endpoint or a file."""
+    return "".join(
+        sign if sign in "\n\t" or unicodedata.category(sign) not in {"Cc", "Cf", "Cs"} else "\N{REPLACEMENT CHARACTER}"
+        for sign in str(text)
+    )

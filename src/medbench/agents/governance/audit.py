@@ -11,6 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -74,6 +75,7 @@ def decision_record(decision: Decision, name: str = "") -> dict[str, object]:
         "name": _safe(name),
         "action": decision.action,
         "reason": decision.reason,
+        "by": decision.by,
         "hits": [msgspec.to_builtins(hit) for hit in decision.hits],
         "text": digest_of(decision.original),
         "goes_on": digest_of(decision.text),
@@ -130,6 +132,19 @@ def explained(record: Mapping[str, object], language: Language | None = None) ->
         raise InputError(say("agent.no_record", seq=record.get("seq"))) from error
 
 
+def hit_line(hit: Mapping[str, Any], language: Language) -> str:
+    """A hit of a record in a plain sentence: the rule, by what it was recognised, on which clause it rests."""
+    return say(
+        "agent.hit",
+        language=language,
+        rule=hit["rule"],
+        title=hit["title"][language],
+        severity=say(f"agent.severity_{hit['severity']}", language=language),
+        words=" … ".join(hit["words"]),
+        source=hit["source"],
+    )
+
+
 class TrailSummary(msgspec.Struct, frozen=True):
     """A trail in figures.
 
@@ -178,18 +193,9 @@ def _decision(record: Mapping[str, object], language: Language) -> str:
         length=text["length"],  # type: ignore[index]
     )
     if record["reason"]:
-        line += " " + say(f"agent.reason_{record['reason']}", language=language)
-    for hit in record["hits"]:  # type: ignore[attr-defined]
-        line += "\n" + say(
-            "agent.hit",
-            language=language,
-            rule=hit["rule"],
-            title=hit["title"][language],
-            severity=say(f"agent.severity_{hit['severity']}", language=language),
-            words=" … ".join(hit["words"]),
-            source=hit["source"],
-        )
-    return line
+        line += " " + say(f"agent.reason_{record['reason']}", language=language, by=record.get("by"))
+    hits: Sequence[Mapping[str, Any]] = record["hits"]  # type: ignore[assignment]
+    return "\n".join((line, *(hit_line(hit, language) for hit in hits)))
 
 
 def _call(record: Mapping[str, object], language: Language) -> str:

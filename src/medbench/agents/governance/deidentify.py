@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from string import ascii_letters, digits
 from urllib.parse import urlsplit
 
 import msgspec
@@ -20,6 +21,9 @@ from medbench.models.http import LOOPBACK
 from medbench.models.model import Completion, Context, Identity, Response, ToolCall
 from medbench.models.tools import ToolSpec
 
+_PLACEHOLDER = re.compile(r"\[[A-Z]+_[0-9]+\]")
+_LATIN = frozenset(ascii_letters + digits)
+
 
 class Pseudonyms:
     """Identifiers and what stands for them, the same within a conversation: `[NAME_1]`, `[ID_1]` and so on.
@@ -29,15 +33,22 @@ class Pseudonyms:
 
     def __init__(self) -> None:
         self._placeholders: dict[str, str] = {}
+        self._identifiers: dict[str, str] = {}
+        self._lengths: dict[str, list[int]] = {}
         self._counts: dict[str, int] = {}
-        self._taken = ""
+        self._taken: set[str] = set()
 
     def find(self, text: str) -> None:
         """Learn the identifiers of a text."""
-        self._taken += text if "[" in text else ""
+        self._taken.update(_PLACEHOLDER.findall(text))
         for kind, found in identifiers(text):
             if found not in self._placeholders:
-                self._placeholders[found] = self._new(kind)
+                placeholder = self._new(kind)
+                self._placeholders[found], self._identifiers[placeholder] = placeholder, found
+                known = self._lengths.setdefault(found[0], [])
+                if len(found) not in known:
+                    known.append(len(found))
+                    known.sort(reverse=True)
 
     def hide(self, text: str) -> str:
         """The text with a placeholder for every identifier known or in it."""
@@ -46,17 +57,29 @@ class Pseudonyms:
 
     def restore(self, text: str) -> str:
         """The text with the identifiers again."""
-        for found, placeholder in self._placeholders.items():
-            text = text.replace(placeholder, found)
-        return text
+        return _PLACEHOLDER.sub(lambda match: self._identifiers.get(match[0], match[0]), text)
 
     def _replaced(self, text: str) -> str:
-        # The longest first: a name may be part of an address.
-        known = sorted(self._placeholders, key=len, reverse=True)
-        if not known:
-            return text
-        pattern = re.compile("|".join(_whole(found) for found in known))
-        return pattern.sub(lambda match: self._placeholders[match[0]], text)
+        pieces: list[str] = []
+        done = 0
+        for place, sign in enumerate(text):
+            if place >= done and sign in self._lengths and (found := self._known_at(text, place)):
+                pieces += (text[done:place], self._placeholders[found])
+                done = place + len(found)
+        return "".join((*pieces, text[done:]))
+
+    def _known_at(self, text: str, place: int) -> str:
+        """The longest known identifier there, since a name may be part of an address; empty: there is none.
+
+        One of Latin letters or digits is no part of a longer word.
+        """
+        if place and _is_inside_word(text, place):
+            return ""
+        for length in self._lengths[text[place]]:
+            found = text[place : place + length]
+            if found in self._placeholders and not _is_inside_word(text, place + length):
+                return found
+        return ""
 
     def _new(self, kind: str) -> str:
         while True:
@@ -161,8 +184,6 @@ def _restored(completion: Completion, pseudonyms: Pseudonyms) -> Completion:
     return msgspec.structs.replace(completion, text=text, reasoning=reasoning, tool_calls=calls)
 
 
-def _whole(found: str) -> str:
-    """An identifier as a pattern; one of Latin letters or digits is no part of a longer word."""
-    before = r"(?<![A-Za-z0-9])" if found[0].isascii() and found[0].isalnum() else ""
-    after = r"(?![A-Za-z0-9])" if found[-1].isascii() and found[-1].isalnum() else ""
-    return f"{before}{re.escape(found)}{after}"
+def _is_inside_word(text: str, place: int) -> bool:
+    """Whether a place has a Latin letter or digit on either side."""
+    return place < len(text) and text[place - 1] in _LATIN and text[place] in _LATIN

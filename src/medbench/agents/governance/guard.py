@@ -70,7 +70,8 @@ class Decision(msgspec.Struct, frozen=True):
             and what is to be said beside it.
         original: The text as it came.
         notes: What is to be said beside it, of rules that warn.
-        reason: `needs_human` where nobody was there to ask; `human_refused`; mostly empty.
+        reason: `needs_human` where nobody was there to ask; `human_approved`, `human_refused`; mostly empty.
+        by: Who approved or refused it.
     """
 
     place: Place
@@ -80,6 +81,7 @@ class Decision(msgspec.Struct, frozen=True):
     original: str
     notes: tuple[str, ...] = ()
     reason: str = ""
+    by: str = ""
 
     @property
     def allowed(self) -> bool:

@@ -8,14 +8,16 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
+from importlib.resources.abc import Traversable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 import msgspec
 
 from medbench.agents.governance.fold import fold
 from medbench.catalog.model import Bilingual
 from medbench.errors import InputError, Problem
+from medbench.store.document import Document
 from medbench.text import say
 
 Place = Literal["input", "config", "call", "result", "output"]
@@ -29,7 +31,6 @@ Route = Literal["oral", "intravenous", "intramuscular", "rectal", "topical"]
 
 WORDS_FILE = "words.toml"
 _ID = re.compile(r"[a-z][a-z0-9_]*\.[a-z][a-z0-9_]*")
-_PLACE = re.compile(r" - at `(?:key in )?\$\.?([^`]*)`$")
 _LINE = re.compile(r"at line (\d+)")
 
 
@@ -105,6 +106,9 @@ class PolicyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rule: tuple[Rule, ...] = ()
 
 
+_UNREAD = PolicyFile("", Bilingual("", ""))
+
+
 class Policies(msgspec.Struct, frozen=True):
     """All rules, their word lists put in and their terms folded.
 
@@ -132,21 +136,18 @@ def load_policies(*added: Path) -> Policies:
     """
     folder = files("medbench.agents.governance").joinpath("policies")
     own = sorted(entry.name for entry in folder.iterdir() if entry.name.endswith(".toml") and entry.name != WORDS_FILE)
-    problems: list[Problem] = []
-    shared = tomllib.loads(folder.joinpath(WORDS_FILE).read_text("utf-8"))
-    read = [(name, _read(name, folder.joinpath(name).read_bytes(), problems)) for name in own]
-    for path in added:
-        try:
-            read.append((str(path), _read(str(path), path.read_bytes(), problems)))
-        except OSError as error:
-            problems.append(Problem(message=say("agent.unreadable", error=error.strerror or error), file=str(path)))
-    policies = [(name, policy) for name, policy in read if policy is not None]
-    problems += _checked(policies, msgspec.convert(shared, dict[str, tuple[str, ...]]))
-    if problems:
+    shared = msgspec.convert(tomllib.loads(folder.joinpath(WORDS_FILE).read_text("utf-8")), dict[str, tuple[str, ...]])
+    documents = [_document(name, folder.joinpath(name)) for name in own]
+    documents += [_document(str(path), path) for path in added]
+    policies = [_UNREAD if document.problems else document.read(PolicyFile) for document in documents]
+    times = Counter(rule.id for policy in policies for rule in policy.rule)
+    for document, policy in zip(documents, policies, strict=True):
+        _check(document, policy, {**shared, **policy.words}, times)
+    if problems := [problem for document in documents for problem in document.problems]:
         raise InputError(*problems)
-    rules = [_resolved(rule, {**shared, **policy.words}) for _, policy in policies for rule in policy.rule]
-    doses = [dose for _, policy in policies for dose in policy.dose]
-    themes = {policy.theme: policy.title for _, policy in policies}
+    rules = [_resolved(rule, {**shared, **policy.words}) for policy in policies for rule in policy.rule]
+    doses = [dose for policy in policies for dose in policy.dose]
+    themes = {policy.theme: policy.title for policy in policies}
     version = msgspec.json.encode((rules, doses, themes), order="deterministic")
     return Policies(tuple(rules), tuple(doses), themes, _digest(version))
 
@@ -160,59 +161,67 @@ def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def _read(name: str, content: bytes, problems: list[Problem]) -> PolicyFile | None:
+def _document(name: str, file: Path | Traversable) -> Document:
+    """A policy file; what is no TOML has its problem and no value."""
+    content, line = b"", None
     try:
-        raw: dict[str, Any] = tomllib.loads(content.decode("utf-8-sig"))
-        return msgspec.convert(raw, PolicyFile)
+        content = file.read_bytes()
+        return Document(name, content, tomllib.loads(content.decode("utf-8-sig")))
+    except OSError as error:
+        message = say("agent.unreadable", error=error.strerror or error)
     except UnicodeDecodeError:
-        problems.append(Problem(message=say("agent.not_utf8"), file=name))
+        message = say("agent.not_utf8")
     except tomllib.TOMLDecodeError as error:
-        line = _LINE.search(str(error))
         message = say("agent.bad_toml", error=error)
-        problems.append(Problem(message=message, file=name, line=int(line[1]) if line else None))
-    except msgspec.ValidationError as error:
-        place = _PLACE.search(str(error))
-        message = say("agent.bad_value", error=_PLACE.sub("", str(error)))
-        problems.append(Problem(message=message, file=name, field=place[1] if place else None))
-    return None
+        found = _LINE.search(str(error))
+        line = int(found[1]) if found else None
+    return Document(name, content, {}, {}, Problem(message=message, file=name, line=line))
 
 
-def _checked(policies: Sequence[tuple[str, PolicyFile]], shared: Mapping[str, tuple[str, ...]]) -> Iterator[Problem]:
-    times = Counter(rule.id for _, policy in policies for rule in policy.rule)
-    for name, policy in policies:
-        words = {**shared, **policy.words}
-        for place, rule in enumerate(policy.rule):
-            for message in _faults(rule, policy.theme, words, times):
-                yield Problem(message=message, file=name, field=f"rule[{place}]")
-        for place, dose in enumerate(policy.dose):
-            limits = [limit for limit in (dose.most_single, dose.most_day) if limit is not None]
-            if not dose.drug or not limits or min(limits) <= 0:
-                message = say("agent.dose_without_limit", drug=", ".join(dose.drug))
-                yield Problem(message=message, file=name, field=f"dose[{place}]")
+def _check(
+    document: Document, policy: PolicyFile, words: Mapping[str, tuple[str, ...]], times: Mapping[str, int]
+) -> None:
+    """What types can't say; of what they say already, nothing more."""
+    found = [
+        (f"rule[{place}].{field}", key, {"rule": rule.id, **values})
+        for place, rule in enumerate(policy.rule)
+        for field, key, values in _faults(rule, policy.theme, words, times)
+    ]
+    for place, dose in enumerate(policy.dose):
+        limits = [limit for limit in (dose.most_single, dose.most_day) if limit is not None]
+        if not dose.drug or not limits or min(limits) <= 0:
+            found.append((f"dose[{place}]", "agent.dose_without_limit", {"drug": ", ".join(dose.drug or ())}))
+    for field, key, values in [each for each in found if not document.is_wrong(each[0])]:
+        document.problem(key, field, **values)
 
 
-def _faults(rule: Rule, theme: str, words: Mapping[str, tuple[str, ...]], times: Mapping[str, int]) -> Iterator[str]:
-    if not _ID.fullmatch(rule.id) or rule.id.partition(".")[0] != theme:
-        yield say("agent.rule_bad_id", rule=rule.id, theme=theme)
+def _faults(
+    rule: Rule, theme: str, words: Mapping[str, tuple[str, ...]], times: Mapping[str, int]
+) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Field, message and what fills it; a required field that could not be read is None."""
+    name = rule.id or ""
+    if not _ID.fullmatch(name) or (theme and name.partition(".")[0] != theme):
+        yield "id", "agent.rule_bad_id", {"theme": theme}
     if times[rule.id] > 1:
-        yield say("agent.rule_twice", rule=rule.id)
-    if not rule.source.strip():
-        yield say("agent.rule_without_source", rule=rule.id)
+        yield "id", "agent.rule_twice", {}
+    if not (rule.source or "").strip():
+        yield "source", "agent.rule_without_source", {}
     if not rule.where:
-        yield say("agent.rule_without_place", rule=rule.id)
+        yield "where", "agent.rule_without_place", {}
     if not rule.when and not rule.over_dose:
-        yield say("agent.rule_without_words", rule=rule.id)
+        yield "when", "agent.rule_without_words", {}
     if rule.action in ("ask_human", "refuse") and rule.instead is None:
-        yield say("agent.rule_without_instead", rule=rule.id)
-    for when in rule.when:
-        if not when.all or not all(when.all) or when.within < 1:
-            yield say("agent.rule_empty_group", rule=rule.id)
-        for term in (*(term for group in when.all for term in group), *when.unless):
+        yield "instead", "agent.rule_without_instead", {}
+    for place, when in enumerate(rule.when):
+        groups = when.all or ()
+        if not groups or not all(groups) or when.within < 1:
+            yield f"when[{place}]", "agent.rule_empty_group", {}
+        for term in (*(term for group in groups for term in group), *when.unless):
             if term.startswith("@"):
                 if term[1:] not in words:
-                    yield say("agent.rule_unknown_words", rule=rule.id, name=term[1:])
+                    yield f"when[{place}]", "agent.rule_unknown_words", {"name": term[1:]}
             elif not fold(term.removeprefix("^").removesuffix("*")).strip() or "*" in term[:-1]:
-                yield say("agent.rule_bad_term", rule=rule.id, term=term)
+                yield f"when[{place}]", "agent.rule_bad_term", {"term": term}
 
 
 def _resolved(rule: Rule, words: Mapping[str, Sequence[str]]) -> Rule:

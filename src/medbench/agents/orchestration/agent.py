@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from medbench.agents.governance.approval import Approver, Nobody, make_approver
 from medbench.agents.governance.deidentify import Deidentified
 from medbench.agents.governance.guard import Guard
 from medbench.agents.governance.policy import load_policies
 from medbench.agents.orchestration.conversation import ToolMode
-from medbench.agents.orchestration.file import AgentFile, read_agent_file
+from medbench.agents.orchestration.file import AgentFile, Backbone, read_agent_file
 from medbench.agents.orchestration.flow import Setup, answer
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.orchestration.prompts import Prompts
@@ -24,6 +25,7 @@ from medbench.models.model import Context, Identity, Model, Response
 from medbench.models.registry import ModelOptions, create_model
 from medbench.models.tools import Tool
 from medbench.plugins import TOOLS, load_plugin, plugin_names
+from medbench.store.document import Document
 from medbench.text import say
 
 
@@ -34,23 +36,30 @@ def agent_model(path: str, options: ModelOptions) -> AgentModel:
         InputError: With everything that is wrong with the file and what it names.
     """
     file = (options.folder / path).resolve()
-    agent, content = read_agent_file(file)
-    problems: list[Problem] = []
+    agent, document = read_agent_file(file)
+    problems = document.problems
 
     def made(make: Any, *arguments: object) -> Any:  # noqa: ANN401 - what it makes, or None
         try:
             return make(*arguments)
         except InputError as error:
-            problems.extend(error.problems)
+            problems.extend(
+                each if each.file or str(each.field).startswith("--") else document.located(each, each.field or "")
+                for each in error.problems
+            )
             return None
 
-    backbone = made(_backbone, agent, options, file)
-    tools = [made(_tool, name, settings or {}, file) for name, settings in agent.tools.items()]
-    guidelines = made(Guidelines, file.parent / agent.guidelines.folder) if agent.guidelines else None
-    guard = made(_guard, agent, content, file) if agent.steps.guard else None
+    backbone: Any = None
+    if agent.backbone and agent.backbone.model:  # else they could not be read
+        backbone = made(_backbone, agent.backbone, options, document)
+    tools = [made(_tool, name, settings or {}) for name, settings in agent.tools.items()]
+    sources = agent.guidelines
+    guidelines = made(Guidelines, file.parent / sources.folder) if sources and sources.folder else None
+    guard = made(_guard, agent.policies, document.content, file) if agent.steps.guard else None
+    approver = made(make_approver, agent.approver)
     if problems:
         raise InputError(*problems)
-    return AgentModel(agent, content, file, backbone, tools, guidelines, guard)
+    return AgentModel(agent, document.content, file, backbone, tools, guidelines, guard, approver)
 
 
 class AgentModel:
@@ -63,7 +72,8 @@ class AgentModel:
         backbone: The model that it works with.
         tools: Its own tools.
         guidelines: None: there are none.
-        guard: None: nobody is asked.
+        guard: None: nothing is held against the rules.
+        approver: Asked where a rule asks for a person; `approver` in the file names it.
     """
 
     def __init__(
@@ -75,6 +85,7 @@ class AgentModel:
         tools: list[Tool],
         guidelines: Guidelines | None,
         guard: Guard | None = None,
+        approver: Approver = Nobody(),  # noqa: B008 - it holds nothing
     ) -> None:
         prompts = Prompts(agent.prompts)
         revision = hashlib.sha256(content)
@@ -82,10 +93,12 @@ class AgentModel:
         for part in (prompts.revision, *pinned):
             revision.update(f"\0{part}".encode())
         under = backbone.identity
+        # With a person in it the system is another one.
+        person = "" if agent.approver == "nobody" else f"approver {agent.approver}; "
         identity = Identity(
             spec=f"agent:{file}",
             name=agent.name or file.stem,
-            revision=f"sha256:{revision.hexdigest()}; {under.spec} {under.revision}".rstrip(),
+            revision=f"sha256:{revision.hexdigest()}; {person}{under.spec} {under.revision}".rstrip(),
             endpoint=under.endpoint,
             api_key_env=under.api_key_env,
             parameters=under.parameters,
@@ -108,6 +121,7 @@ class AgentModel:
             passages=agent.guidelines.passages if agent.guidelines else 0,
             roles=agent.roles,
             guard=guard,
+            approver=approver,
         )
 
     @property
@@ -142,30 +156,36 @@ class AgentModel:
         return await answer(self._setup, question, context)
 
 
-def _backbone(agent: AgentFile, options: ModelOptions, file: Path) -> Model:
-    said = agent.backbone
+def _backbone(said: Backbone, options: ModelOptions, document: Document) -> Model:
+    """The backbone; a problem names the option that was given over the file, else the file."""
     if said.model.startswith("agent:"):
-        raise InputError(Problem(message=say("agent_file.no_agents"), file=str(file), field="backbone.model"))
-    model = create_model(
-        said.model,
-        ModelOptions(
-            base_url=options.base_url or said.base_url,
-            api_key_env=options.api_key_env or said.api_key_env,
-            parameters={**said.parameters, **options.parameters},
-            timeout_s=options.timeout_s,
-            folder=file.parent,
-            images=options.images,
-        ),
-    )
+        raise InputError(Problem(message=say("agent_file.no_agents"), field="backbone.model"))
+    base_url, api_key_env = options.base_url or said.base_url, options.api_key_env or said.api_key_env
+    over = {"--base-url": base_url != said.base_url, "--api-key-env": api_key_env != said.api_key_env}
+    try:
+        model = create_model(
+            said.model,
+            ModelOptions(
+                base_url=base_url,
+                api_key_env=api_key_env,
+                parameters={**said.parameters, **options.parameters},
+                timeout_s=options.timeout_s,
+                folder=Path(document.file).parent,
+                images=options.images,
+            ),
+        )
+    except InputError as error:
+        raise InputError(
+            *(each if over.get(str(each.field)) else document.of_option(each, "backbone") for each in error.problems)
+        ) from error
     if not isinstance(model, ChatModel):
-        message = say("agent_file.no_chat", model=said.model)
-        raise InputError(Problem(message=message, file=str(file), field="backbone.model"))
+        raise InputError(Problem(message=say("agent_file.no_chat", model=said.model), field="backbone.model"))
     return model
 
 
-def _guard(agent: AgentFile, content: bytes, file: Path) -> Guard:
+def _guard(policies: Sequence[str], content: bytes, file: Path) -> Guard:
     """The guard; it looks at the agent's own file first, which may have been tampered with."""
-    guard = Guard(load_policies(*(file.parent / each for each in agent.policies)))
+    guard = Guard(load_policies(*(file.parent / each for each in policies)))
     decision = guard.check_config(content.decode("utf-8-sig"))
     if not decision.allowed:
         rules = ", ".join(hit.rule for hit in decision.hits)
@@ -173,11 +193,10 @@ def _guard(agent: AgentFile, content: bytes, file: Path) -> Guard:
     return guard
 
 
-def _tool(name: str, settings: dict[str, object], file: Path) -> Tool:
+def _tool(name: str, settings: dict[str, object]) -> Tool:
     field = f"tools.{name}"
     make: MakesTool | None = load_plugin(TOOLS, name, field=field)
     if make is None:
         known = ", ".join(plugin_names(TOOLS)) or "–"
-        message = say("agent_file.unknown_tool", name=name, known=known)
-        raise InputError(Problem(message=message, file=str(file), field=field))
+        raise InputError(Problem(message=say("agent_file.unknown_tool", name=name, known=known), field=field))
     return make(settings)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from medbench.agents.loop import with_ids
 from medbench.agents.orchestration.events import Skipped
 from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.spending import Spending, StepContext
@@ -113,7 +114,7 @@ class Conversation:
                 native, messages[0] = False, Message("system", as_text)
                 continue
             if completion.tool_calls:
-                asked = completion.tool_calls
+                asked = with_ids(completion.tool_calls, len(messages))
                 messages.append(Message("assistant", completion.text, tool_calls=asked))
             else:
                 call = asked_call(completion.text, names)

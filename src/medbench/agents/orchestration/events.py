@@ -65,12 +65,16 @@ class Guarded(Event, frozen=True):
         action: The guard's word for it, such as `allow` or `refuse`.
         hits: What it rests on.
         subject: What was looked at, shortened.
+        reason: `human_approved`, `human_refused` or `needs_human` where a person had to decide.
+        by: Who did.
     """
 
     point: str
     action: str
     hits: tuple[Hit, ...] = ()
     subject: str = ""
+    reason: str = ""
+    by: str = ""
 
 
 class Planned(Event, frozen=True):

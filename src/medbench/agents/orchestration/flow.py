@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 
+from medbench.agents.governance.approval import Approver
 from medbench.agents.governance.audit import SUFFIX as TRAIL_SUFFIX
 from medbench.agents.governance.guard import Guard
 from medbench.agents.orchestration.conversation import Conversation, ToolMode
@@ -61,7 +62,8 @@ class Setup:
         guidelines: None: there are none.
         passages: Most passages that a task is given.
         roles: Who reviews.
-        guard: None: nobody is asked.
+        guard: None: nothing is held against the rules.
+        approver: Asked where a rule asks for a person.
     """
 
     identity: Identity
@@ -76,6 +78,7 @@ class Setup:
     passages: int
     roles: Sequence[str]
     guard: Guard | None
+    approver: Approver
 
 
 async def answer(setup: Setup, question: Question, context: Context) -> Response:
@@ -83,7 +86,7 @@ async def answer(setup: Setup, question: Question, context: Context) -> Response
 
     What ends the backbone's first answer ends the item; any other step that fails is left out, and the trace says so.
     """
-    spending = Spending(setup.limits)
+    spending = Spending(setup.limits, context.clock)
     item = _Item(setup, question, context, spending)
     try:
         response = await item.answer()
@@ -124,7 +127,7 @@ class _Item:
         self._task = triage(question, context)
         self._talk = Conversation(setup.backbone, setup.mode, setup.prompts, question, context, spending)
         guard, revision = setup.guard if setup.steps.guard else None, setup.identity.revision
-        self.oversight = Oversight(guard, question, context.form, revision, spending)
+        self.oversight = Oversight(guard, setup.approver, question, context.form, revision, spending, context.clock)
         own = setup.tools if setup.steps.tools else ()
         bound = (tool.bound(question, context) if isinstance(tool, OfQuestion) else tool for tool in own)
         self._own = [tool for tool in bound if tool is not None]

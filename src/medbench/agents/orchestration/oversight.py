@@ -4,41 +4,48 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from medbench.agents.governance.approval import Nobody, settled
+from medbench.agents.governance.approval import Approver, settled
 from medbench.agents.governance.audit import Trail, call_record, decision_record, step_record
 from medbench.agents.governance.guard import Decision, Guard
 from medbench.agents.orchestration.events import Guarded
 from medbench.agents.orchestration.spending import Spending
 from medbench.catalog.model import AnswerForm
 from medbench.items.model import Question
+from medbench.models.clock import Clock
 from medbench.models.tools import ToolError
 
 _SUBJECT = 300
 
 
 class Oversight:
-    """What the guard says at each point; nobody is at hand to approve anything.
+    """What the guard says at each point, and a person where a rule asks for one.
 
     Args:
         guard: Holds texts against the rules; None: everything passes, and there is no trail.
+        approver: Asked where a rule asks for a person.
         question: The item.
         form: Of the answer that it asks for.
         revision: Of the agent, for the trail.
         spending: Takes the events.
+        clock: Of the item; stopped while a person is asked.
     """
 
     def __init__(
         self,
         guard: Guard | None,
+        approver: Approver,
         question: Question,
         form: AnswerForm,
         revision: str,
         spending: Spending,
+        clock: Clock,
     ) -> None:
         self._guard = guard
+        self._approver = approver
         self._question = question
         self._form = form
         self._spending = spending
+        self._clock = clock
         self._trail = Trail()
         if guard is not None:
             policies = guard.policies.version
@@ -98,10 +105,20 @@ class Oversight:
             self._trail.append(call_record(name, arguments, status, result))
 
     async def _settle(self, decision: Decision, name: str = "") -> Decision:
-        decision = await settled(decision, Nobody())
+        with self._clock.stopped():
+            decision = await settled(decision, self._approver, self._question)
         self._trail.append(decision_record(decision, name))
         return decision
 
     def _note(self, point: str, decision: Decision) -> None:
         subject = decision.original[:_SUBJECT] if decision.hits else ""
-        self._spending.note(Guarded(point=point, action=decision.action, hits=decision.hits, subject=subject))
+        self._spending.note(
+            Guarded(
+                point=point,
+                action=decision.action,
+                hits=decision.hits,
+                subject=subject,
+                reason=decision.reason,
+                by=decision.by,
+            )
+        )

@@ -9,6 +9,7 @@ import msgspec
 
 from medbench.agents.orchestration.events import AnyEvent, Called
 from medbench.engine.budget import FALLBACK_OUTPUT_TOKENS
+from medbench.models.clock import Clock
 from medbench.models.context_of import ContextOf
 from medbench.models.model import CallError, Completion, Context, Usage
 from medbench.models.tools import Tool
@@ -36,11 +37,13 @@ class Spending:
 
     Args:
         limits: The budget.
+        clock: Of the item.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, clock: Clock) -> None:
         self._limits = limits
-        self._started = time.perf_counter()
+        self._clock = clock
+        self._started = clock.seconds
         self._reserved = 0
         self._paid = self._all = (0, 0)
         self._used = 0
@@ -52,8 +55,8 @@ class Spending:
 
     @property
     def seconds(self) -> float:
-        """Since the agent took the question."""
-        return round(time.perf_counter() - self._started, 4)
+        """Since the agent took the question, without what people took."""
+        return round(self._clock.seconds - self._started, 4)
 
     @property
     def turns_left(self) -> int:

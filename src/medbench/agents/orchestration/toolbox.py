@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
@@ -65,7 +64,7 @@ class Toolbox:
 
     async def use(self, call: ToolCall) -> str:
         """Do what the model asks; what can't be done comes back as text that says why."""
-        began = time.perf_counter()
+        began = self._spending.seconds
         try:
             result, error = await self._do(call), ""
         except ToolError as failure:
@@ -75,7 +74,7 @@ class Toolbox:
             arguments=call.arguments,
             result=result,
             error=error,
-            seconds=round(time.perf_counter() - began, 4),
+            seconds=round(self._spending.seconds - began, 4),
         )
         self._spending.note(event)
         self.used.append(event)

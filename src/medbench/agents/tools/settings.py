@@ -27,7 +27,7 @@ def chosen(settings: Mapping[str, object], name: str, known: Collection[str], to
         InputError: With everything that is wrong.
     """
     problems = [
-        Problem(message=say("agent_file.unknown_field", known=name), field=f"tools.{tool}.{each}")
+        Problem(message=say("store.unknown_field", known=name), field=f"tools.{tool}.{each}")
         for each in settings
         if each != name
     ]
