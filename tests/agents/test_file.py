@@ -163,11 +163,18 @@ def test_what_is_wrong_with_an_option_over_the_file_is_told_of_the_option(tmp_pa
 
 
 def test_where_a_value_is_not_allowed_those_that_are_stand_there(tmp_path):
-    _, document = read_agent_file(write(tmp_path, MINIMAL + "roles: [nurse, surgeon]\n"))
+    _, document = read_agent_file(write(tmp_path, "backbone: {model: 'openai:x',\n  tools: mcp}\n"))
     (problem,) = document.problems
-    assert str(problem).endswith(
-        "agent.yaml:2:roles[1]: 'surgeon' is not allowed here. Allowed: physician, pharmacist, nurse, quality_control."
+    assert str(problem).endswith("agent.yaml:2:backbone.tools: 'mcp' is not allowed here. Allowed: auto, native, text.")
+
+
+def test_a_role_that_is_not_known_is_told_with_those_that_are(tmp_path):
+    _, document = read_agent_file(
+        write(tmp_path, MINIMAL + "roles: [nurse, surgeon, plan]\nprompts: {en: {surgeon: x}}\n")
     )
+    told = [(problem.field, problem.line) for problem in document.problems]
+    assert told == [("roles[1]", 2), ("roles[2]", 2), ("prompts.en.surgeon", 3)]
+    assert "physician, pharmacist, nurse, quality_control" in document.problems[0].message
 
 
 @pytest.mark.parametrize(

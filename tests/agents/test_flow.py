@@ -241,6 +241,19 @@ def test_open_answers_are_reviewed_by_the_roles_and_revised(tmp_path):
     assert (response.text, of(trace, Answered)[0].source) == ("Give 5 mg.", "revision")
 
 
+def test_a_role_of_ones_own_reviews_in_the_language_of_the_item(tmp_path):
+    yaml = """
+roles: [infection_control]
+prompts:
+  zh: {infection_control: 你是感染控制专员。}
+  en: {infection_control: You work in infection control.}
+"""
+    backbone = Backbone(lambda messages, tools: '{"problems": []}')
+    _, trace = Bench(tmp_path, backbone, yaml).ask(open_question())
+    assert [event.by for event in of(trace, Criticised)] == ["checks", "infection_control"]
+    assert "You work in infection control." in [request["messages"][0]["content"] for request in backbone.requests]
+
+
 @pytest.mark.parametrize(
     ("prompt", "draft", "wrong"),
     [

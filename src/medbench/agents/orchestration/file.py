@@ -13,7 +13,8 @@ from medbench.store.document import Document
 from medbench.store.strict_yaml import read_yaml
 from medbench.text import LANGUAGES
 
-Role = Literal["physician", "pharmacist", "nurse", "quality_control"]
+ROLES = ("physician", "pharmacist", "nurse", "quality_control")
+"""Those with a prompt that comes with the program."""
 
 
 class Backbone(msgspec.Struct, frozen=True):
@@ -75,8 +76,9 @@ class AgentFile(msgspec.Struct, frozen=True):
         policies: Policy files beside those of the program (TOML); a relative path begins at the agent's file.
         approver: Who approves what a rule leaves to a person: `nobody`, `terminal`, or a name that a third party has
             under `medbench.approvers`.
-        roles: Who reviews open answers, at the same time; empty: one critic without a role.
-        prompts: Language -> name -> text in place of a shipped prompt.
+        roles: Who reviews open answers, at the same time; empty: one critic without a role. One of `ROLES`, or one
+            whose prompt is in the file.
+        prompts: Language -> name -> text, in place of a shipped prompt or of a role of one's own.
     """
 
     backbone: Backbone
@@ -87,7 +89,7 @@ class AgentFile(msgspec.Struct, frozen=True):
     guidelines: GuidelineFiles | None = None
     policies: tuple[str, ...] = ()
     approver: str = "nobody"
-    roles: tuple[Role, ...] = ()
+    roles: tuple[str, ...] = ()
     prompts: dict[Literal["zh", "en"], dict[str, str]] = {}
 
 
@@ -122,7 +124,14 @@ def _check(agent: AgentFile, document: Document) -> None:
         document.problem("agent_file.approver_without_guard", "approver")
     if len(set(agent.roles)) < len(agent.roles):
         document.problem("agent_file.role_twice", "roles")
-    known = shipped()
+    known = dict(shipped())
+    for index, role in enumerate(agent.roles):
+        if role in ROLES:
+            continue
+        if role in known or not all(agent.prompts.get(language, {}).get(role, "").strip() for language in LANGUAGES):
+            document.problem("agent_file.unknown_role", f"roles[{index}]", role=role, known=", ".join(ROLES))
+        else:
+            known[role] = dict.fromkeys(LANGUAGES, "")
     for language in LANGUAGES:
         for name, text in agent.prompts.get(language, {}).items():
             place = f"prompts.{language}.{name}"

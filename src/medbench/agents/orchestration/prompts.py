@@ -1,4 +1,4 @@
-"""The agent's prompts: `prompts.toml`, and what a user's file puts in their place."""
+"""The agent's prompts: `prompts.toml`, and what a user's file puts in their place or adds."""
 
 from __future__ import annotations
 
@@ -36,15 +36,13 @@ class Prompts:
     """The prompts in one piece; what is filled in is never read as a template itself.
 
     Args:
-        own: Language -> name -> template, in place of the shipped ones.
+        own: Language -> name -> template, in place of a shipped one or of a role of its own, then in every language.
     """
 
     def __init__(self, own: Mapping[ItemLanguage, Mapping[str, str]]) -> None:
-        self._templates = {
-            (name, language): Template(own.get(language, {}).get(name, texts[language]).strip("\n"))
-            for name, texts in shipped().items()
-            for language in LANGUAGES
-        }
+        texts = {(name, language): said[language] for name, said in shipped().items() for language in LANGUAGES}
+        texts |= {(name, language): text for language, said in own.items() for name, text in said.items()}
+        self._templates = {place: Template(text.strip("\n")) for place, text in texts.items()}
 
     @property
     def revision(self) -> str:
