@@ -72,7 +72,7 @@ def main() -> None:
     # Requests and rows make many small objects and hardly a cycle: looking for cycles so often took an eighth of a run.
     gc.set_threshold(50_000, 20, 20)
     try:
-        # Typer refuses wrong usage, and writes help, before it comes to the options. A wrong --lang is told in the locale's.
+        # Typer refuses wrong usage, and writes help, before it comes to --lang. A wrong --lang is told by the locale.
         set_language(_language(None))
         set_language(_language(_asked(sys.argv[1:])))
         if current_language() == "zh":
