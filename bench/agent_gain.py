@@ -52,6 +52,7 @@ VARIANTS = {
     "no_critique": {"critique": False},
     "no_guard": {"guard": False},
     "no_notes": {"notes": False},
+    "no_tools_no_guard": {"tools": False, "guard": False},
 }
 FORMS = {
     "pubmedqa": '{ form = "label", labels = ["yes", "no", "maybe"] }',
