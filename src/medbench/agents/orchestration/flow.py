@@ -33,7 +33,7 @@ from medbench.agents.orchestration.oversight import Oversight
 from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.spending import BudgetSpent, Limits, Spending, StepContext
 from medbench.agents.orchestration.task import faults, triage
-from medbench.agents.orchestration.toolbox import OfQuestion, Toolbox
+from medbench.agents.orchestration.toolbox import Hinting, OfQuestion, Toolbox
 from medbench.items.media import pictures
 from medbench.items.model import Question
 from medbench.models.chat import TalkingModel
@@ -205,8 +205,10 @@ class _Item:
 
     async def _gathered(self, prompt: str) -> None:
         say, language = self._setup.prompts.say, self._task.language
+        hints = "\n".join(tool.hint(self._question.text) for tool in self._own if isinstance(tool, Hinting)).strip()
         # A task ends with how to answer it, which a model would follow at once.
-        asked = say("gather_task", language, prompt=prompt)
+        name = "gather_hinted" if hints else "gather_task"
+        asked = say(name, language, prompt=prompt, **({"hints": hints} if hints else {}))
         await self._talk.with_tools("gather", say("gather", language), asked, self._toolbox, await self._images())
 
     def _evidence(self, passages: str = "") -> str:

@@ -42,6 +42,14 @@ class OfQuestion(Protocol):
         """The tool for one question; None where the question has nothing for it."""
 
 
+@runtime_checkable
+class Hinting(Protocol):
+    """A tool that knows by itself when it is wanted: small models do not think of it."""
+
+    def hint(self, question: str) -> str:
+        """How to call it for a task, in lines for the model; empty where nothing of the task says so."""
+
+
 class Toolbox:
     """The tools of one item.
 

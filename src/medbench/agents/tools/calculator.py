@@ -7,12 +7,15 @@ from typing import Any
 
 import msgspec
 
-from medbench.agents.tools.formula import Formula, described, result
+from medbench.agents.tools.formula import Formula, described, named_in, result
 from medbench.agents.tools.formulas import FORMULAS
 from medbench.agents.tools.settings import chosen
 from medbench.models.tools import ToolError, ToolSpec
 
 NAME = "calculator"
+ASKED = 600
+"""Characters at the end of a task that say what it asks for; the patient's report before them names much else."""
+MOST_HINTS = 2
 
 
 def calculator(settings: Mapping[str, object]) -> Calculator:
@@ -52,6 +55,15 @@ class Calculator:
                 "required": ["formula"],
                 "additionalProperties": False,
             },
+        )
+
+    def hint(self, question: str) -> str:
+        """What the task asks to be computed, by the formulas that its last paragraph names; see `Hinting`."""
+        asked = question.strip().rpartition("\n\n")[2][-ASKED:]
+        return "\n".join(
+            f'{NAME} with {{"formula": "{name}", "values": {{…}}}}: {self._formulas[name].title}. '
+            f"Values: {described(self._formulas[name])}"
+            for name in named_in(asked, self._formulas)[:MOST_HINTS]
         )
 
     async def call(self, arguments: Mapping[str, Any]) -> str:

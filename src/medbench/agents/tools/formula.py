@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from medbench.models.tools import ToolError
 
 _QUANTITY = re.compile(r"([-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)(.*)")
+_SIGNS = re.compile(r"[-_/–—‐]")
 LONGEST_QUANTITY = 100
 """Characters of a number with its unit."""
 _YES = frozenset({True, "yes", "true", "y", "present", "1", "是", "有"})
@@ -75,6 +77,7 @@ class Formula:
         source: Publication that it is taken from.
         note: When not to use it, or which variant it is.
         digits: Decimals of the value.
+        called: How texts call it beside its name, in Chinese and English, folded as `plain` does.
     """
 
     title: str
@@ -84,6 +87,7 @@ class Formula:
     source: str
     note: str = ""
     digits: int = 2
+    called: tuple[str, ...] = ()
 
 
 class Given(dict[str, float]):
@@ -126,6 +130,29 @@ def result(name: str, formula: Formula, values: Mapping[str, object]) -> dict[st
         **({"note": formula.note} if formula.note else {}),
         "source": formula.source,
     }
+
+
+def plain(text: str) -> str:
+    """A text in the spelling in which names are looked for: small letters, signs between words as spaces."""
+    folded = unicodedata.normalize("NFKC", text).casefold().replace("'", "").replace("’", "")
+    return " ".join(_SIGNS.sub(" ", folded).split())
+
+
+def named_in(text: str, formulas: Mapping[str, Formula]) -> list[str]:
+    """The formulas that a text names, in its order; a name within a longer one of another formula does not count."""
+    text = plain(text)
+    spans: list[tuple[int, int, str]] = []
+    for name, formula in formulas.items():
+        for called in (plain(name), *formula.called):
+            # Chinese has no spaces, so what stands beside a name says nothing there.
+            pattern = rf"(?<![a-z0-9]){re.escape(called)}(?![a-z0-9])"
+            spans += [(found.start(), found.end(), name) for found in re.finditer(pattern, text)]
+    own = [
+        (start, name)
+        for start, end, name in spans
+        if not any(a <= start and end <= b and b - a > end - start for a, b, other in spans if other != name)
+    ]
+    return list(dict.fromkeys(name for _, name in sorted(own)))
 
 
 def described(formula: Formula) -> str:

@@ -43,6 +43,7 @@ def _energy(given: Given) -> float:
 FORMULAS = {
     "bmi": Formula(
         title="body mass index",
+        called=("body mass index", "体重指数", "体质指数"),
         unit="kg/m²",
         inputs={"weight": WEIGHT, "height": HEIGHT},
         compute=lambda given: given.weight / (given.height / 100) ** 2,
@@ -50,6 +51,7 @@ FORMULAS = {
     ),
     "bsa": Formula(
         title="body surface area (Mosteller)",
+        called=("body surface area", "体表面积"),
         unit="m²",
         inputs={"weight": WEIGHT, "height": HEIGHT},
         compute=lambda given: math.sqrt(given.weight * given.height / 3600),
@@ -58,6 +60,7 @@ FORMULAS = {
     ),
     "ideal_body_weight": Formula(
         title="ideal body weight (Devine)",
+        called=("理想体重",),
         unit="kg",
         inputs={"sex": SEX, "height": HEIGHT},
         compute=ideal_weight,
@@ -66,6 +69,7 @@ FORMULAS = {
     ),
     "adjusted_body_weight": Formula(
         title="adjusted body weight: ideal + 0.4 × (actual − ideal)",
+        called=("校正体重", "调整体重"),
         unit="kg",
         inputs={"sex": SEX, "height": HEIGHT, "weight": WEIGHT},
         compute=_adjusted,
@@ -73,6 +77,7 @@ FORMULAS = {
     ),
     "maintenance_fluid": Formula(
         title="maintenance fluid (4-2-1 rule)",
+        called=("维持液", "维持补液"),
         unit="mL/h",
         inputs={"weight": WEIGHT},
         compute=_maintenance,
@@ -81,6 +86,7 @@ FORMULAS = {
     ),
     "free_water_deficit": Formula(
         title="free water deficit to a sodium of 140 mmol/L",
+        called=("自由水缺失", "自由水缺乏"),
         unit="L",
         inputs={"sex": SEX, "age": AGE, "weight": WEIGHT, "sodium": SODIUM},
         compute=_water_deficit,
@@ -90,6 +96,7 @@ FORMULAS = {
     ),
     "basal_energy": Formula(
         title="basal energy expenditure (Harris–Benedict)",
+        called=("harris benedict", "基础能量消耗"),
         unit="kcal/d",
         inputs={"sex": SEX, "age": AGE, "weight": WEIGHT, "height": HEIGHT},
         compute=_energy,
@@ -98,6 +105,7 @@ FORMULAS = {
     ),
     "target_weight": Formula(
         title="weight at a body mass index",
+        called=("目标体重",),
         unit="kg",
         inputs={"bmi": Number("kg/m²", 8, 100), "height": HEIGHT},
         compute=lambda given: given.bmi * (given.height / 100) ** 2,

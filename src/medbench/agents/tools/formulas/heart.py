@@ -25,6 +25,7 @@ def _corrected(given: Given) -> float:
 FORMULAS = {
     "mean_arterial_pressure": Formula(
         title="mean arterial pressure",
+        called=("平均动脉压",),
         unit="mmHg",
         inputs={"systolic": SYSTOLIC, "diastolic": DIASTOLIC},
         compute=lambda given: (given.systolic + 2 * given.diastolic) / 3,
@@ -33,6 +34,7 @@ FORMULAS = {
     ),
     "qtc": Formula(
         title="QT interval corrected for heart rate",
+        called=("corrected qt", "校正的qt", "qt间期校正", "校正qt"),
         unit="ms",
         inputs={"qt": Number("ms", 150, 900, {"s": 1000.0}), "heart_rate": HEART_RATE, "method": _METHODS},
         compute=_corrected,

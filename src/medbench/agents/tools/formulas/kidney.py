@@ -19,6 +19,7 @@ def _ckd_epi(given: Given) -> float:
 FORMULAS = {
     "egfr_ckd_epi_2021": Formula(
         title="estimated GFR, CKD-EPI 2021 (creatinine, without race)",
+        called=("ckd epi",),
         unit="mL/min/1.73 m²",
         inputs={"sex": SEX, "age": ADULT, "creatinine": CREATININE},
         compute=_ckd_epi,
@@ -26,6 +27,7 @@ FORMULAS = {
     ),
     "egfr_mdrd": Formula(
         title="estimated GFR, MDRD (four variables, IDMS-traceable, without race)",
+        called=("mdrd",),
         unit="mL/min/1.73 m²",
         inputs={"sex": SEX, "age": ADULT, "creatinine": CREATININE},
         compute=lambda given: 175 * given.creatinine**-1.154 * given.age**-0.203 * (0.742 if given.sex else 1),
@@ -33,6 +35,7 @@ FORMULAS = {
     ),
     "egfr_schwartz": Formula(
         title="estimated GFR of a child (bedside Schwartz)",
+        called=("schwartz",),
         unit="mL/min/1.73 m²",
         inputs={"height": HEIGHT, "creatinine": CREATININE},
         compute=lambda given: 0.413 * given.height / given.creatinine,
@@ -41,6 +44,7 @@ FORMULAS = {
     ),
     "cockcroft_gault": Formula(
         title="creatinine clearance",
+        called=("cockroft gault", "creatinine clearance", "肌酐清除率"),
         unit="mL/min",
         inputs={"sex": SEX, "age": ADULT, "weight": WEIGHT, "creatinine": CREATININE},
         compute=lambda given: (140 - given.age) * given.weight / (72 * given.creatinine) * (0.85 if given.sex else 1),
@@ -50,6 +54,7 @@ FORMULAS = {
     ),
     "fractional_excretion_of_sodium": Formula(
         title="fractional excretion of sodium",
+        called=("fena", "钠排泄分数"),
         unit="%",
         inputs={
             "urine_sodium": _URINE_SODIUM,

@@ -50,6 +50,7 @@ def _meld_na(given: Given) -> float:
 FORMULAS = {
     "anion_gap": Formula(
         title="anion gap without potassium",
+        called=("阴离子间隙",),
         unit="mmol/L",
         inputs=_ELECTROLYTES,
         compute=_gap,
@@ -57,6 +58,7 @@ FORMULAS = {
     ),
     "anion_gap_albumin_corrected": Formula(
         title="anion gap corrected to an albumin of 4 g/dL",
+        called=("albumin corrected anion gap", "白蛋白校正阴离子间隙", "白蛋白校正的阴离子间隙"),
         unit="mmol/L",
         inputs={**_ELECTROLYTES, "albumin": ALBUMIN},
         compute=_corrected_gap,
@@ -79,6 +81,7 @@ FORMULAS = {
     ),
     "delta_gap_albumin_corrected": Formula(
         title="delta gap with the albumin-corrected anion gap",
+        called=("albumin corrected delta gap",),
         unit="mmol/L",
         inputs={**_ELECTROLYTES, "albumin": ALBUMIN},
         compute=lambda given: _corrected_gap(given) - 12,
@@ -86,6 +89,7 @@ FORMULAS = {
     ),
     "delta_ratio_albumin_corrected": Formula(
         title="delta ratio with the albumin-corrected anion gap",
+        called=("albumin corrected delta ratio",),
         unit="",
         inputs={**_ELECTROLYTES, "albumin": ALBUMIN},
         compute=lambda given: (_corrected_gap(given) - 12) / (24 - given.bicarbonate),
@@ -94,6 +98,7 @@ FORMULAS = {
     ),
     "winters": Formula(
         title="expected PaCO₂ in metabolic acidosis (± 2)",
+        called=("winters formula", "winter formula"),
         unit="mmHg",
         inputs={"bicarbonate": BICARBONATE},
         compute=lambda given: 1.5 * given.bicarbonate + 8,
@@ -101,6 +106,7 @@ FORMULAS = {
     ),
     "a_a_gradient": Formula(
         title="alveolar–arterial oxygen gradient",
+        called=("alveolar arterial", "肺泡动脉血氧分压差", "肺泡动脉氧分压差"),
         unit="mmHg",
         inputs={
             "pao2": _PRESSURE,
@@ -113,6 +119,7 @@ FORMULAS = {
     ),
     "pao2_fio2": Formula(
         title="PaO₂/FiO₂",
+        called=("p f ratio", "氧合指数"),
         unit="mmHg",
         inputs={"pao2": _PRESSURE, "fio2": Number("fraction", 0.15, 1, {"%": 0.01})},
         compute=lambda given: given.pao2 / given.fio2,
@@ -121,6 +128,7 @@ FORMULAS = {
     ),
     "corrected_calcium": Formula(
         title="calcium corrected to an albumin of 4 g/dL",
+        called=("calcium correction", "校正钙", "校正血钙"),
         unit="mg/dL",
         inputs={"calcium": Number("mg/dL", 2, 25, {"mmol/L": 4.008}), "albumin": ALBUMIN},
         compute=lambda given: given.calcium + 0.8 * (4 - given.albumin),
@@ -128,6 +136,7 @@ FORMULAS = {
     ),
     "corrected_sodium": Formula(
         title="sodium corrected for hyperglycaemia (2.4 mmol/L for each 100 mg/dL)",
+        called=("sodium correction", "校正钠", "校正血钠"),
         unit="mmol/L",
         inputs={"sodium": SODIUM, "glucose": GLUCOSE},
         compute=lambda given: given.sodium + 0.024 * (given.glucose - 100),
@@ -135,6 +144,7 @@ FORMULAS = {
     ),
     "osmolality": Formula(
         title="calculated serum osmolality",
+        called=("血浆渗透压", "血清渗透压"),
         unit="mOsm/kg",
         inputs={"sodium": SODIUM, "glucose": GLUCOSE, "urea_nitrogen": UREA_NITROGEN},
         compute=lambda given: 2 * given.sodium + given.glucose / 18 + given.urea_nitrogen / 2.8,
@@ -142,6 +152,7 @@ FORMULAS = {
     ),
     "ldl": Formula(
         title="LDL cholesterol (Friedewald)",
+        called=("friedewald", "低密度脂蛋白胆固醇"),
         unit="mg/dL",
         inputs={
             "total_cholesterol": LIPID,
@@ -155,6 +166,7 @@ FORMULAS = {
     ),
     "homa_ir": Formula(
         title="insulin resistance (HOMA-IR), fasting",
+        called=("homa",),
         unit="",
         inputs={"glucose": GLUCOSE, "insulin": Number("uIU/mL", 0.1, 1000, {"mIU/L": 1.0, "pmol/L": 1 / 6})},
         compute=lambda given: given.glucose * given.insulin / 405,
@@ -162,6 +174,7 @@ FORMULAS = {
     ),
     "average_glucose": Formula(
         title="average glucose estimated from HbA1c",
+        called=("平均血糖",),
         unit="mg/dL",
         inputs={"hba1c": Number("%", 3, 20)},
         compute=lambda given: 28.7 * given.hba1c - 46.7,
@@ -170,6 +183,7 @@ FORMULAS = {
     ),
     "fib4": Formula(
         title="FIB-4 index of liver fibrosis",
+        called=("fib 4", "fibrosis 4"),
         unit="",
         inputs={"age": AGE, "ast": _ENZYME, "alt": _ENZYME, "platelets": PLATELETS},
         compute=lambda given: given.age * given.ast / (given.platelets * math.sqrt(given.alt)),
@@ -178,6 +192,7 @@ FORMULAS = {
     ),
     "maddrey": Formula(
         title="Maddrey's discriminant function",
+        called=("discriminant function",),
         unit="",
         inputs={"prothrombin_time": _SECONDS, "control": Number("s", 8, 20, default=12), "bilirubin": BILIRUBIN},
         compute=lambda given: 4.6 * (given.prothrombin_time - given.control) + given.bilirubin,
@@ -185,6 +200,7 @@ FORMULAS = {
     ),
     "meld_na": Formula(
         title="MELD-Na",
+        called=("melda na", "meld"),
         unit="",
         inputs={
             "creatinine": CREATININE,

@@ -34,10 +34,11 @@ def _score(
     inputs: Inputs,
     more: Callable[[Given], float] = lambda _: 0,
     *,
+    called: tuple[str, ...] = (),
     digits: int = 0,
     note: str = "",
 ) -> Formula:
-    return Formula(title, "points", inputs, _sum(inputs, more), source, note, digits)
+    return Formula(title, "points", inputs, _sum(inputs, more), source, note, digits, called)
 
 
 def _band(value: float, *limits: float) -> int:
@@ -83,6 +84,7 @@ FORMULAS = {
             "vascular_disease": Flag("myocardial infarction, peripheral artery disease or aortic plaque"),
         },
         lambda given: _band(given.age, 65, 75) + given.sex,
+        called=("cha2ds2 va",),
     ),
     "has_bled": _score(
         "bleeding risk under anticoagulation (HAS-BLED)",
@@ -118,6 +120,7 @@ FORMULAS = {
             + (given.age >= 65)
         ),
         note="Urea above 7 mmol/L is urea nitrogen above 19 mg/dL.",
+        called=("curb 65",),
     ),
     "wells_pe": _score(
         "probability of pulmonary embolism (Wells)",
@@ -133,6 +136,7 @@ FORMULAS = {
         },
         lambda given: 1.5 * (given.heart_rate > 100),
         digits=1,
+        called=("wells criteria for pulmonary embolism", "wells score for pulmonary embolism", "肺栓塞wells"),
     ),
     "wells_dvt": _score(
         "probability of deep vein thrombosis (Wells)",
@@ -149,6 +153,13 @@ FORMULAS = {
             "before": Flag("deep vein thrombosis before"),
             "alternative": Flag("another diagnosis at least as likely", -2),
         },
+        called=(
+            "wells criteria for dvt",
+            "wells criteria score for deep vein thrombosis",
+            "wells score for deep vein thrombosis",
+            "wells score for dvt",
+            "深静脉血栓wells",
+        ),
     ),
     "perc": _score(
         "criteria met of the pulmonary embolism rule-out (PERC)",
@@ -164,6 +175,7 @@ FORMULAS = {
             "hormones": Flag("oestrogen use"),
         },
         lambda given: (given.age >= 50) + (given.heart_rate >= 100) + (given.saturation < 95),
+        called=("pulmonary embolism rule out criteria",),
     ),
     "centor": _score(
         "streptococcal pharyngitis (Centor, modified by McIsaac)",
@@ -176,6 +188,7 @@ FORMULAS = {
             "exudate": Flag("exudate or swelling of the tonsils"),
         },
         lambda given: (given.temperature > 38) + (1 if given.age < 15 else 0 if given.age < 45 else -1),
+        called=("mcisaac",),
     ),
     "feverpain": _score(
         "streptococcal pharyngitis (FeverPAIN)",
@@ -210,6 +223,7 @@ FORMULAS = {
                 {"none": 1, "extension": 2, "abnormal flexion": 3, "withdrawal": 4, "localizes": 5, "obeys": 6}
             ),
         },
+        called=("glasgow coma", "格拉斯哥昏迷"),
     ),
     "sirs": _score(
         "criteria met of the systemic inflammatory response syndrome",
@@ -222,6 +236,7 @@ FORMULAS = {
             "white_cells": Number("10^9/L", 0.01, 1000, {"/uL": 0.001, "uL": 0.001}),
         },
         _sirs,
+        called=("systemic inflammatory response syndrome", "全身炎症反应综合征"),
     ),
     "qsofa": _score(
         "quick SOFA",
@@ -232,6 +247,7 @@ FORMULAS = {
             "altered": Flag("altered mental state"),
         },
         lambda given: (given.respiratory_rate >= 22) + (given.systolic <= 100),
+        called=("quick sofa",),
     ),
     "cardiac_risk": _score(
         "revised cardiac risk index before surgery",
@@ -245,6 +261,7 @@ FORMULAS = {
             "creatinine": CREATININE,
         },
         lambda given: given.creatinine > 2,
+        called=("rcri", "cardiac risk index", "改良心脏风险指数"),
     ),
     "glasgow_blatchford": _score(
         "upper gastrointestinal bleeding (Glasgow–Blatchford)",
@@ -261,5 +278,6 @@ FORMULAS = {
             "heart_failure": Flag("heart failure", 2),
         },
         _blatchford,
+        called=("blatchford",),
     ),
 }
