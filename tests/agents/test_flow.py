@@ -227,6 +227,18 @@ def test_256_agents_on_one_endpoint_at_limit_8_do_not_deadlock_and_reach_the_lim
     assert len(backbone.requests) == 256 * 9  # plan, two turns with tools, draft, four reviews, revision
 
 
+def test_a_backbone_is_told_of_the_formula_that_a_task_names(tmp_path):
+    def script(messages, tools):
+        told = last_user(messages)
+        return calls(MAP) if tools and '"mean_arterial_pressure"' in told and messages[-1]["role"] == "user" else "B"
+
+    bench = Bench(tmp_path, Backbone(script), tools=[calculator({})])
+    _, trace = bench.ask(question("120/60 mmHg.\n\nWhat is the mean arterial pressure?"))
+    assert [event.error for event in of(trace, ToolUsed)] == [""]
+    _, trace = bench.ask(question("120/60 mmHg.\n\nWhich drug comes first?"))
+    assert of(trace, ToolUsed) == []
+
+
 def test_open_answers_are_reviewed_by_the_roles_and_revised(tmp_path):
     def script(messages, tools):
         text = last_user(messages)

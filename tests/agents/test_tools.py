@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import csv
 import json
 import time
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -19,7 +21,7 @@ from medbench.agents.orchestration.toolbox import LONGEST_RESULT, Toolbox
 from medbench.agents.tools.calculator import calculator
 from medbench.agents.tools.dosing import dose_checker
 from medbench.agents.tools.drugs import doses, drug, interactions, names
-from medbench.agents.tools.formula import Choice, Flag, Number, result
+from medbench.agents.tools.formula import Choice, Flag, Number, named_in, plain, result
 from medbench.agents.tools.formulas import FORMULAS
 from medbench.agents.tools.interactions import interaction_checker
 from medbench.catalog.model import TextForm
@@ -193,6 +195,49 @@ def test_a_call_without_values_tells_what_a_formula_needs():
     assert call(tool, formula="qsofa", values={"respiratory_rate": 12, "systolic": 120})["taken_as_absent"] == [
         "altered"
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("What is the patient's Creatinine Clearance (Cockcroft–Gault)?", ["cockcroft_gault"]),
+        ("患者的肌酐清除率和体重指数分别是多少？", ["cockcroft_gault", "bmi"]),
+        ("What is the albumin corrected anion gap?", ["anion_gap_albumin_corrected"]),
+        ("What is the CHA₂DS₂-VASc score?", ["cha2ds2_vasc"]),
+        ("The wellspring of bmicroscopy and homages.", []),
+        ("", []),
+    ],
+)
+def test_the_formulas_that_a_text_names(text, named):
+    assert named_in(text, FORMULAS) == named
+
+
+def test_names_are_folded_and_belong_to_one_formula():
+    names = [(called, name) for name, formula in FORMULAS.items() for called in (plain(name), *formula.called)]
+    assert [called for called, _ in names if plain(called) != called] == []
+    assert [called for called, count in Counter(called for called, _ in names).items() if count > 1] == []
+
+
+def test_the_calculator_says_how_to_call_what_the_last_paragraph_names_if_it_is_on_offer():
+    tool = calculator({"formulas": ["bmi", "qsofa"]})
+    hint = tool.hint("BSA and qSOFA were noted.\n\nWhat is the body mass index?")
+    assert hint.startswith('calculator with {"formula": "bmi", "values": {…}}')
+    assert "weight (kg" in hint
+    assert "qsofa" not in hint
+    assert tool.hint("What is the LDL cholesterol?") == ""
+
+
+def test_each_question_of_medcalc_bench_names_its_formula(shared):
+    """Also where a patient's report before it names others; some questions rightly name a second one."""
+    with (shared / "data" / "qa" / "medcalc_bench" / "test_data.csv").open(encoding="utf-8", newline="") as file:
+        asked = {
+            (row["Calculator Name"], row["Question"]): f"{row['Patient Note']}\n\n{row['Question']}"
+            for row in csv.DictReader(file)
+            if row["Calculator Name"] in medcalc.NAMES
+        }
+    assert len(asked) > 30
+    tool = calculator({})
+    assert [name for (name, _), text in asked.items() if f'"{medcalc.NAMES[name][0]}"' not in tool.hint(text)] == []
 
 
 def test_interactions_in_both_languages_and_what_is_not_known_is_said():

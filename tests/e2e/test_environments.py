@@ -16,6 +16,7 @@ import pytest
 
 from support.command import COMMAND, environment, medbench, medbench_json
 from support.endpoint import running_endpoint
+from support.pages import install
 from support.solved import rows_of, scripts_of, turns_of
 
 LIMITED = ("--max-turns", 6)
@@ -250,46 +251,9 @@ def test_a_run_killed_in_the_middle_of_an_item_pays_each_turn_once(world, tmp_pa
     assert len(kept(out, response["trace"])) == 21
 
 
-PLUGIN = '''
-import json
-
-from medbench.models.tools import ToolError, ToolSpec
-
-
-class Lamp:
-    """A lamp that is to be switched on."""
-
-    def __init__(self, question, context):
-        self.on = False
-        self.over = False
-        self.tools = [Switch(self)]
-
-    def snapshot(self):
-        return json.dumps({"environment": "lamp", "answer": [str(self.on)]}).encode()
-
-    async def close(self):
-        pass
-
-
-class Switch:
-    spec = ToolSpec("switch", "Switch the lamp.", {"type": "object", "properties": {"on": {"type": "boolean"}}})
-
-    def __init__(self, lamp):
-        self.lamp = lamp
-
-    async def call(self, arguments):
-        self.lamp.on = arguments["on"]
-        self.lamp.over = True
-        return "done"
-'''
-
-
 def test_an_environment_of_another_package_is_one_file_and_one_registration(world, tmp_path):
     site = tmp_path / "site"
-    (site / "lamp-1.0.dist-info").mkdir(parents=True)
-    (site / "lamp.py").write_text(PLUGIN)
-    (site / "lamp-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: lamp\nVersion: 1.0\n")
-    (site / "lamp-1.0.dist-info" / "entry_points.txt").write_text("[medbench.environments]\nlamp = lamp:Lamp\n")
+    install(site, "environments.md", "medbench.environments")
     path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH", ""))))
     assert {"name": "lamp", "built_in": False} in medbench_json("environment", "list", PYTHONPATH=path)["environments"]
     folder = tmp_path / "items"
