@@ -59,12 +59,6 @@ FORMS = {
     "harmful": '{ form = "text", what = "request" }',
     "harmless": '{ form = "text", what = "request" }',
 }
-FORMULAS = [
-    *("bmi", "bsa", "cockcroft_gault", "egfr_ckd_epi_2021", "egfr_mdrd", "mean_arterial_pressure", "qtc"),
-    *("anion_gap", "corrected_calcium", "corrected_sodium", "osmolality"),
-    *("cha2ds2_vasc", "curb65", "wells_pe", "centor"),
-]
-"""On offer: the list of all takes a third of a small model's context."""
 
 
 def main() -> None:
@@ -175,7 +169,7 @@ def write_suite(folder: Path, backbone: dict[str, Any], options: argparse.Namesp
             "name": name,
             "backbone": {**backbone, "longest_prompt": options.longest_prompt},
             "steps": steps,
-            "tools": {"calculator": {"formulas": FORMULAS}},
+            "tools": {"calculator": {}},
         }
         (folder / f"{name}.yaml").write_text(json.dumps(agent, indent=1), encoding="utf-8")
         models.append({"name": name, "concurrency": SLOTS, "model": f"agent:{name}.yaml"})
@@ -245,7 +239,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--sets", nargs="+", choices=SETS + SAFETY, default=list(SETS))
     parser.add_argument("--epochs", type=int, default=1, help="times that every item is asked")
     parser.add_argument("--variants", nargs="+", choices=list(VARIANTS), default=list(VARIANTS))
-    parser.add_argument("--longest-prompt", type=int, default=3000, help="characters beyond which a task is noted")
+    parser.add_argument("--longest-prompt", type=int, default=6000, help="characters beyond which a task is noted")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--out", type=Path, default=REPOSITORY / "bench" / "out" / "agent_gain")

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from medbench.agents.governance.approval import Verdict
 from medbench.agents.governance.guard import Guard
 from medbench.agents.governance.policy import load_policies
+from medbench.agents.orchestration.critique import read_problems
 from medbench.agents.orchestration.events import (
     Answered,
     Called,
@@ -36,6 +37,9 @@ from support.agents import OUTPUT, Backbone, Bench, calls, last_user, of, questi
 
 OFF = "steps: {plan: false, tools: false, guidelines: false, notes: false, critique: false, guard: false}\n"
 MAP = ("calculator", '{"formula": "mean_arterial_pressure", "values": {"systolic": 120, "diastolic": 60}}')
+
+
+PRESSURE = question("Blood pressure 120/60 mmHg. Which is right?")
 
 
 def open_question(text: str = "What is to be done?"):
@@ -90,8 +94,8 @@ def test_whatever_the_backbone_says_a_readable_draft_never_becomes_unreadable(sa
             return next(turns, "")
 
         bench = Bench(Path(folder), Backbone(script), tools=[calculator({})])
-        response, trace = bench.ask(question())
-        reads = bench.context(question()).reads
+        response, trace = bench.ask(PRESSURE)
+        reads = bench.context(PRESSURE).reads
         draft = next(event.text for event in trace.events if type(event).__name__ == "Drafted")
         assert reads(response.text) or not reads(draft)
         assert response.text in {draft, *(event.text for event in of(trace, Revised) if event.accepted)}
@@ -105,12 +109,12 @@ def test_tools_called_natively_reach_the_draft_as_evidence_in_front_of_the_task(
 
     backbone = Backbone(script)
     bench = Bench(tmp_path, backbone, tools=[calculator({})])
-    response, trace = bench.ask(question())
+    response, trace = bench.ask(PRESSURE)
     (used,) = of(trace, ToolUsed)
     assert (used.error, json.loads(used.result)["value"]) == ("", 80.0)
     draft = backbone.requests[2]["messages"][0]["content"]
     assert '"value":80.0' in draft
-    assert draft.endswith(bench.context(question()).prompt)
+    assert draft.endswith(bench.context(PRESSURE).prompt)
     assert response.text == "B"
     # With evidence the closed answer is held against it.
     assert [event.by for event in of(trace, Criticised)] == ["checks", "critique"]
@@ -129,7 +133,7 @@ def test_a_backbone_without_tool_calls_writes_them_and_auto_finds_out(tmp_path, 
 
     backbone = Backbone(script)
     bench = Bench(tmp_path, backbone, f"backbone: {{model: 'openai:x', tools: {mode}}}\n", tools=[calculator({})])
-    _, trace = bench.ask(question())
+    _, trace = bench.ask(PRESSURE)
     assert [use.error for use in of(trace, ToolUsed)] == [""]
     assert [event.step for event in of(trace, Skipped)] == (["native_tools"] if mode == "auto" else [])
     refused = sum(bool(request["tools"]) for request in backbone.requests)
@@ -237,6 +241,18 @@ def test_a_backbone_is_told_of_the_formula_that_a_task_names(tmp_path):
     assert [event.error for event in of(trace, ToolUsed)] == [""]
     _, trace = bench.ask(question("120/60 mmHg.\n\nWhich drug comes first?"))
     assert of(trace, ToolUsed) == []
+
+
+@pytest.mark.parametrize(("pressure", "error"), [("120/60", ""), ("not measured", "not_in_task")])
+def test_the_calculator_takes_no_values_that_were_made_up(tmp_path, pressure, error):
+    backbone = Backbone(lambda messages, tools: calls(MAP) if tools and messages[-1]["role"] == "user" else "B")
+    bench = Bench(tmp_path, backbone, tools=[calculator({})])
+    _, trace = bench.ask(question(f"Blood pressure {pressure} mmHg, pulse 83.\n\nWhat is the mean arterial pressure?"))
+    assert [event.error for event in of(trace, ToolUsed)] == [error]
+
+
+def test_a_critic_that_copies_the_form_it_is_shown_finds_nothing():
+    assert read_problems('{"problems": ["<what is wrong>", "<问题>", " ", "no dose"]}') == ["no dose"]
 
 
 def test_open_answers_are_reviewed_by_the_roles_and_revised(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -15,6 +16,7 @@ from medbench.models.model import CallError
 
 MOST_PROBLEMS = 5
 LONGEST_PROBLEM = 300
+_FORM = re.compile(r"<[^<>]*>")
 T = TypeVar("T")
 
 
@@ -58,8 +60,9 @@ def read_problems(written: str) -> list[str] | None:
     for value in objects(written):
         problems = value.get("problems")
         if isinstance(problems, list):
-            texts = [each.strip()[:LONGEST_PROBLEM] for each in problems if isinstance(each, str) and each.strip()]
-            return texts[:MOST_PROBLEMS]
+            texts = [each.strip()[:LONGEST_PROBLEM] for each in problems if isinstance(each, str)]
+            # Small models copy the form that they are shown.
+            return [each for each in texts if each.strip("<>") and not _FORM.fullmatch(each)][:MOST_PROBLEMS]
     return None
 
 

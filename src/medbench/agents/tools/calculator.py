@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,12 +11,15 @@ import msgspec
 from medbench.agents.tools.formula import Formula, described, named_in, result
 from medbench.agents.tools.formulas import FORMULAS
 from medbench.agents.tools.settings import chosen
+from medbench.items.model import Question
+from medbench.models.model import Context
 from medbench.models.tools import ToolError, ToolSpec
 
 NAME = "calculator"
 ASKED = 600
 """Characters at the end of a task that say what it asks for; the patient's report before them names much else."""
 MOST_HINTS = 2
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def calculator(settings: Mapping[str, object]) -> Calculator:
@@ -32,9 +36,12 @@ class Calculator:
 
     Args:
         names: Formulas on offer.
+        task: What the values must come from; empty: anywhere. Small models make up what they do not find.
     """
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], task: str = "") -> None:
+        self._names = names
+        self._known = {float(number) for number in _NUMBER.findall(task)} if task else None
         self._formulas: Mapping[str, Formula] = {name: FORMULAS[name] for name in names}
         self.spec = ToolSpec(
             name=NAME,
@@ -57,6 +64,12 @@ class Calculator:
             },
         )
 
+    def bound(self, question: Question, context: Context) -> Calculator:
+        """The tool for one question. Where pictures or other tools may show values, they may come from anywhere."""
+        if question.media or context.tools:
+            return Calculator(self._names)
+        return Calculator(self._names, "\n".join((*(turn.content for turn in question.turns), question.text)))
+
     def hint(self, question: str) -> str:
         """What the task asks to be computed, by the formulas that its last paragraph names; see `Hinting`."""
         asked = question.strip().rpartition("\n\n")[2][-ASKED:]
@@ -70,7 +83,7 @@ class Calculator:
         """Compute; see `medbench.models.tools.Tool`.
 
         Raises:
-            ToolError: `unknown_formula`, `bad_values`.
+            ToolError: `unknown_formula`, `bad_values`; `not_in_task` where no number given stands in the task.
         """
         name, values = arguments["formula"], arguments.get("values") or {}
         formula = self._formulas.get(name)
@@ -80,4 +93,7 @@ class Calculator:
             return msgspec.json.encode(
                 {"formula": name, "gives": formula.title, "inputs": described(formula), "source": formula.source}
             ).decode()
+        numbers = {float(number) for value in values.values() for number in _NUMBER.findall(str(value))[:1]}
+        if numbers and self._known is not None and not numbers & self._known:
+            raise ToolError("not_in_task", "None of these numbers stands in the task. Read the values from it.")
         return msgspec.json.encode(result(name, formula, values)).decode()
