@@ -36,6 +36,13 @@ def run(world, endpoint, out, *more: object) -> tuple[object, ...]:
     )
 
 
+def agent_file(folder, endpoint) -> Path:
+    """A guarded agent on an endpoint."""
+    file = folder / "agent.yaml"
+    file.write_text(f"backbone: {{model: 'openai:m', base_url: '{endpoint.url}'}}\nsteps: {{plan: false}}\n")
+    return file
+
+
 def scores(out) -> list[dict[str, object]]:
     return pq.read_table(out / "scores").to_pylist()
 
@@ -80,12 +87,10 @@ def test_a_model_that_solves_everything_gets_everything_in_every_epoch(world, tm
 
 
 def test_the_reference_agent_works_in_environments_under_its_guard(world, tmp_path):
-    file = tmp_path / "agent.yaml"
     out = tmp_path / "run"
     with running_endpoint(scripts=scripts_of(world)) as endpoint:
-        file.write_text(f"backbone: {{model: 'openai:m', base_url: '{endpoint.url}'}}\nsteps: {{plan: false}}\n")
         where = ("--items", world / "items.jsonl", "--catalog", world / "datasets")
-        done = medbench_json("run", *where, "--model", f"agent:{file}", "--out", out)
+        done = medbench_json("run", *where, "--model", f"agent:{agent_file(tmp_path, endpoint)}", "--out", out)
     wrong = [(row["uid"], row["status"], row["reason"], row["details"]) for row in scores(out) if row["value"] != 1]
     assert wrong == []
     assert (done["coverage"], done["by_error"]) == (1.0, {})
@@ -143,6 +148,37 @@ def test_a_model_that_never_ends_is_stopped_by_its_limit_and_a_resume_keeps_to_i
     assert pins["item_limits"] == {"turns": 6, "tokens": None, "seconds": None, "cost": None}
     (row,) = scores(out)
     assert (row["status"], row["value"], row["reason"]) == ("scored", 0.0, "turn_limit")
+
+
+@pytest.mark.parametrize(
+    ("code", "limit"),
+    [
+        ("turn_limit", ()),
+        ("token_limit", ("--max-item-tokens", 4000)),
+        ("time_limit", ("--max-item-seconds", 1.2)),
+        ("cost_limit", ("--max-item-cost", 0.01, "--price-input", 5, "--price-output", 5)),
+    ],
+)
+def test_an_agent_that_a_limit_ends_leaves_its_trail_and_its_trace(world, tmp_path, code, limit):
+    items = one_item(world, tmp_path, "find-01")
+    out = tmp_path / "run"
+    turns = [{"calls": [["get_patient", {"name": f"nobody {number}"}]]} for number in range(60)]
+    with running_endpoint(scripts=[{"begins": "", "turns": turns}], latency_ms=60) as endpoint:
+        where = ("--items", items / "items.jsonl", "--catalog", world / "datasets")
+        done = medbench_json("run", *where, "--model", f"agent:{agent_file(tmp_path, endpoint)}", "--out", out, *limit)
+    assert (done["by_status"], done["by_error"]) == ({"truncated": 1}, {code: 1})
+    (row,) = responses(out)
+    snapshot, _ = json.loads(row["artifacts"])
+    assert kept(out, snapshot)["environment"] == "ehr"
+    (trail,) = medbench_json("agent", "audit", out, "--item", row["uid"])["trails"]
+    events = kept(out, row["trace"])["events"]
+    asked = [event for event in events if event["event"] == "Called"]
+    used = [event for event in events if event["event"] == "ToolUsed"]
+    assert trail["holds"]
+    assert len(used) == trail["summary"]["calls"]["ok"] > 1
+    assert row["attempts"] in (len(asked), len(asked) + 1)
+    assert (events[-1]["event"], events[-1]["step"], events[-1]["why"]) == ("Skipped", "answer", code)
+    assert medbench("agent", "trace", out).returncode == 0
 
 
 def test_a_dead_endpoint_is_no_zero_of_the_model(world, tmp_path):

@@ -34,6 +34,7 @@ from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.spending import BudgetSpent, Limits, Spending, StepContext
 from medbench.agents.orchestration.task import faults, triage
 from medbench.agents.orchestration.toolbox import Hinting, OfQuestion, Toolbox
+from medbench.agents.session import WorkContext
 from medbench.items.media import pictures
 from medbench.items.model import Question
 from medbench.models.chat import TalkingModel
@@ -84,10 +85,13 @@ class Setup:
 async def answer(setup: Setup, question: Question, context: Context) -> Response:
     """Answer one question; the trace and the guard's audit trail are kept with the run.
 
-    What ends the backbone's first answer ends the item; any other step that fails is left out, and the trace says so.
+    What ends the backbone's first answer ends the item; any other step that fails is left out, and the trace says so. A
+    limit of the item that ends the work leaves both as they are by then.
     """
     spending = Spending(setup.limits, context.clock)
     item = _Item(setup, question, context, spending)
+    if isinstance(context, WorkContext):
+        context.unfinished = item.cut_short
     try:
         response = await item.answer()
     except BudgetSpent:
@@ -96,24 +100,7 @@ async def answer(setup: Setup, question: Question, context: Context) -> Response
         response = Response(
             status="failed", error_class=error.error_class, error_code=error.code, error_detail=error.detail
         )
-    trace = Trace(
-        agent=setup.identity.name,
-        revision=setup.identity.revision,
-        question=question.uid,
-        variant=context.variant,
-        prompt=context.prompt,
-        events=tuple(spending.events),
-    )
-    trail = item.oversight.trail
-    return msgspec.structs.replace(
-        response,
-        artifacts=(*response.artifacts, *([] if trail is None else [context.keep(trail, TRAIL_SUFFIX)])),
-        trace=context.keep(encode_trace(trace), TRACE_SUFFIX),
-        usage=spending.usage,
-        latency_s=spending.seconds,
-        attempts=spending.attempts,
-        cached=spending.cached,
-    )
+    return item.kept(response)
 
 
 class _Item:
@@ -132,6 +119,33 @@ class _Item:
         bound = (tool.bound(question, context) if isinstance(tool, OfQuestion) else tool for tool in own)
         self._own = [tool for tool in bound if tool is not None]
         self._toolbox = Toolbox([*context.tools, *self._own], self.oversight, spending)
+
+    def kept(self, response: Response) -> Response:
+        """A response with what it took; its trace and trail are kept."""
+        identity, context, spending = self._setup.identity, self._context, self._spending
+        trace = Trace(
+            agent=identity.name,
+            revision=identity.revision,
+            question=self._question.uid,
+            variant=context.variant,
+            prompt=context.prompt,
+            events=tuple(spending.events),
+        )
+        trail = self.oversight.trail
+        return msgspec.structs.replace(
+            response,
+            artifacts=(*response.artifacts, *([] if trail is None else [context.keep(trail, TRAIL_SUFFIX)])),
+            trace=context.keep(encode_trace(trace), TRACE_SUFFIX),
+            usage=spending.usage,
+            latency_s=spending.seconds,
+            attempts=spending.attempts,
+            cached=spending.cached,
+        )
+
+    def cut_short(self, code: str) -> Response:
+        """What is kept where a limit of the item ends the work: no words, since the guard has seen none."""
+        self._spending.note(Skipped(step="answer", why=code))
+        return self.kept(Response(status="truncated", error_code=code))
 
     async def answer(self) -> Response:
         task, spending, prompt = self._task, self._spending, self._context.prompt

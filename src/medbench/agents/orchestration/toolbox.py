@@ -94,9 +94,10 @@ class Toolbox:
             raise ToolError("unknown_tool", f"There is no tool {call.name[:80]}; there are {', '.join(self._tools)}.")
         arguments = arguments_of(call.arguments)
         await self._oversight.before(call.name, arguments)
-        status, result = "ok", ""
+        status, result = "unfinished", ""
         try:
             result = await tool.call(arguments)
+            status = "ok"
         except ToolError as error:
             status = error.code
             raise
