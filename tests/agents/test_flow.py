@@ -459,6 +459,28 @@ def test_instructions_in_a_tools_result_never_reach_the_backbone(tmp_path):
     assert "result" in [event.point for event in of(trace, Guarded)]
 
 
+@pytest.mark.parametrize("error", [RuntimeError("no"), SystemExit(0), asyncio.CancelledError()])
+@pytest.mark.parametrize("asked", ["bound", "hint"])
+def test_a_tool_that_fails_before_it_is_called_is_left_out_and_told(tmp_path, asked, error):
+    class Failing(Bed):
+        def bound(self, question, context):
+            return self._fail("bound")
+
+        def hint(self, question):
+            return self._fail("hint")
+
+        def _fail(self, where):
+            if where == asked:
+                raise error
+            return self if where == "bound" else ""
+
+    backbone = Backbone(lambda messages, tools: "B")
+    response, trace = Bench(tmp_path, backbone, tools=[Failing(), calculator({})]).ask(question())
+    assert (response.status, response.text) == ("ok", "B")
+    assert [(event.step, event.why) for event in of(trace, Skipped)] == [("take_bed", "tool_failed")]
+    assert backbone.requests[0]["tools"] == (["calculator"] if asked == "bound" else ["take_bed", "calculator"])
+
+
 def test_a_call_nested_without_end_is_told_to_the_backbone_and_the_item_goes_on(tmp_path):
     deep = '{"number": ' + "[" * 600 + "]" * 600 + "}"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,14 +33,14 @@ from medbench.agents.orchestration.oversight import Oversight
 from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.spending import BudgetSpent, Limits, Spending, StepContext
 from medbench.agents.orchestration.task import faults, triage
-from medbench.agents.orchestration.toolbox import Hinting, OfQuestion, Toolbox
+from medbench.agents.orchestration.toolbox import Hinting, OfQuestion, Toolbox, of_tool
 from medbench.agents.session import WorkContext
 from medbench.items.media import pictures
 from medbench.items.model import Question
 from medbench.models.chat import TalkingModel
 from medbench.models.images import PreparedImage
 from medbench.models.model import CallError, Context, Identity, Response
-from medbench.models.tools import Tool
+from medbench.models.tools import Tool, ToolError
 
 HELD_TOKENS = 4096
 """Kept back for the answer's own text, beside the bytes of the prompt."""
@@ -116,8 +116,7 @@ class _Item:
         guard, revision = setup.guard if setup.steps.guard else None, setup.identity.revision
         self.oversight = Oversight(guard, setup.approver, question, context.form, revision, spending, context.clock)
         own = setup.tools if setup.steps.tools else ()
-        bound = (tool.bound(question, context) if isinstance(tool, OfQuestion) else tool for tool in own)
-        self._own = [tool for tool in bound if tool is not None]
+        self._own = [bound for tool in own if (bound := self._bound(tool)) is not None]
         self._toolbox = Toolbox([*context.tools, *self._own], self.oversight, spending)
 
     def kept(self, response: Response) -> Response:
@@ -184,6 +183,20 @@ class _Item:
         self._spending.note(Answered(text=response.text, source=source))
         return response
 
+    def _bound(self, tool: Tool) -> Tool | None:
+        """A tool for this question, if it has anything for it."""
+        if not isinstance(tool, OfQuestion):
+            return tool
+        return self._of_tool(tool, tool.bound, self._question, self._context)
+
+    def _of_tool(self, tool: Tool, ask: Callable[..., T], *arguments: object) -> T | None:
+        """What a tool says without being called; None where it fails, and the trace says so."""
+        try:
+            return of_tool(ask, *arguments)
+        except ToolError as error:
+            self._spending.note(Skipped(step=tool.spec.name, why=error.code))
+            return None
+
     async def _optional(self, step: str, work: Awaitable[T]) -> T | None:
         """A step that the answer can do without."""
         try:
@@ -219,7 +232,9 @@ class _Item:
 
     async def _gathered(self, prompt: str) -> None:
         say, language = self._setup.prompts.say, self._task.language
-        hints = "\n".join(tool.hint(self._question.text) for tool in self._own if isinstance(tool, Hinting)).strip()
+        hinting = [tool for tool in self._own if isinstance(tool, Hinting)]
+        told = [self._of_tool(tool, tool.hint, self._question.text) for tool in hinting]
+        hints = "\n".join(filter(None, told))
         # A task ends with how to answer it, which a model would follow at once.
         name = "gather_hinted" if hints else "gather_task"
         asked = say(name, language, prompt=prompt, **({"hints": hints} if hints else {}))
