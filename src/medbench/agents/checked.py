@@ -34,7 +34,7 @@ class CheckedTool:
         tool: The tool itself, of whatever origin.
         troubles: Told `tool_timeout` or `tool_failed` where the tool itself is at fault.
         seconds: Whole time of one call. A tool must not block the event loop: only what waits can be ended.
-        longest: Characters of a result.
+        longest: Characters of a result, or of what it says of its failure.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class CheckedTool:
             return await self._tool.call(arguments)
         except ToolError as error:
             code = error.code if _CODE.fullmatch(error.code) else "tool_error"
-            raise ToolError(code, shortened(error.detail)) from error
+            raise ToolError(code, shortened(error.detail, self._longest)) from error
         except SystemExit as error:  # a task hands it to the event loop, which would end the whole run
             raise self._failed(error) from error
 
