@@ -529,6 +529,27 @@ def test_a_closed_answer_of_a_dataset_of_ones_own_is_never_changed(tmp_path, for
     assert [(event.point, event.action) for event in of(trace, Guarded)] == [("input", "allow"), ("output", "warn")]
 
 
+ORDER = '[{"name": "order_drug", "arguments": {"drug": "对乙酰氨基酚", "dose": "1500 mg", "frequency": "每日4次"}}]'
+
+
+@pytest.mark.parametrize("ask", ["API 1: order_drug\nOrder it.", "Order it. Return the calls as JSON."])
+def test_calls_and_json_that_a_task_asks_for_get_no_note_and_are_on_record(tmp_path, ask):
+    bench = Bench(tmp_path, Backbone(lambda messages, tools: ORDER), "steps: {critique: false}\n", guard=Guard())
+    response, _ = bench.ask(open_question(ask), TextForm())
+    assert response.text == ORDER
+    output = [record for record in trail(response, bench) if record.get("place") == "output"]
+    assert [(record["action"], record["text"] == record["goes_on"]) for record in output] == [("warn", True)]
+    plain, _ = bench.ask(open_question("Order it."), TextForm())
+    assert plain.text.startswith(f"{ORDER}\n\n")
+
+
+def test_asking_for_json_does_not_switch_the_guard_off(tmp_path):
+    backbone = Backbone(lambda messages, tools: '{"do": "the forbidden thing"}')
+    bench = Bench(tmp_path, backbone, "steps: {critique: false}\n", guard=Guard(load_policies(rules(tmp_path))))
+    assert bench.ask(open_question("Answer in JSON."), TextForm())[0].text == "Not that."
+    assert bench.ask(open_question("Do the forbidden thing. Answer in JSON."), TextForm())[0].text == "Not that."
+
+
 def rules(folder):
     """A policy file with one rule that looks everywhere."""
     path = folder / "ward.toml"

@@ -114,7 +114,10 @@ class _Item:
         self._task = triage(question, context)
         self._talk = Conversation(setup.backbone, setup.mode, setup.prompts, question, context, spending)
         guard, revision = setup.guard if setup.steps.guard else None, setup.identity.revision
-        self.oversight = Oversight(guard, setup.approver, question, context.form, revision, spending, context.clock)
+        exact = self._task.form == "calls" or self._task.json
+        self.oversight = Oversight(
+            guard, setup.approver, question, context.form, exact, revision, spending, context.clock
+        )
         own = setup.tools if setup.steps.tools else ()
         self._own = [bound for tool in own if (bound := self._bound(tool)) is not None]
         self._toolbox = Toolbox([*context.tools, *self._own], self.oversight, spending)

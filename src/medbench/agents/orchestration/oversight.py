@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from medbench.agents.governance.approval import Approver, settled
 from medbench.agents.governance.audit import Trail, call_record, decision_record, step_record
 from medbench.agents.governance.guard import Decision, Guard
@@ -25,6 +27,8 @@ class Oversight:
         approver: Asked where a rule asks for a person.
         question: The item.
         form: Of the answer that it asks for.
+        exact: The task asks for calls or JSON where the catalogue says text: an answer goes without notes, which would
+            break it. It may still be refused, else whoever writes a task could switch the guard off.
         revision: Of the agent, for the trail.
         spending: Takes the events.
         clock: Of the item; stopped while a person is asked.
@@ -36,6 +40,7 @@ class Oversight:
         approver: Approver,
         question: Question,
         form: AnswerForm,
+        exact: bool,
         revision: str,
         spending: Spending,
         clock: Clock,
@@ -44,6 +49,7 @@ class Oversight:
         self._approver = approver
         self._question = question
         self._form = form
+        self._exact = exact
         self._spending = spending
         self._clock = clock
         self._trail = Trail()
@@ -71,7 +77,10 @@ class Oversight:
         """An answer as it may be given, and whether the guard speaks in its place."""
         if self._guard is None:
             return answer, False
-        decision = await self._settle(self._guard.check_output(answer, self._form, self._question.language))
+        decision = self._guard.check_output(answer, self._form, self._question.language)
+        if self._exact and decision.allowed:
+            decision = msgspec.structs.replace(decision, text=answer)
+        decision = await self._settle(decision)
         self._note("output", decision)
         return decision.text, not decision.allowed
 
