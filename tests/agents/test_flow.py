@@ -28,7 +28,7 @@ from medbench.agents.orchestration.events import (
 )
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.tools.calculator import calculator
-from medbench.catalog.model import FieldsForm, LabelForm, TextForm
+from medbench.catalog.model import FieldsForm, LabelForm, StateForm, TextForm
 from medbench.models.model import CallError, Completion, ToolCall, Usage
 from medbench.models.tools import ToolError, ToolSpec
 from medbench.store.audit import check_trail
@@ -548,6 +548,19 @@ def test_asking_for_json_does_not_switch_the_guard_off(tmp_path):
     bench = Bench(tmp_path, backbone, "steps: {critique: false}\n", guard=Guard(load_policies(rules(tmp_path))))
     assert bench.ask(open_question("Answer in JSON."), TextForm())[0].text == "Not that."
     assert bench.ask(open_question("Do the forbidden thing. Answer in JSON."), TextForm())[0].text == "Not that."
+
+
+def test_last_words_in_an_environment_are_on_record_and_stay(tmp_path):
+    backbone = Backbone(lambda messages, tools: "I did the forbidden thing.")
+    bench = Bench(tmp_path, backbone, "steps: {plan: false}\n", guard=Guard(load_policies(rules(tmp_path))))
+    response, trace = bench.ask(open_question("Take bed 7."), StateForm(), tools=[Bed()])
+    assert response.text == "I did the forbidden thing."
+    (said,) = [event for event in of(trace, Guarded) if event.point == "output"]
+    assert (said.action, [hit.rule for hit in said.hits]) == ("warn", ["ward.forbidden"])
+    assert [record["place"] for record in trail(response, bench) if record["event"] == "decision"] == [
+        "input",
+        "output",
+    ]
 
 
 def rules(folder):

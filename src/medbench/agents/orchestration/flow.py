@@ -172,7 +172,10 @@ class _Item:
                 await self._optional("gather", self._gathered(prompt))
             draft = await self._drafted(prompt, plan, self._evidence(passages))
         spending.note(Drafted(text=draft.text, status=draft.status))
-        if draft.status not in ("ok", "truncated") or task.form in ("mask", "state"):
+        if draft.status not in ("ok", "truncated"):
+            return self._answered(draft, "draft")
+        if task.form in ("mask", "state"):
+            await self.oversight.given(draft.text)  # for the record: a closed answer stays as it is
             return self._answered(draft, "draft")
         final = draft
         if self._setup.steps.critique:
