@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import tempfile
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medbench.agents.governance.approval import Verdict
-from medbench.agents.governance.guard import Guard
+from medbench.agents.governance.guard import Guard, fenced
 from medbench.agents.governance.policy import load_policies
 from medbench.agents.orchestration.events import (
     Answered,
@@ -27,6 +28,7 @@ from medbench.agents.orchestration.events import (
     Triaged,
 )
 from medbench.agents.orchestration.guidelines import Guidelines
+from medbench.agents.orchestration.oversight import cut
 from medbench.agents.tools.calculator import calculator
 from medbench.catalog.model import FieldsForm, LabelForm, StateForm, TextForm
 from medbench.models.model import CallError, Completion, ToolCall, Usage
@@ -355,6 +357,38 @@ def test_guidelines_are_quoted_with_file_and_line(tmp_path):
     (passage,) = of(trace, Retrieved)[0].passages
     assert (passage.file, passage.line, passage.text) == ("stroke.md", 1, "# 卒中\n发病 4.5 小时内可静脉溶栓。")
     assert '[stroke.md:1] "# 卒中\n发病 4.5 小时内可静脉溶栓。"' in backbone.requests[-2]["messages"][0]["content"]
+
+
+@pytest.mark.parametrize("longest", [300, 700, 1500, 2000, 24_000])
+def test_evidence_that_is_cut_stays_between_its_marks(tmp_path, longest):
+    folder = tmp_path / "guidelines"
+    folder.mkdir()
+    sentence = "Control of asthma: step up inhaled steroids. "
+    (folder / "asthma.md").write_text("\n\n".join(f"Part {number}. {sentence * 12}" for number in range(6)))
+
+    def script(messages, tools):
+        return calls(("take_bed", '{"number": 7}')) if tools and len(messages) < 3 else "B"
+
+    yaml = f"backbone: {{model: 'openai:x', tools: native, longest_prompt: {longest}}}\n"
+    yaml += "guidelines: {folder: guidelines, passages: 2}\nsteps: {plan: false, notes: false}\n"
+    backbone = Backbone(script)
+    bench = Bench(tmp_path, backbone, yaml, tools=[Bed()], guidelines=Guidelines(folder), guard=Guard())
+    bench.ask(open_question("What of the control of asthma?"))
+    draft = backbone.requests[2]["messages"][-1]["content"]
+    opened = re.findall("<data-([0-9a-f]{12})>", draft)
+    assert opened == re.findall("</data-([0-9a-f]{12})>", draft)
+    assert len(opened) == (1 if longest < 24_000 else 2)
+    assert len(draft) < longest // 2 + 300
+
+
+@given(text=st.text("a\n<>", max_size=60), before=st.text("a\n", max_size=9), longest=st.integers(-5, 300))
+def test_what_is_cut_is_no_longer_than_allowed_and_closes_what_it_opens(text, before, longest):
+    whole = f"{before}{fenced('bed', text)}\n"
+    kept = cut(whole, longest)
+    assert len(kept) <= max(longest, 0)
+    assert kept == whole or not kept or kept.startswith(before + "<data-")
+    assert kept.count("<data-") == kept.count("</data-") == (1 if kept else 0)
+    assert cut(text, longest) == text[: max(longest, 0)]
 
 
 def trail(response, bench):

@@ -29,7 +29,7 @@ from medbench.agents.orchestration.events import (
 from medbench.agents.orchestration.file import Steps
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.orchestration.notes import with_notes
-from medbench.agents.orchestration.oversight import Oversight
+from medbench.agents.orchestration.oversight import Oversight, cut
 from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.spending import BudgetSpent, Limits, Spending, StepContext
 from medbench.agents.orchestration.task import faults, triage
@@ -248,8 +248,11 @@ class _Item:
 
     def _evidence(self, passages: str = "") -> str:
         """The passages, and what the tools said without what failed: at most half of the longest prompt."""
-        said = "".join(f"{use.tool} {use.arguments} → {use.result}\n" for use in self._toolbox.used if not use.error)
-        return (passages + said)[: self._setup.longest_prompt // 2]
+        said = (f"{use.tool} {use.arguments} → {use.result}\n" for use in self._toolbox.used if not use.error)
+        kept, room = "", self._setup.longest_prompt // 2
+        for block in (passages, *said):
+            kept += cut(block, room - len(kept))
+        return kept
 
     async def _acted(self, prompt: str) -> Response:
         """Work in the question's environment; the last turn is the draft."""

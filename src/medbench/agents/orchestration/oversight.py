@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 import msgspec
@@ -17,6 +18,7 @@ from medbench.models.clock import Clock
 from medbench.models.tools import ToolError
 
 _SUBJECT = 300
+_CLOSING = re.compile(r"\n</data-([0-9a-f]{12})>\s*\Z")
 
 
 class Oversight:
@@ -131,3 +133,15 @@ class Oversight:
                 by=decision.by,
             )
         )
+
+
+def cut(text: str, longest: int) -> str:
+    """At most so many characters of a text, of data between the guard's marks with both of them, or nothing."""
+    if len(text) <= longest:
+        return text
+    closing = _CLOSING.search(text)
+    if closing is None:
+        return text[: max(longest, 0)]
+    opened = text.find("\n", text.find(f"<data-{closing[1]}>"))
+    left = longest - len(closing[0])
+    return text[:left] + closing[0] if left > opened else ""
