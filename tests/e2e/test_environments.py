@@ -286,6 +286,41 @@ def test_a_run_killed_in_the_middle_of_an_item_pays_each_turn_once(world, tmp_pa
     assert len(kept(out, response["trace"])) == 21
 
 
+@pytest.mark.parametrize("cache", [True, False])
+def test_an_agents_run_killed_again_and_again_leaves_one_answer_with_trail_and_trace_for_each_item(
+    world, tmp_path, cache
+):
+    out = tmp_path / "run"
+    identifiers = [row["id"] for row in rows_of(world)]
+    kept_files = ("--cache", tmp_path / "cache.sqlite") if cache else ()
+    where = ("--items", world / "items.jsonl", "--catalog", world / "datasets", "--concurrency", 4)
+    with running_endpoint(scripts=scripts_of(world), latency_ms=80) as endpoint:
+        asked = ("--model", f"agent:{agent_file(tmp_path, endpoint)}", "--out", out)
+        commands = [("run", *where, *asked, *kept_files), ("resume", out), ("resume", out)]
+        for number, command in enumerate(commands, start=1):
+            line = [*COMMAND, *map(str, command)]
+            before = endpoint.totals()["requests"]
+            with subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+                while endpoint.totals()["requests"] < before + 20 and run.poll() is None:
+                    time.sleep(0.02)
+                run.send_signal(signal.SIGKILL)
+            assert run.returncode == -signal.SIGKILL, f"{number} ended by itself"
+        held = medbench_json("status", out)["responses"]
+        assert 0 < held < len(identifiers)
+        done = medbench_json("resume", out)
+    assert (done["by_status"], done["score"]) == ({"ok": len(identifiers)}, 100.0)
+    rows = responses(out)
+    assert sorted(str(row["uid"]).rpartition("/")[2] for row in rows) == sorted(identifiers)
+    for row in rows:
+        snapshot, trail = json.loads(row["artifacts"])
+        assert "environment" in kept(out, snapshot)
+        assert trail.endswith(".audit.jsonl")
+        trace = kept(out, row["trace"])
+        assert (trace["question"], trace["events"][-1]["event"]) == (row["uid"], "Answered")
+    audit = medbench_json("agent", "audit", out)
+    assert (audit["holds"], audit["trails"], audit["holding"]) == (True, len(identifiers), len(identifiers))
+
+
 PLUGIN = '''
 import json
 
