@@ -460,6 +460,42 @@ def test_a_server_that_is_killed_has_kept_what_its_agent_was_told(world, tmp_pat
 
 
 @pytest.mark.skipif(util.find_spec("mcp") is None, reason="the extra `agents` is not installed")
+def test_a_message_over_mcp_that_can_not_be_read_is_answered_with_an_error(world, tmp_path):
+    def call(identifier, arguments: str) -> str:
+        asked = (
+            '{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": {"name": "get_patient", "arguments": %s}}'
+        )
+        return asked % (json.dumps(identifier), arguments)
+
+    client = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+    lines = [
+        json.dumps(hello),
+        '{"jsonrpc": "2.0", "method": "notifications/initialized"}',
+        call(2, '{"name": "\\ud800"}'),
+        call("deep", '{"name": ' + "[" * 5000 + "]" * 5000 + "}"),
+        call(4, '{"name": ' + "9" * 6000 + "}"),
+        call(5, '{"id": 1, "name": "\\ud800"}'),
+        "{{{",
+        call(7, '{"name": "nobody"}'),
+    ]
+    serve = ("environment", "serve", "--items", world / "items.jsonl", "--catalog", world / "datasets")
+    line = [*COMMAND, *map(str, serve), "--item", "SyntheticEHR/find-01", "--out", str(tmp_path / "left")]
+    with subprocess.Popen(
+        line, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        server.stdin.write("".join(f"{each}\n" for each in lines))
+        server.stdin.flush()
+        told = [json.loads(server.stdout.readline()) for _ in range(7)]
+        server.stdin.close()
+        server.wait(30)
+    refused = [each["id"] for each in told if "error" in each]
+    assert refused == [2, "deep", 4, None, None]
+    assert {each["error"]["code"] for each in told if "error" in each} == {-32700}
+    assert {each["id"] for each in told if "result" in each} == {1, 7}
+
+
+@pytest.mark.skipif(util.find_spec("mcp") is None, reason="the extra `agents` is not installed")
 def test_an_agent_that_dies_while_a_tool_works_ends_its_server_with_a_word_on_what_it_left(world, tmp_path):
     where = ("--items", world / "items.jsonl", "--catalog", world / "datasets")
     left = tmp_path / "left"
