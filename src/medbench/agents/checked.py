@@ -97,7 +97,7 @@ class CheckedTool:
 
     def _failed(self, error: BaseException) -> ToolError:
         self._troubles.append("tool_failed")
-        return ToolError("tool_failed", kind_of(error))
+        return ToolError("tool_failed", shortened(type(error).__name__, 80))
 
 
 async def result_of(call: ToolCall, tools: Sequence[Tool]) -> str:
@@ -121,11 +121,6 @@ def shortened(text: str, longest: int = LONGEST_RESULT) -> str:
     note = "" if len(text) <= longest else f"\n[cut; {len(text)} characters in all]"
     # Half of a surrogate pair can't be sent.
     return text[: longest - len(note)].encode("utf-8", "replace").decode() + note
-
-
-def kind_of(error: BaseException) -> str:
-    """What a model is told of an error in somebody's code: its kind alone."""
-    return shortened(type(error).__name__, 80)
 
 
 def _read(task: asyncio.Future[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -33,14 +34,15 @@ from medbench.agents.orchestration.oversight import Oversight, cut
 from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.spending import BudgetSpent, Limits, Spending, StepContext
 from medbench.agents.orchestration.task import faults, triage
-from medbench.agents.orchestration.toolbox import Hinting, OfQuestion, Toolbox, of_tool
+from medbench.agents.orchestration.toolbox import Hinting, OfQuestion, Toolbox
 from medbench.agents.session import WorkContext
+from medbench.errors import WorkError
 from medbench.items.media import pictures
 from medbench.items.model import Question
 from medbench.models.chat import TalkingModel
 from medbench.models.images import PreparedImage
 from medbench.models.model import CallError, Context, Identity, Response
-from medbench.models.tools import Tool, ToolError
+from medbench.models.tools import Tool
 
 HELD_TOKENS = 4096
 """Kept back for the answer's own text, beside the bytes of the prompt."""
@@ -198,9 +200,11 @@ class _Item:
     def _of_tool(self, tool: Tool, ask: Callable[..., T], *arguments: object) -> T | None:
         """What a tool says without being called; None where it fails, and the trace says so."""
         try:
-            return of_tool(ask, *arguments)
-        except ToolError as error:
-            self._spending.note(Skipped(step=tool.spec.name, why=error.code))
+            return ask(*arguments)
+        except WorkError:
+            raise
+        except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError):  # noqa: BLE001 - of a third party
+            self._spending.note(Skipped(step=tool.spec.name, why="tool_failed"))
             return None
 
     async def _optional(self, step: str, work: Awaitable[T]) -> T | None:
@@ -240,7 +244,7 @@ class _Item:
         say, language = self._setup.prompts.say, self._task.language
         hinting = [tool for tool in self._own if isinstance(tool, Hinting)]
         told = [self._of_tool(tool, tool.hint, self._question.text) for tool in hinting]
-        hints = "\n".join(filter(None, told))
+        hints = "\n".join(filter(None, told)).strip()
         # A task ends with how to answer it, which a model would follow at once.
         name = "gather_hinted" if hints else "gather_task"
         asked = say(name, language, prompt=prompt, **({"hints": hints} if hints else {}))

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar, runtime_checkable
+from collections.abc import Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
-from medbench.agents.checked import TOOL_SECONDS, CheckedTool, arguments_of, kind_of, shortened
+from medbench.agents.checked import TOOL_SECONDS, CheckedTool, arguments_of, shortened
 from medbench.agents.orchestration.events import ToolUsed
 from medbench.agents.orchestration.oversight import Oversight
 from medbench.agents.orchestration.spending import Spending
-from medbench.errors import WorkError
 from medbench.items.model import Question
 from medbench.models.model import Context, ToolCall
 from medbench.models.tools import Tool, ToolError, ToolSpec
 
-T = TypeVar("T")
 LONGEST_RESULT = 4000
 """Characters of a result that the model is shown; what lies beyond is cut, and the model is told."""
 
@@ -51,21 +48,6 @@ class Hinting(Protocol):
 
     def hint(self, question: str) -> str:
         """How to call it for a task, in lines for the model; empty where nothing of the task says so."""
-
-
-def of_tool(ask: Callable[..., T], *arguments: object) -> T:
-    """What a tool says without being called.
-
-    Raises:
-        ToolError: `tool_failed`, whatever it raised.
-        WorkError: As a tool that keeps a file raises it.
-    """
-    try:
-        return ask(*arguments)
-    except WorkError:
-        raise
-    except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError) as error:
-        raise ToolError("tool_failed", kind_of(error)) from error
 
 
 class Toolbox:
