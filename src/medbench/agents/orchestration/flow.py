@@ -118,7 +118,7 @@ class _Item:
         guard, revision = setup.guard if setup.steps.guard else None, setup.identity.revision
         exact = self._task.form == "calls" or self._task.json
         self.oversight = Oversight(
-            guard, setup.approver, question, context.form, exact, revision, spending, context.clock
+            guard, setup.approver, question, context.form, revision, spending, context.clock, exact=exact
         )
         own = setup.tools if setup.steps.tools else ()
         self._own = [bound for tool in own if (bound := self._bound(tool)) is not None]

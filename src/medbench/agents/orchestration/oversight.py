@@ -29,11 +29,11 @@ class Oversight:
         approver: Asked where a rule asks for a person.
         question: The item.
         form: Of the answer that it asks for.
-        exact: The task asks for calls or JSON where the catalogue says text: an answer goes without notes, which would
-            break it. It may still be refused, else whoever writes a task could switch the guard off.
         revision: Of the agent, for the trail.
         spending: Takes the events.
         clock: Of the item; stopped while a person is asked.
+        exact: The task asks for calls or JSON where the catalogue says text: an answer goes without notes, which would
+            break it. It may still be refused, else whoever writes a task could switch the guard off.
     """
 
     def __init__(
@@ -42,10 +42,11 @@ class Oversight:
         approver: Approver,
         question: Question,
         form: AnswerForm,
-        exact: bool,
         revision: str,
         spending: Spending,
         clock: Clock,
+        *,
+        exact: bool = False,
     ) -> None:
         self._guard = guard
         self._approver = approver
