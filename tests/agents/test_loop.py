@@ -200,6 +200,23 @@ def test_an_agent_takes_the_tools_itself(monkeypatch, tmp_path):
     assert not works_with_tools(object())
 
 
+@pytest.mark.parametrize(("answered", "status"), [(True, "truncated"), (False, "failed")])
+def test_what_an_agent_tells_of_unfinished_work_is_kept_where_a_limit_ends_it(monkeypatch, tmp_path, answered, status):
+    class Agent:
+        uses_tools = True
+
+        async def answer(self, asked, context):
+            context.unfinished = lambda code: Response("truncated", error_code=code, artifacts=("notes",), trace="own")
+            if answered:
+                await ScriptedModel("go").chat([], context)
+            await asyncio.sleep(60)
+
+    response, context = work(monkeypatch, tmp_path, counting(), Agent(), ItemLimits(seconds=0.1))
+    assert (response.status, response.error_code) == (status, "time_limit")
+    assert (response.artifacts[1], response.trace) == ("notes", "own")
+    assert state(response, context) == {}
+
+
 @pytest.mark.parametrize("what", ["made", "tools", "snapshot", "text", "over"])
 def test_an_environment_that_fails_is_our_fault(monkeypatch, tmp_path, what):
     class Broken(World):

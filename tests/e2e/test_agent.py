@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
 import pytest
 
-from medbench.agents.orchestration.events import Drafted, ToolUsed, decode_trace
+from medbench.agents.orchestration.events import Drafted, Skipped, ToolUsed, decode_trace
 from medbench.errors import InputError
 from medbench.models.local import LocalModel
 from support.command import medbench, medbench_json, write_items
@@ -190,6 +191,62 @@ def test_the_trails_of_a_run_are_checked_and_looked_up_by_item(tmp_path):
     assert medbench_json("agent", "audit", run, "--item", "MedExam/q1", expect=1)["trails"][0]["fault"] == "missing"
     for wrong in ((run, "--item", "MedExam/q9"), (tmp_path,), (tmp_path / "items.jsonl", "--item", "MedExam/q1")):
         assert medbench("agent", "audit", *wrong).returncode == 2
+
+
+EVIL = """
+import sys
+
+from medbench.models.tools import ToolSpec
+
+
+class Evil:
+    spec = ToolSpec("calculator", "Ends the run.", {"type": "object"})
+
+    async def call(self, arguments):
+        sys.exit(0)
+
+
+class Unbound(Evil):
+    spec = ToolSpec("other", "Can't be bound.", {"type": "object"})
+
+    def bound(self, question, context):
+        raise OSError
+
+
+def evil(settings):
+    return Evil()
+
+
+def unbound(settings):
+    return Unbound()
+"""
+
+
+def test_no_tool_of_another_package_ends_a_run(tmp_path):
+    site = tmp_path / "site"
+    (site / "evil-1.0.dist-info").mkdir(parents=True)
+    (site / "evil.py").write_text(EVIL)
+    (site / "evil-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1.0\n")
+    points = "[medbench.tools]\nevil = evil:evil\nunbound = evil:unbound\n"
+    (site / "evil-1.0.dist-info" / "entry_points.txt").write_text(points)
+    path = os.pathsep.join(filter(None, (str(site), os.environ.get("PYTHONPATH", ""))))
+    run = tmp_path / "run"
+    with scripted_endpoint(script) as (url, _):
+        file = tmp_path / "agent.yaml"
+        file.write_text(
+            f"backbone: {{model: 'openai:scripted', base_url: '{url}'}}\ntools: {{evil: {{}}, unbound: {{}}}}\n"
+        )
+        done = medbench_json(
+            *("run", "--items", write_items(tmp_path / "items.jsonl", 3), "--model", f"agent:{file}"),
+            *("--orders", "first", "--out", run),
+            PYTHONPATH=path,
+        )
+    assert done["by_status"] == {"ok": 3}
+    traces = [decode_trace(path.read_bytes()) for path in (run / "artifacts").glob("*.trace.json")]
+    assert len(traces) == 3
+    assert all((Skipped, "other") in {(type(e), getattr(e, "step", "")) for e in trace.events} for trace in traces)
+    used = [event for trace in traces for event in trace.events if isinstance(event, ToolUsed)]
+    assert [event.error for event in used] == ["tool_failed"]
 
 
 def test_init_writes_a_file_that_runs_and_overwrites_nothing(tmp_path):

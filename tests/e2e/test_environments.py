@@ -37,6 +37,13 @@ def run(world, endpoint, out, *more: object) -> tuple[object, ...]:
     )
 
 
+def agent_file(folder, endpoint) -> Path:
+    """A guarded agent on an endpoint."""
+    file = folder / "agent.yaml"
+    file.write_text(f"backbone: {{model: 'openai:m', base_url: '{endpoint.url}'}}\nsteps: {{plan: false}}\n")
+    return file
+
+
 def scores(out) -> list[dict[str, object]]:
     return pq.read_table(out / "scores").to_pylist()
 
@@ -81,12 +88,10 @@ def test_a_model_that_solves_everything_gets_everything_in_every_epoch(world, tm
 
 
 def test_the_reference_agent_works_in_environments_under_its_guard(world, tmp_path):
-    file = tmp_path / "agent.yaml"
     out = tmp_path / "run"
     with running_endpoint(scripts=scripts_of(world)) as endpoint:
-        file.write_text(f"backbone: {{model: 'openai:m', base_url: '{endpoint.url}'}}\nsteps: {{plan: false}}\n")
         where = ("--items", world / "items.jsonl", "--catalog", world / "datasets")
-        done = medbench_json("run", *where, "--model", f"agent:{file}", "--out", out)
+        done = medbench_json("run", *where, "--model", f"agent:{agent_file(tmp_path, endpoint)}", "--out", out)
     wrong = [(row["uid"], row["status"], row["reason"], row["details"]) for row in scores(out) if row["value"] != 1]
     assert wrong == []
     assert (done["coverage"], done["by_error"]) == (1.0, {})
@@ -144,6 +149,37 @@ def test_a_model_that_never_ends_is_stopped_by_its_limit_and_a_resume_keeps_to_i
     assert pins["item_limits"] == {"turns": 6, "tokens": None, "seconds": None, "cost": None}
     (row,) = scores(out)
     assert (row["status"], row["value"], row["reason"]) == ("scored", 0.0, "turn_limit")
+
+
+@pytest.mark.parametrize(
+    ("code", "limit"),
+    [
+        ("turn_limit", ()),
+        ("token_limit", ("--max-item-tokens", 4000)),
+        ("time_limit", ("--max-item-seconds", 1.2)),
+        ("cost_limit", ("--max-item-cost", 0.01, "--price-input", 5, "--price-output", 5)),
+    ],
+)
+def test_an_agent_that_a_limit_ends_leaves_its_trail_and_its_trace(world, tmp_path, code, limit):
+    items = one_item(world, tmp_path, "find-01")
+    out = tmp_path / "run"
+    turns = [{"calls": [["get_patient", {"name": f"nobody {number}"}]]} for number in range(60)]
+    with running_endpoint(scripts=[{"begins": "", "turns": turns}], latency_ms=60) as endpoint:
+        where = ("--items", items / "items.jsonl", "--catalog", world / "datasets")
+        done = medbench_json("run", *where, "--model", f"agent:{agent_file(tmp_path, endpoint)}", "--out", out, *limit)
+    assert (done["by_status"], done["by_error"]) == ({"truncated": 1}, {code: 1})
+    (row,) = responses(out)
+    snapshot, _ = json.loads(row["artifacts"])
+    assert kept(out, snapshot)["environment"] == "ehr"
+    (trail,) = medbench_json("agent", "audit", out, "--item", row["uid"])["trails"]
+    events = kept(out, row["trace"])["events"]
+    asked = [event for event in events if event["event"] == "Called"]
+    used = [event for event in events if event["event"] == "ToolUsed"]
+    assert trail["holds"]
+    assert len(used) == trail["summary"]["calls"]["ok"] > 1
+    assert row["attempts"] in (len(asked), len(asked) + 1)
+    assert (events[-1]["event"], events[-1]["step"], events[-1]["why"]) == ("Skipped", "answer", code)
+    assert medbench("agent", "trace", out).returncode == 0
 
 
 def test_a_dead_endpoint_is_no_zero_of_the_model(world, tmp_path):
@@ -251,6 +287,41 @@ def test_a_run_killed_in_the_middle_of_an_item_pays_each_turn_once(world, tmp_pa
     assert len(kept(out, response["trace"])) == 21
 
 
+@pytest.mark.parametrize("cache", [True, False])
+def test_an_agents_run_killed_again_and_again_leaves_one_answer_with_trail_and_trace_for_each_item(
+    world, tmp_path, cache
+):
+    out = tmp_path / "run"
+    identifiers = [row["id"] for row in rows_of(world)]
+    kept_files = ("--cache", tmp_path / "cache.sqlite") if cache else ()
+    where = ("--items", world / "items.jsonl", "--catalog", world / "datasets", "--concurrency", 4)
+    with running_endpoint(scripts=scripts_of(world), latency_ms=80) as endpoint:
+        asked = ("--model", f"agent:{agent_file(tmp_path, endpoint)}", "--out", out)
+        commands = [("run", *where, *asked, *kept_files), ("resume", out), ("resume", out)]
+        for number, command in enumerate(commands, start=1):
+            line = [*COMMAND, *map(str, command)]
+            before = endpoint.totals()["requests"]
+            with subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
+                while endpoint.totals()["requests"] < before + 20 and run.poll() is None:
+                    time.sleep(0.02)
+                run.send_signal(signal.SIGKILL)
+            assert run.returncode == -signal.SIGKILL, f"{number} ended by itself"
+        held = medbench_json("status", out)["responses"]
+        assert 0 < held < len(identifiers)
+        done = medbench_json("resume", out)
+    assert (done["by_status"], done["score"]) == ({"ok": len(identifiers)}, 100.0)
+    rows = responses(out)
+    assert sorted(str(row["uid"]).rpartition("/")[2] for row in rows) == sorted(identifiers)
+    for row in rows:
+        snapshot, trail = json.loads(row["artifacts"])
+        assert "environment" in kept(out, snapshot)
+        assert trail.endswith(".audit.jsonl")
+        trace = kept(out, row["trace"])
+        assert (trace["question"], trace["events"][-1]["event"]) == (row["uid"], "Answered")
+    audit = medbench_json("agent", "audit", out)
+    assert (audit["holds"], audit["trails"], audit["holding"]) == (True, len(identifiers), len(identifiers))
+
+
 def test_an_environment_of_another_package_is_one_file_and_one_registration(world, tmp_path):
     site = tmp_path / "site"
     install(site, "environments.md", "medbench.environments")
@@ -350,6 +421,42 @@ def test_a_server_that_is_killed_has_kept_what_its_agent_was_told(world, tmp_pat
     assert (again.returncode, "--variant" in again.stderr) == (2, True)
     done = medbench_json("run", *where, "--model", f"answers:{left / 'answers.jsonl'}", "--out", tmp_path / "run")
     assert (done["coverage"], done["score"]) == (1.0, score)
+
+
+@pytest.mark.skipif(util.find_spec("mcp") is None, reason="the extra `agents` is not installed")
+def test_a_message_over_mcp_that_can_not_be_read_is_answered_with_an_error(world, tmp_path):
+    def call(identifier, arguments: str) -> str:
+        asked = (
+            '{"jsonrpc": "2.0", "id": %s, "method": "tools/call", "params": {"name": "get_patient", "arguments": %s}}'
+        )
+        return asked % (json.dumps(identifier), arguments)
+
+    client = {"protocolVersion": "2025-03-26", "capabilities": {}, "clientInfo": {"name": "raw", "version": "1"}}
+    hello = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": client}
+    lines = [
+        json.dumps(hello),
+        '{"jsonrpc": "2.0", "method": "notifications/initialized"}',
+        call(2, '{"name": "\\ud800"}'),
+        call("deep", '{"name": ' + "[" * 5000 + "]" * 5000 + "}"),
+        call(4, '{"name": ' + "9" * 6000 + "}"),
+        call(5, '{"id": 1, "name": "\\ud800"}'),
+        "{{{",
+        call(7, '{"name": "nobody"}'),
+    ]
+    serve = ("environment", "serve", "--items", world / "items.jsonl", "--catalog", world / "datasets")
+    line = [*COMMAND, *map(str, serve), "--item", "SyntheticEHR/find-01", "--out", str(tmp_path / "left")]
+    with subprocess.Popen(
+        line, env=environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as server:
+        server.stdin.write("".join(f"{each}\n" for each in lines))
+        server.stdin.flush()
+        told = [json.loads(server.stdout.readline()) for _ in range(7)]
+        server.stdin.close()
+        server.wait(30)
+    refused = [each["id"] for each in told if "error" in each]
+    assert refused == [2, "deep", 4, None, None]
+    assert {each["error"]["code"] for each in told if "error" in each} == {-32700}
+    assert {each["id"] for each in told if "result" in each} == {1, 7}
 
 
 @pytest.mark.skipif(util.find_spec("mcp") is None, reason="the extra `agents` is not installed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -23,6 +24,7 @@ LONGEST_ARGUMENTS = 200_000
 """Characters of the arguments as JSON."""
 DEEPEST_ARGUMENTS = 64
 """Levels of lists and objects within each other."""
+_CODE = re.compile("[a-z0-9_]{1,40}")
 
 
 class CheckedTool:
@@ -32,7 +34,7 @@ class CheckedTool:
         tool: The tool itself, of whatever origin.
         troubles: Told `tool_timeout` or `tool_failed` where the tool itself is at fault.
         seconds: Whole time of one call. A tool must not block the event loop: only what waits can be ended.
-        longest: Characters of a result.
+        longest: Characters of a result, or of what it says of its failure.
     """
 
     def __init__(
@@ -53,19 +55,16 @@ class CheckedTool:
         """
         try:
             return await self._do(arguments)
-        except ToolError as error:
-            raise ToolError(error.code, shortened(error.detail)) from error
-        except (CallError, LimitReached, BudgetReached, WorkError):
+        except (ToolError, CallError, LimitReached, BudgetReached, WorkError):
             raise  # no fault of the tool's
         except Exception as error:  # a tool may raise whatever it likes; the item goes on
-            self._troubles.append("tool_failed")
-            raise ToolError("tool_failed", type(error).__name__) from error
+            raise self._failed(error) from error
 
     async def _do(self, arguments: Mapping[str, object]) -> str:
         _require_plain(arguments)
         if faults := schema_faults(arguments, self.spec.parameters):
-            raise ToolError("bad_arguments", "; ".join(faults))
-        task = asyncio.ensure_future(self._tool.call(arguments))
+            raise ToolError("bad_arguments", shortened("; ".join(faults)))
+        task = asyncio.ensure_future(self._called(arguments))
         task.add_done_callback(_read)
         try:
             # Not wait_for, which waits for a tool that does not let itself be cancelled.
@@ -75,10 +74,30 @@ class CheckedTool:
         if not task.done():
             self._troubles.append("tool_timeout")
             raise ToolError("timeout", f"no result within {self._seconds:g} s")
-        result = task.result()
+        try:
+            result = task.result()
+        except Exception:
+            raise
+        except BaseException as error:
+            # Also CancelledError: nobody cancelled us, so the tool did so to itself.
+            raise self._failed(error) from error
         if not isinstance(result, str):
             raise TypeError("the result is no text")
         return shortened(result, self._longest)
+
+    async def _called(self, arguments: Mapping[str, object]) -> str:
+        """The tool's own call, in a task of its own."""
+        try:
+            return await self._tool.call(arguments)
+        except ToolError as error:
+            code = error.code if _CODE.fullmatch(error.code) else "tool_error"
+            raise ToolError(code, shortened(error.detail, self._longest)) from error
+        except SystemExit as error:  # a task hands it to the event loop, which would end the whole run
+            raise self._failed(error) from error
+
+    def _failed(self, error: BaseException) -> ToolError:
+        self._troubles.append("tool_failed")
+        return ToolError("tool_failed", shortened(type(error).__name__, 80))
 
 
 async def result_of(call: ToolCall, tools: Sequence[Tool]) -> str:

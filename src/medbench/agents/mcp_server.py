@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +17,7 @@ from medbench.models.model import ToolCall
 
 TASK = "task"
 """Name of the prompt that holds the question."""
+_ID = re.compile(r'"id"\s*:\s*(\d{1,15}|"[^"\\\x00-\x1f]{0,100}")\s*[,}]')
 
 
 async def serve(session: Session, prompt: str, keep: Callable[[bytes], None]) -> None:
@@ -22,7 +25,8 @@ async def serve(session: Session, prompt: str, keep: Callable[[bytes], None]) ->
 
     The question is the server's `instructions` and its prompt `task`. Tools are those that any model gets, behind the
     same checks; calls that come at a time are carried out one after the other. Once the task is over, every call is
-    refused.
+    refused. A message that can't be read (half a surrogate pair, deep nesting, endless digits) gets a JSON-RPC error;
+    the SDK alone would say nothing, and the client would wait.
 
     Args:
         session: Open for the item.
@@ -32,9 +36,11 @@ async def serve(session: Session, prompt: str, keep: Callable[[bytes], None]) ->
     Raises:
         EnvironmentFailed: The state can't be told.
     """
+    import anyio
     import mcp_types as types
     from mcp.server.lowlevel import Server
     from mcp.server.stdio import stdio_server
+    from mcp.shared.message import SessionMessage
 
     turn = asyncio.Lock()
 
@@ -63,6 +69,16 @@ async def serve(session: Session, prompt: str, keep: Callable[[bytes], None]) ->
         message = types.PromptMessage(role="user", content=types.TextContent(text=prompt))
         return types.GetPromptResult(messages=[message])
 
+    async def pass_on(reading: Any, read: Any, writing: Any) -> None:  # noqa: ANN401 - streams of the SDK
+        async with read:
+            async for message in reading:
+                if isinstance(message, Exception):
+                    fault = types.ErrorData(code=types.PARSE_ERROR, message="the message can't be read")
+                    refusal = types.JSONRPCError(jsonrpc="2.0", id=_id_in(message), error=fault)
+                    await writing.send(SessionMessage(refusal))
+                else:
+                    await read.send(message)
+
     server = Server(
         "medbench",
         version=__version__,
@@ -73,7 +89,18 @@ async def serve(session: Session, prompt: str, keep: Callable[[bytes], None]) ->
         on_get_prompt=get_prompt,
     )
     try:
-        async with stdio_server() as (reading, writing):
-            await server.run(reading, writing, server.create_initialization_options())
+        async with stdio_server() as (reading, writing), anyio.create_task_group() as tasks:
+            read, readable = anyio.create_memory_object_stream[Any]()
+            tasks.start_soon(pass_on, reading, read, writing)
+            await server.run(readable, writing, server.create_initialization_options())
     except* BrokenPipeError:
         pass  # the client left without waiting for an answer
+
+
+def _id_in(error: Exception) -> int | str | None:
+    """The id of a message that can't be read, told by its only `"id"`; None where there is none, or several."""
+    from pydantic import ValidationError
+
+    line = error.errors(include_url=False)[0]["input"] if isinstance(error, ValidationError) else ""
+    found = _ID.findall(line) if isinstance(line, str) else []
+    return json.loads(found[0]) if len(found) == 1 else None

@@ -17,6 +17,7 @@ from medbench.errors import InputError
 from medbench.items.media import pictures
 from medbench.items.model import Question
 from medbench.models.chat import ChatModel, Message, UsesTools
+from medbench.models.context_of import ContextOf
 from medbench.models.images import MediaMissing
 from medbench.models.model import CallError, Context, Model, Response
 from medbench.models.tools import Tool
@@ -77,6 +78,17 @@ class Session:
             await self.environment.close()
 
 
+class WorkContext(ContextOf):
+    """The context that an agent works in: it may say what is to be kept of its work where a limit ends it.
+
+    Attributes:
+        unfinished: Given the limit's code, makes the `truncated` response that stands for the answer; called once the
+            work has ended. None: the agent tells nothing.
+    """
+
+    unfinished: Callable[[str], Response] | None = None
+
+
 def works_with_tools(model: Model) -> bool:
     """Whether a model is asked in environments: one that can be talked to, or an agent."""
     return isinstance(model, ChatModel | UsesTools)
@@ -108,10 +120,11 @@ async def answer_in(
     clock = context.clock
     started = clock.seconds
     messages: list[Message] = []
+    work = WorkContext(context)
     try:
         async with clock.timeout(limits.seconds) as scope:
             if isinstance(model, UsesTools):
-                response = await model.answer(question, context)
+                response = await model.answer(question, work)
             else:
                 assert isinstance(model, ChatModel)
                 messages += await _opening(model, question, context)
@@ -120,15 +133,14 @@ async def answer_in(
                     status=said.status, text=said.text, reasoning=said.reasoning, served_model=said.served_model
                 )
     except LimitReached as limit:
-        response = Response(status="truncated", text=_last_words(messages), error_code=limit.code)
+        response = _cut_short(limit.code, work, messages)
     except TimeoutError:
         if not scope.expired():
             raise
-        if count.answered:
-            response = Response(status="truncated", text=_last_words(messages), error_code="time_limit")
-        else:
+        response = _cut_short("time_limit", work, messages)
+        if not count.answered:
             # Nothing ever came back: that says nothing of the model, and a run must be able to see a dead endpoint.
-            response = Response(status="failed", error_class="retryable", error_code="time_limit")
+            response = msgspec.structs.replace(response, status="failed", error_class="retryable")
     except CallError as error:
         response = Response(
             status="failed", error_class=error.error_class, error_code=error.code, error_detail=error.detail
@@ -155,6 +167,13 @@ async def _opening(model: Any, question: Question, context: Context) -> list[Mes
     images = await context.images() if shown else ()
     before = [Message(turn.role, turn.content) for turn in question.turns]
     return [*before, Message("user", context.prompt, images=images)]
+
+
+def _cut_short(code: str, work: WorkContext, messages: list[Message]) -> Response:
+    """What stands for an answer that a limit ended."""
+    if work.unfinished is not None:
+        return work.unfinished(code)
+    return Response(status="truncated", text=_last_words(messages), error_code=code)
 
 
 def _last_words(messages: list[Message]) -> str:

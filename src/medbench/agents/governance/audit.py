@@ -88,7 +88,7 @@ def call_record(name: str, arguments: Mapping[str, object], status: str, result:
     Args:
         name: Of the tool.
         arguments: As the model gave them.
-        status: `ok`, or the code of its error.
+        status: `ok`, the code of its error, or `unfinished` where the item ended during the call.
         result: As it came, before the guard.
     """
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -29,11 +30,13 @@ from medbench.agents.orchestration.events import (
 from medbench.agents.orchestration.file import Steps
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.orchestration.notes import with_notes
-from medbench.agents.orchestration.oversight import Oversight
+from medbench.agents.orchestration.oversight import Oversight, cut
 from medbench.agents.orchestration.prompts import Prompts
 from medbench.agents.orchestration.spending import BudgetSpent, Limits, Spending, StepContext
 from medbench.agents.orchestration.task import faults, triage
 from medbench.agents.orchestration.toolbox import Hinting, OfQuestion, Toolbox
+from medbench.agents.session import WorkContext
+from medbench.errors import WorkError
 from medbench.items.media import pictures
 from medbench.items.model import Question
 from medbench.models.chat import TalkingModel
@@ -84,10 +87,13 @@ class Setup:
 async def answer(setup: Setup, question: Question, context: Context) -> Response:
     """Answer one question; the trace and the guard's audit trail are kept with the run.
 
-    What ends the backbone's first answer ends the item; any other step that fails is left out, and the trace says so.
+    What ends the backbone's first answer ends the item; any other step that fails is left out, and the trace says so. A
+    limit of the item that ends the work leaves both as they are by then.
     """
     spending = Spending(setup.limits, context.clock)
     item = _Item(setup, question, context, spending)
+    if isinstance(context, WorkContext):
+        context.unfinished = item.cut_short
     try:
         response = await item.answer()
     except BudgetSpent:
@@ -96,24 +102,7 @@ async def answer(setup: Setup, question: Question, context: Context) -> Response
         response = Response(
             status="failed", error_class=error.error_class, error_code=error.code, error_detail=error.detail
         )
-    trace = Trace(
-        agent=setup.identity.name,
-        revision=setup.identity.revision,
-        question=question.uid,
-        variant=context.variant,
-        prompt=context.prompt,
-        events=tuple(spending.events),
-    )
-    trail = item.oversight.trail
-    return msgspec.structs.replace(
-        response,
-        artifacts=(*response.artifacts, *([] if trail is None else [context.keep(trail, TRAIL_SUFFIX)])),
-        trace=context.keep(encode_trace(trace), TRACE_SUFFIX),
-        usage=spending.usage,
-        latency_s=spending.seconds,
-        attempts=spending.attempts,
-        cached=spending.cached,
-    )
+    return item.kept(response)
 
 
 class _Item:
@@ -127,11 +116,40 @@ class _Item:
         self._task = triage(question, context)
         self._talk = Conversation(setup.backbone, setup.mode, setup.prompts, question, context, spending)
         guard, revision = setup.guard if setup.steps.guard else None, setup.identity.revision
-        self.oversight = Oversight(guard, setup.approver, question, context.form, revision, spending, context.clock)
+        exact = self._task.form == "calls" or self._task.json
+        self.oversight = Oversight(
+            guard, setup.approver, question, context.form, revision, spending, context.clock, exact=exact
+        )
         own = setup.tools if setup.steps.tools else ()
-        bound = (tool.bound(question, context) if isinstance(tool, OfQuestion) else tool for tool in own)
-        self._own = [tool for tool in bound if tool is not None]
+        self._own = [bound for tool in own if (bound := self._bound(tool)) is not None]
         self._toolbox = Toolbox([*context.tools, *self._own], self.oversight, spending)
+
+    def kept(self, response: Response) -> Response:
+        """A response with what it took; its trace and trail are kept."""
+        identity, context, spending = self._setup.identity, self._context, self._spending
+        trace = Trace(
+            agent=identity.name,
+            revision=identity.revision,
+            question=self._question.uid,
+            variant=context.variant,
+            prompt=context.prompt,
+            events=tuple(spending.events),
+        )
+        trail = self.oversight.trail
+        return msgspec.structs.replace(
+            response,
+            artifacts=(*response.artifacts, *([] if trail is None else [context.keep(trail, TRAIL_SUFFIX)])),
+            trace=context.keep(encode_trace(trace), TRACE_SUFFIX),
+            usage=spending.usage,
+            latency_s=spending.seconds,
+            attempts=spending.attempts,
+            cached=spending.cached,
+        )
+
+    def cut_short(self, code: str) -> Response:
+        """What is kept where a limit of the item ends the work: no words, since the guard has seen none."""
+        self._spending.note(Skipped(step="answer", why=code))
+        return self.kept(Response(status="truncated", error_code=code))
 
     async def answer(self) -> Response:
         task, spending, prompt = self._task, self._spending, self._context.prompt
@@ -156,7 +174,10 @@ class _Item:
                 await self._optional("gather", self._gathered(prompt))
             draft = await self._drafted(prompt, plan, self._evidence(passages))
         spending.note(Drafted(text=draft.text, status=draft.status))
-        if draft.status not in ("ok", "truncated") or task.form in ("mask", "state"):
+        if draft.status not in ("ok", "truncated"):
+            return self._answered(draft, "draft")
+        if task.form in ("mask", "state"):
+            await self.oversight.given(draft.text)  # for the record: a closed answer stays as it is
             return self._answered(draft, "draft")
         final = draft
         if self._setup.steps.critique:
@@ -169,6 +190,22 @@ class _Item:
     def _answered(self, response: Response, source: str) -> Response:
         self._spending.note(Answered(text=response.text, source=source))
         return response
+
+    def _bound(self, tool: Tool) -> Tool | None:
+        """A tool for this question, if it has anything for it."""
+        if not isinstance(tool, OfQuestion):
+            return tool
+        return self._of_tool(tool, tool.bound, self._question, self._context)
+
+    def _of_tool(self, tool: Tool, ask: Callable[..., T], *arguments: object) -> T | None:
+        """What a tool says without being called; None where it fails, and the trace says so."""
+        try:
+            return ask(*arguments)
+        except WorkError:
+            raise
+        except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError):  # noqa: BLE001 - of a third party
+            self._spending.note(Skipped(step=tool.spec.name, why="tool_failed"))
+            return None
 
     async def _optional(self, step: str, work: Awaitable[T]) -> T | None:
         """A step that the answer can do without."""
@@ -205,7 +242,9 @@ class _Item:
 
     async def _gathered(self, prompt: str) -> None:
         say, language = self._setup.prompts.say, self._task.language
-        hints = "\n".join(tool.hint(self._question.text) for tool in self._own if isinstance(tool, Hinting)).strip()
+        hinting = [tool for tool in self._own if isinstance(tool, Hinting)]
+        told = [self._of_tool(tool, tool.hint, self._question.text) for tool in hinting]
+        hints = "\n".join(filter(None, told)).strip()
         # A task ends with how to answer it, which a model would follow at once.
         name = "gather_hinted" if hints else "gather_task"
         asked = say(name, language, prompt=prompt, **({"hints": hints} if hints else {}))
@@ -213,8 +252,11 @@ class _Item:
 
     def _evidence(self, passages: str = "") -> str:
         """The passages, and what the tools said without what failed: at most half of the longest prompt."""
-        said = "".join(f"{use.tool} {use.arguments} → {use.result}\n" for use in self._toolbox.used if not use.error)
-        return (passages + said)[: self._setup.longest_prompt // 2]
+        said = (f"{use.tool} {use.arguments} → {use.result}\n" for use in self._toolbox.used if not use.error)
+        kept, room = "", self._setup.longest_prompt // 2
+        for block in (passages, *said):
+            kept += cut(block, room - len(kept))
+        return kept
 
     async def _acted(self, prompt: str) -> Response:
         """Work in the question's environment; the last turn is the draft."""

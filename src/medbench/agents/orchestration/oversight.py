@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+
+import msgspec
 
 from medbench.agents.governance.approval import Approver, settled
 from medbench.agents.governance.audit import Trail, call_record, decision_record, step_record
@@ -15,6 +18,7 @@ from medbench.models.clock import Clock
 from medbench.models.tools import ToolError
 
 _SUBJECT = 300
+_CLOSING = re.compile(r"\n</data-([0-9a-f]{12})>\s*\Z")
 
 
 class Oversight:
@@ -28,6 +32,8 @@ class Oversight:
         revision: Of the agent, for the trail.
         spending: Takes the events.
         clock: Of the item; stopped while a person is asked.
+        exact: The task asks for calls or JSON where the catalogue says text: an answer goes without notes, which would
+            break it. It may still be refused, else whoever writes a task could switch the guard off.
     """
 
     def __init__(
@@ -39,11 +45,14 @@ class Oversight:
         revision: str,
         spending: Spending,
         clock: Clock,
+        *,
+        exact: bool = False,
     ) -> None:
         self._guard = guard
         self._approver = approver
         self._question = question
         self._form = form
+        self._exact = exact
         self._spending = spending
         self._clock = clock
         self._trail = Trail()
@@ -71,7 +80,10 @@ class Oversight:
         """An answer as it may be given, and whether the guard speaks in its place."""
         if self._guard is None:
             return answer, False
-        decision = await self._settle(self._guard.check_output(answer, self._form, self._question.language))
+        decision = self._guard.check_output(answer, self._form, self._question.language)
+        if self._exact and decision.allowed:
+            decision = msgspec.structs.replace(decision, text=answer)
+        decision = await self._settle(decision)
         self._note("output", decision)
         return decision.text, not decision.allowed
 
@@ -122,3 +134,15 @@ class Oversight:
                 by=decision.by,
             )
         )
+
+
+def cut(text: str, longest: int) -> str:
+    """At most so many characters of a text, of data between the guard's marks with both of them, or nothing."""
+    if len(text) <= longest:
+        return text
+    closing = _CLOSING.search(text)
+    if closing is None:
+        return text[: max(longest, 0)]
+    opened = text.find("\n", text.find(f"<data-{closing[1]}>"))
+    left = longest - len(closing[0])
+    return text[:left] + closing[0] if left > opened else ""

@@ -94,16 +94,20 @@ class Toolbox:
             raise ToolError("unknown_tool", f"There is no tool {call.name[:80]}; there are {', '.join(self._tools)}.")
         arguments = arguments_of(call.arguments)
         await self._oversight.before(call.name, arguments)
-        status, result = "ok", ""
+        status, result = "unfinished", ""
+        failure: ToolError | None = None
         try:
             result = await tool.call(arguments)
+            status = "ok"
         except ToolError as error:
-            status = error.code
-            raise
+            failure, status, result = error, error.code, error.detail
         finally:
             self._oversight.called(call.name, arguments, status, result)
-        result = shortened(result, LONGEST_RESULT)
-        return self._oversight.after(call.name, arguments, result)
+        # What a tool says of its failure comes from outside as its results do.
+        seen = self._oversight.after(call.name, arguments, shortened(result, LONGEST_RESULT))
+        if failure is not None:
+            raise ToolError(failure.code, seen) from failure
+        return seen
 
 
 def _checked(tool: Tool) -> CheckedTool:
