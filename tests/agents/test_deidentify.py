@@ -152,6 +152,14 @@ def test_a_record_with_several_names_and_numbers_is_hidden_and_stays_json():
     assert read["name"][0]["family"].startswith("[NAME_")
 
 
+def test_numbers_of_many_records_in_a_row_are_all_hidden():
+    numbers = [f"Q-{number:03}-Z" for number in range(60)]
+    records = [{"identifier": [{"system": "urn:x" * (place % 40), "value": number}]}
+               for place, number in enumerate(numbers)]  # fmt: skip
+    hidden = Pseudonyms().hide(json.dumps(records))
+    assert [number for number in numbers if number in hidden] == []
+
+
 def test_one_identifier_has_one_placeholder_and_one_that_is_in_the_text_is_not_taken():
     pseudonyms = Pseudonyms()
     hidden = pseudonyms.hide("[NAME_1] 姓名：王小明。王小明的母亲：患者李秀英，")

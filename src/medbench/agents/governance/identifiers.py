@@ -111,7 +111,7 @@ _QUOTE = r"\\{0,4}\""
 _KEY_END = rf"{_QUOTE}\s{{0,3}}:\s{{0,3}}"
 _PERSON = re.compile(rf"{_QUOTE}(family|given){_KEY_END}(\[[^\]]{{1,200}}\]|{_QUOTE}[^\"]{{1,80}}\")")
 _PART = re.compile(r"[^\s\"\\\[\],][^\"\\\[\],]{0,60}")
-_NUMBERED = re.compile(rf"{_QUOTE}identifier{_KEY_END}[\[{{](.{{1,600}})", re.DOTALL)
+_NUMBERED = re.compile(rf"{_QUOTE}identifier{_KEY_END}[\[{{](?=(.{{1,600}}))", re.DOTALL)
 _VALUE = re.compile(rf"{_QUOTE}value{_KEY_END}{_QUOTE}([^\"\\]{{2,60}})")
 
 
