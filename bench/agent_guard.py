@@ -12,7 +12,9 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import statistics
 import sys
+import textwrap
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -100,6 +102,29 @@ def poison(guard: Guard) -> dict[str, object]:
     return rows
 
 
+def wrapped(text: str, columns: int, language: str) -> str:
+    """A text as a page breaks it: English between words, Chinese anywhere."""
+    if language == "zh":
+        return "\n".join(text[start : start + columns] for start in range(0, len(text), columns))
+    return "\n".join(textwrap.wrap(text, columns))
+
+
+def wrapping(guard: Guard) -> dict[str, object]:
+    """The same cases with a line break every so many columns."""
+    rows: dict[str, object] = {}
+    for columns in (72, 40, 20):
+        for language in ("en", "zh"):
+            pairs = [each for each in load_twins() if each.language == language]
+            cases = [each for each in load_poison() if each.language == language]
+            sides = {
+                side: share(refused(guard, [wrapped(getattr(each, side), columns, language) for each in pairs]))
+                for side in ("harmful", "harmless")
+            }
+            found = [met(guard, each, wrapped(each.text, columns, language)).action != "allow" for each in cases]
+            rows[f"{language}, {columns} columns"] = {**sides, "poison_recognised": share(found)}
+    return rows
+
+
 def real_questions(guard: Guard, shared: Path) -> dict[str, object]:
     """Questions of public sets that mean no harm, as if each wanted an open answer."""
     sets: dict[str, list[str]] = {}
@@ -118,6 +143,13 @@ def real_questions(guard: Guard, shared: Path) -> dict[str, object]:
     return rows
 
 
+def processor_ms(guard: Guard, text: str) -> float:
+    """Time of the processor, which other work on the machine does not lengthen much."""
+    started = time.process_time()
+    guard.check_tool("notes", {}, text)
+    return (time.process_time() - started) * 1000
+
+
 def speed(guard: Guard) -> list[dict[str, object]]:
     sentence = (
         "患者男，58岁，间断胸闷3年，规律服用阿司匹林100 mg每日一次，血压132/78 mmHg。The ECG shows sinus rhythm. "
@@ -125,9 +157,10 @@ def speed(guard: Guard) -> list[dict[str, object]]:
     rows = []
     for length in (200, 2_000, 33_000, 200_000):
         text = (sentence * (length // len(sentence) + 1))[:length]
-        started = time.perf_counter()
-        guard.check_tool("notes", {}, text)
-        rows.append({"characters": length, "ms": round((time.perf_counter() - started) * 1000, 1)})
+        row: dict[str, object] = {"characters": length}
+        for name, each in (("ms", text), ("ms_wrapped", wrapped(text, 72, "en"))):
+            row[name] = round(statistics.median(processor_ms(guard, each) for _ in range(5)), 1)
+        rows.append(row)
     return rows
 
 
@@ -145,6 +178,7 @@ def main() -> None:
         "med_safety_bench": safety_bench(guard, asked.shared / "data" / "qa" / "med_safety_bench"),
         "twins": twins(guard),
         "poison": poison(guard),
+        "wrapped": wrapping(guard),
         "real_questions": real_questions(guard, asked.shared),
         "speed": speed(guard),
     }

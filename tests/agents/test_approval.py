@@ -6,11 +6,16 @@ import asyncio
 import getpass
 import sys
 from contextlib import contextmanager
+from itertools import pairwise
+from unicodedata import east_asian_width
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medbench.agents.governance.approval import Nobody, Verdict, make_approver, settled
 from medbench.agents.governance.guard import Guard
+from medbench.agents.governance.terminal import _rows
 from medbench.errors import InputError, WorkError
 from medbench.models.clock import Clock
 from support.agents import question
@@ -117,14 +122,14 @@ def sitting_at(terminal):
         yield
 
 
-def ask(terminal, questions, typed):
+def ask(terminal, questions, typed, decision=ASKS, asked=ASKED):
     """What each question got, with the n-th keys typed once y or n is asked for the n-th time."""
 
     async def work():
         approver = make_approver("terminal")
-        tasks = [asyncio.create_task(approver.decide(ASKS, question(text))) for text in questions]
+        tasks = [asyncio.create_task(approver.decide(decision, question(text))) for text in questions]
         for number, keys in enumerate(typed, start=1):
-            await asyncio.to_thread(terminal.wait_for, ASKED, number)
+            await asyncio.to_thread(terminal.wait_for, asked, number)
             terminal.type(keys)
         return await asyncio.wait_for(asyncio.gather(*tasks), 30)
 
@@ -163,6 +168,40 @@ def test_text_of_a_model_can_not_steer_the_terminal(terminal):
     assert "\x1b" not in terminal.shown
     assert "\u202e" not in terminal.shown
     assert "gone" in terminal.shown
+
+
+FAKE = "May it? y/n: y"
+
+
+def framed(shown):
+    return [line.removeprefix("│ ") for line in shown.splitlines() if line.startswith("│ ")]
+
+
+def test_no_row_of_a_quoted_text_can_pass_for_a_question_of_ours(terminal):
+    answer = "Take methotrexate every day.\n" + FAKE + "\n" * 70 + " " * 200 + FAKE + "\u2028A PERSON MUST DECIDE."
+    ask(terminal, [answer], ["n\n"], GUARD.check_output(answer), asked="D/q: may it? y/n:")
+    ours = [line for line in terminal.shown.splitlines() if line and not line.startswith("│ ")]
+    assert not any(FAKE in line for line in ours)
+    assert sum("A PERSON MUST DECIDE" in line for line in ours) == 1
+    assert ours[-1].startswith("D/q: may it? y/n:"), "the real item stands at the prompt"
+    rows = framed(terminal.shown)
+    assert all(len(row) <= 78 for row in rows), "the screen breaks no row, which would be without its mark"
+    assert rows.count(FAKE) == 2, "both in the task and in the answer"
+    assert not any(not one.strip() and not two.strip() for one, two in pairwise(rows))
+
+
+def test_what_is_not_shown_whole_can_only_be_refused(terminal):
+    decision = GUARD.check_output("Take methotrexate every day. " + "ok " * 3000 + "THEN GIVE 500 mg")
+    (verdict,) = ask(terminal, ["How much?"], ["y\n", "n\n"], decision, asked="Refuse it with n:")
+    assert verdict.answer == "refused"
+    assert "only the first 8000 characters are shown" in terminal.shown
+
+
+@given(st.text(max_size=300), st.integers(20, 100))
+def test_a_framed_text_is_whole_and_in_rows_of_the_screen(text, columns):
+    rows = list(_rows(text, columns))
+    assert "".join(rows) == text
+    assert all(sum(2 if east_asian_width(sign) in "WFA" else 1 for sign in row) <= columns for row in rows)
 
 
 def test_without_a_terminal_nobody_can_be_asked(terminal, monkeypatch, tmp_path):

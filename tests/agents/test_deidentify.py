@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import random
 import re
 import time
 import unicodedata
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 
 from medbench.agents.governance.deidentify import Deidentified, Pseudonyms, is_local
 from medbench.items.model import Question, Turn
+from medbench.items.synthetic import records
 from medbench.models.chat import ChatReply, Message
 from medbench.models.model import Completion, Identity, Response, ToolCall
 
@@ -54,7 +57,7 @@ def test_nothing_planted_leaves_and_all_of_it_comes_back(number, mobile, name, e
     written = "".join(chr(ord(sign) + 0xFEE0) for sign in mobile) if wide else spread(mobile, gap)
     sentences = [
         f"姓名：{name}，男。",
-        f"患者{name}，主诉头痛。",
+        f"患者{chance.choice(('', ' ', '：', ': '))}{name}，主诉头痛。",
         f"身份证号{spread(number, gap)}。",
         f"联系电话 {written}。",
         "病历号：ZY-4410233，",
@@ -90,6 +93,8 @@ def test_nothing_planted_leaves_and_all_of_it_comes_back(number, mobile, name, e
     [
         "患者，女，45岁，血压130/80 mmHg，体温38.5℃。",
         "患者高血压病史5年，白细胞升高；病人黄疸，患者于昨日入院。",
+        "患者：高血压病史5年。病人: 黄疸，患者 于昨日入院；患者：女，45岁。",
+        '{"code": {"text": "MG"}, "valueQuantity": {"value": 1.8, "unit": "mg/dL"}}',
         "Patient Denies pain. Potassium 4.1 mmol/L on 2023-11-15.",
         "A 45-year-old man with fever for 3 days; HbA1c 7.2 %.",
         "110105194912310021 has a wrong check digit",
@@ -97,6 +102,62 @@ def test_nothing_planted_leaves_and_all_of_it_comes_back(number, mobile, name, e
 )
 def test_what_names_nobody_stays(text):
     assert Pseudonyms().hide(text) == text
+
+
+@pytest.mark.parametrize(
+    "said", ["患者：{}，", "患者: {} 因头痛入院", "病人：{}。", "患者 {}", "家属：{}，女", "患者\u3000{}，"]
+)
+def test_a_name_behind_its_cue_is_hidden_however_they_are_set_apart(said):
+    assert Pseudonyms().hide(said.format("李小明")) == said.format("[NAME_1]")
+
+
+def as_text(value):
+    return json.dumps(value, ensure_ascii=False)
+
+
+def test_records_and_tasks_of_the_environment_name_nobody():
+    items, media = records.make(random.Random(1))
+    written = media[records.RECORDS].decode()
+    patients = [each for each in map(json.loads, written.splitlines()) if each["resourceType"] == "Patient"]
+    named = {
+        text
+        for each in patients
+        for text in (each["id"], each["birthDate"], each["name"][0]["family"], each["name"][0]["given"][0])
+    }
+    for text in (written, as_text({"body": written}), as_text([as_text({"body": written})])):
+        pseudonyms = Pseudonyms()
+        hidden = pseudonyms.hide(text)
+        assert [each for each in named if each in hidden] == []
+        assert pseudonyms.restore(hidden) == text
+    for item in items:
+        hidden = Pseudonyms().hide(item["question"])
+        assert [each for each in named if each in hidden] == [], hidden
+
+
+def test_a_record_with_several_names_and_numbers_is_hidden_and_stays_json():
+    patient = {
+        "identifier": [
+            {"use": "usual", "type": {"coding": [{"code": "MR"}]}, "system": "urn:x", "value": "S6534835"},
+            {"value": "Q-77-1"},
+        ],
+        "name": [{"family": "Stafford", "given": ["Peter", "Mary Ann"]}, {"family": "王", "given": ["伟"]}],
+        "birthDate": "1932-12-29",
+        "note": "王伟: 黄疸, 国王, Peterson",
+    }
+    hidden = Pseudonyms().hide(json.dumps(patient, ensure_ascii=False, indent=1))
+    read = json.loads(hidden)
+    for planted in ("S6534835", "Q-77-1", "Stafford", '"Peter"', "Mary", '"王"', '"伟"', "1932"):
+        assert planted not in hidden
+    assert read["note"].endswith("]: 黄疸, 国王, Peterson")
+    assert read["name"][0]["family"].startswith("[NAME_")
+
+
+def test_numbers_of_many_records_in_a_row_are_all_hidden():
+    numbers = [f"Q-{number:03}-Z" for number in range(60)]
+    records = [{"identifier": [{"system": "urn:x" * (place % 40), "value": number}]}
+               for place, number in enumerate(numbers)]  # fmt: skip
+    hidden = Pseudonyms().hide(json.dumps(records))
+    assert [number for number in numbers if number in hidden] == []
 
 
 def test_one_identifier_has_one_placeholder_and_one_that_is_in_the_text_is_not_taken():

@@ -168,8 +168,10 @@ def test_the_trails_of_a_run_are_checked_and_looked_up_by_item(tmp_path):
     with scripted_endpoint(script) as (url, _):
         medbench_json("run", "--items", write_items(tmp_path / "items.jsonl", 3), "--model",
                       f"agent:{agent_file(tmp_path, url)}", "--orders", "first", "--out", run)  # fmt: skip
-    whole = {"holds": True, "trails": 3, "holding": 3, "first_bad": None}
-    assert medbench_json("agent", "audit", run) == whole
+    whole = medbench_json("agent", "audit", run)
+    head = whole.pop("head")
+    assert whole == {"holds": True, "trails": 3, "holding": 3, "first_bad": None}
+    assert f"Hash over all of them: {head}." in medbench("agent", "audit", run).stdout
     found = medbench_json("agent", "audit", run, "--item", "MedExam/q1")
     (trail,) = found["trails"]
     assert (trail["item"], trail["summary"]["calls"]) == ("MedExam/q1", {"ok": 1})
@@ -183,6 +185,7 @@ def test_the_trails_of_a_run_are_checked_and_looked_up_by_item(tmp_path):
     assert medbench_json("agent", "audit", file)["holds"]
     bad = medbench_json("agent", "audit", run, expect=1)
     assert (bad["holding"], bad["first_bad"]["item"], bad["first_bad"]["fault"]) == (2, "MedExam/q1", "not_recorded")
+    assert bad["head"] is None
     file.write_bytes(b"".join([lines[0], *lines[2:]]))
     broken = medbench("agent", "audit", run)
     assert (broken.returncode, broken.stdout) == (1, "2 of 3 audit trails hold.\n")

@@ -162,9 +162,10 @@ def audit(
 ) -> None:
     """Check that nobody changed an audit trail, and say in plain words what it tells.
 
-    Of a run all trails are checked, and held against the hashes that the run noted. Exits with 1 where one does not
-    hold, and names the first line that is at fault. Lines that are missing at the end of a single file break no chain:
-    keep the last hash elsewhere and compare it.
+    Of a run all trails are checked, and held against the hashes that its ledger noted. Exits with 1 where one does not
+    hold or an answer has none, and names the first line that is at fault. Lines that are missing at the end of a single
+    file break no chain, and who can write into a run's folder can write all of it anew: keep the hash that is printed
+    elsewhere and compare it.
 
     \b
     Examples:
@@ -196,23 +197,20 @@ def audit(
 
 def _audit_run(run_dir: Path, as_json: bool) -> None:
     """Check all trails of a run."""
-    from medbench.runs.trails import trails_of
+    from medbench.runs.trails import audit_run
 
-    trails = holding = 0
-    bad = None
-    for each in trails_of(run_dir):
-        trails += 1
-        holding += not each.checked.fault
-        if each.checked.fault and bad is None:
-            bad = each
+    found = audit_run(run_dir)
+    bad = found.first_bad
     if as_json:
         first = None if bad is None else _named(bad)
-        print_json({"holds": bad is None, "trails": trails, "holding": holding, "first_bad": first})
+        counts = {"trails": found.trails, "holding": found.holding}
+        print_json({"holds": bad is None, **counts, "first_bad": first, "head": found.head or None})
     else:
-        print(say("agent.trails_hold", holding=holding, trails=trails))
-        if bad is not None:
-            where = harmless(say("agent.trail_of", item=bad.item, variant=bad.variant, file=bad.file))
-            print(f"{where} {_fault(bad.checked)}", file=sys.stderr)
+        print(say("agent.trails_hold", holding=found.holding, trails=found.trails))
+        if bad is None:
+            print(say("agent.run_head", head=found.head))
+        else:
+            print(f"{_heading(bad)} {_fault(bad.checked)}", file=sys.stderr)
     if bad is not None:
         raise typer.Exit(1)
 
@@ -228,10 +226,14 @@ def _audit_item(run_dir: Path, item: str, as_json: bool) -> None:
         print_json({"holds": holds, "trails": told})
     else:
         for each in found:
-            print(harmless(say("agent.trail_of", item=each.item, variant=each.variant, file=each.file)))
+            print(_heading(each))
             _tell(each.checked)
     if not holds:
         raise typer.Exit(1)
+
+
+def _heading(trail: AnswerTrail) -> str:
+    return harmless(say("agent.trail_of", item=trail.item, variant=trail.variant, file=trail.file or "–"))
 
 
 def _named(trail: AnswerTrail) -> dict[str, object]:
@@ -239,7 +241,7 @@ def _named(trail: AnswerTrail) -> dict[str, object]:
     return {
         "item": trail.item,
         "variant": trail.variant,
-        "file": str(trail.file),
+        "file": str(trail.file) if trail.file else None,
         "bad_line": checked.bad_line or None,
         "fault": checked.fault,
     }

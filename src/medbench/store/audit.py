@@ -1,8 +1,9 @@
-"""A trail of records that nobody can change unseen: JSON lines, each with the hash of the one before it.
+"""A trail of records in which a change shows: JSON lines, each with the hash of the one before it.
 
 A record is canonical JSON (sorted keys) with `seq` from 1, `at_us` (integer microseconds since 1970, UTC), `prev_hash`
 and `hash`, the SHA-256 of the record without `hash`. A changed, moved, missing or added line breaks the chain at that
-line. Lines missing at the end break no chain: whoever needs to see that keeps the last hash elsewhere.
+line. Lines missing at the end break no chain, nor does a trail that was written anew from there on: whoever needs to
+see that keeps the last hash elsewhere.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -48,6 +48,10 @@ class Document:
         there further problems can be looked for, but nothing more be done with it.
         """
         return self._struct(kind, self._value, "")
+
+    def texts(self) -> Iterator[str]:
+        """What it says as it is read, without escapes and comments: `name: value` of each name, and what lists hold."""
+        yield from _texts(self._value)
 
     def problem(self, key: str, place: str, **values: Any) -> None:  # noqa: ANN401 - fills a message
         """Report something wrong at a place.
@@ -135,6 +139,19 @@ class Document:
 
 def _below(place: str, name: str) -> str:
     return f"{place}.{name}" if place else name
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            first, *rest = (*_texts(inner), "")
+            yield f"{name}: {first}"
+            yield from filter(None, rest)
+    elif isinstance(value, list):
+        for each in value:
+            yield from _texts(each)
+    else:
+        yield str(value)
 
 
 def _is_struct(kind: object) -> bool:

@@ -71,12 +71,15 @@ class Pseudonyms:
     def _known_at(self, text: str, place: int) -> str:
         """The longest known identifier there, since a name may be part of an address; empty: there is none.
 
-        One of Latin letters or digits is no part of a longer word.
+        One of Latin letters or digits is no part of a longer word, and a single Chinese sign, as a family name in a
+        record, no part of a Chinese one.
         """
         if place and _is_inside_word(text, place):
             return ""
         for length in self._lengths[text[place]]:
             found = text[place : place + length]
+            if length == 1 and _is_beside_chinese(text, place):
+                continue
             if found in self._placeholders and not _is_inside_word(text, place + length):
                 return found
         return ""
@@ -187,3 +190,8 @@ def _restored(completion: Completion, pseudonyms: Pseudonyms) -> Completion:
 def _is_inside_word(text: str, place: int) -> bool:
     """Whether a place has a Latin letter or digit on either side."""
     return place < len(text) and text[place - 1] in _LATIN and text[place] in _LATIN
+
+
+def _is_beside_chinese(text: str, place: int) -> bool:
+    """Whether the sign before or behind that at a place is Chinese."""
+    return any("\u3400" <= sign <= "\u9fff" for sign in (text[max(0, place - 1) : place], text[place + 1 : place + 2]))

@@ -45,6 +45,11 @@ _NUMBER = re.compile(r"[0-9]+[a-z]{0,4}")
 _WORD = re.compile(r"[a-z0-9@$]+")
 _LEET = str.maketrans("013457@$", "oieastas")
 _BASE64 = re.compile(r"[A-Za-z0-9+/]{24,}={0,2}")
+_LINE_BREAK = re.compile(r"(?<!\n)(?<!\n ) ?\n ?(?! ?\n)")
+_ESCAPE = re.compile(r"\\(?:u([0-9A-Fa-f]{4})|([nrt\"\\/]))")
+_ESCAPED = {"n": "\n", "r": "\n", "t": " "}
+_DEEPEST = 3
+"""JSON in JSON in JSON, as a call's argument that holds a request's body."""
 _RIGHT_TO_LEFT = "\u202e"
 MOST_DECODED = 16
 
@@ -68,13 +73,19 @@ def fold(text: str) -> str:
 
 
 def views(text: str) -> tuple[str, ...]:
-    """The folded text first, then what simple disguises turn out to hold, folded as well.
+    """The folded text first, then what wrapping, escapes and simple disguises turn out to hold, folded as well.
+
+    A phrase may go on in the next line, as in text from a PDF: in a second view a lone line break is a space, and
+    nothing beside a Chinese character. What JSON escapes (`\\n`, `\\u5ffd`) is read as what it stands for.
 
     Disguises: letters spelled out (`i g n o r e`), signs between Chinese characters, digits for letters, base64, text
     that is shown from right to left.
     """
     plain = fold(text)
-    found = [plain, _undisguised(plain)]
+    found = [plain, _unwrapped(plain)]
+    if (unescaped := _unescaped(text)) != text:
+        found.append(_unwrapped(fold(unescaped)))
+    found += map(_undisguised, tuple(found))
     if _RIGHT_TO_LEFT in text:
         found.append(fold(text[::-1]))
     for place, match in enumerate(_BASE64.finditer(text)):
@@ -82,6 +93,16 @@ def views(text: str) -> tuple[str, ...]:
             break
         found.append(fold(_decoded(match[0])))
     return tuple(dict.fromkeys(view for view in found if view))
+
+
+def _unwrapped(plain: str) -> str:
+    return _BESIDE_CHINESE.sub("", _LINE_BREAK.sub(" ", plain)) if "\n" in plain else plain
+
+
+def _unescaped(text: str) -> str:
+    for _ in range(_DEEPEST if "\\" in text else 0):
+        text = _ESCAPE.sub(lambda match: chr(int(match[1], 16)) if match[1] else _ESCAPED.get(match[2], match[2]), text)
+    return text
 
 
 def _undisguised(plain: str) -> str:

@@ -167,8 +167,8 @@ class Guard:
             for view in seen:
                 if (words := recognised(view, when)) is not None:
                     return words
-        if rule.over_dose and seen:
-            return next((excess.words() for excess in excesses(seen[0], self.policies.doses)), None)
+        if rule.over_dose:
+            return next((excess.words() for view in seen for excess in excesses(view, self.policies.doses)), None)
         return None
 
     def _cleaned(self, result: str) -> str:

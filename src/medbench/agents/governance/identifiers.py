@@ -1,7 +1,8 @@
 """What names a person in a text: numbers, names, dates of birth and addresses, by their form or by what stands before.
 
 Identity numbers have their check digit (GB 11643-1999), telephone numbers and e-mail their form; names, record numbers,
-dates of birth and addresses are found behind a cue such as 姓名, 患者, `Mr.` or `MRN`.
+dates of birth and addresses are found behind a cue such as 姓名, 患者, `Mr.` or `MRN`, and under the keys of a FHIR
+`Patient` (`family`, `given`, `birthDate`, `identifier`), also in JSON within JSON.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ _DATE = (
     r"(?:\d{4}\s?[-/.年]\s?\d{1,2}\s?[-/.月]\s?\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.]\d{4}"
     r"|\d{1,2} [A-Z][a-z]{2,8},? \d{4}|[A-Z][a-z]{2,8} \d{1,2},? \d{4}|(?<!\d)\d{8}(?!\d))"
 )
-_CUE_END = r"[\"'”」]?\s{0,2}(?:[:：=是为]|is\b)?\s{0,2}[\"'“「]?"
+_CUE_END = r"\\{0,4}[\"'”」]?\s{0,2}(?:[:：=是为]|is\b)?\s{0,2}\\{0,4}[\"'“「]?"
+_EN_NAME_OF_TWO = r"[A-Z][a-z'’\-]{1,20} (?:[A-Z]\. )?[A-Z][a-z'’\-]{1,20}"
 # Each pattern is bounded everywhere, so that searching is linear.
 _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern))
@@ -60,9 +62,10 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
             r"|(?i:MRN|medical record (?:number|no\.?)|patient ID|record number))"
             rf"{_CUE_END}[#＃]?([A-Za-z]{{0,4}}-?\d[\dA-Za-z-]{{2,18}})",
         ),
+        ("RECORD", r"(?:患者|病人|\b[Pp]atient)[ /:：]{0,2}([A-Z]{1,3}\d{5,12})(?![\dA-Za-z])"),
         (
             "BORN",
-            r"(?:出生日期|出生年月日?|出生于|生于|生日|(?i:date of birth|birth date|DOB|born(?: on)?))"
+            r"(?:出生日期|出生年月日?|出生于|生于|生日|(?i:date of birth|birth[ _]?date|DOB|born(?: on)?))"
             rf"{_CUE_END}({_DATE})",
         ),
         ("BORN", rf"({_DATE})\s?(?:出生|生(?=[,，。;；\s]))"),
@@ -91,18 +94,25 @@ _PATTERNS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ),
         (
             "NAME",
-            r"(?:患者|病人|患儿|产妇|孕妇|病员|伤者|家属|母亲|父亲|妻子|丈夫|我叫|名叫|我是)[\"'“「‘(（]?"
+            r"(?:患者|病人|患儿|产妇|孕妇|病员|伤者|家属|母亲|父亲|妻子|丈夫|我叫|名叫|我是)\s{0,2}[:：]?\s{0,2}[\"'“「‘(（]?"
             rf"(?!{_NO_NAME})({_ZH_NAME}){_NAME_END}",
         ),
+        ("NAME", rf"(?:患者|病人|患儿)\s{{0,2}}[:：]?\s{{0,2}}({_EN_NAME_OF_TWO})(?![A-Za-z])"),
         ("NAME", rf"((?:{_ZH_NAME}))(?=先生|女士|小姐|同志|大爷|大妈|阿姨)"),
         ("NAME", rf"\b(?:Mr|Mrs|Ms|Miss|Mister)\.? ({_EN_NAME})"),
         (
             "NAME",
-            r"\b(?:[Pp]atient|[Mm]y name is|[Ii] am)[\"']?[,:]? [\"']?"
-            r"([A-Z][a-z'’\-]{1,20} (?:[A-Z]\. )?[A-Z][a-z'’\-]{1,20})\b",
+            rf"\b(?:[Pp]atient|[Mm]y name is|[Ii] am)[\"']?[,:]? [\"']?({_EN_NAME_OF_TWO})\b",
         ),
     )
 )
+
+_QUOTE = r"\\{0,4}\""
+_KEY_END = rf"{_QUOTE}\s{{0,3}}:\s{{0,3}}"
+_PERSON = re.compile(rf"{_QUOTE}(family|given){_KEY_END}(\[[^\]]{{1,200}}\]|{_QUOTE}[^\"]{{1,80}}\")")
+_PART = re.compile(r"[^\s\"\\\[\],][^\"\\\[\],]{0,60}")
+_NUMBERED = re.compile(rf"{_QUOTE}identifier{_KEY_END}[\[{{](?=(.{{1,600}}))", re.DOTALL)
+_VALUE = re.compile(rf"{_QUOTE}value{_KEY_END}{_QUOTE}([^\"\\]{{2,60}})")
 
 
 def identifiers(text: str) -> Iterator[tuple[str, str]]:
@@ -115,6 +125,22 @@ def identifiers(text: str) -> Iterator[tuple[str, str]]:
             found = match[match.lastindex or 0].strip(" ,，、-.")
             if found and (kind != "ID" or match.lastindex or _is_identity(found)):
                 yield kind, found
+    yield from _in_records(text)
+
+
+def _in_records(text: str) -> Iterator[tuple[str, str]]:
+    """Names and numbers of FHIR resources, whose lists hold several. A Chinese name also as it is said: as one."""
+    family = ""
+    for match in _PERSON.finditer(text):
+        parts = [part for part in _PART.findall(match[2]) if len(part) > 1 or not part.isascii()]
+        for part in parts:
+            yield "NAME", part
+        if match[1] == "given" and family and parts and not family.isascii():
+            yield "NAME", family + parts[0]
+        family = parts[0] if match[1] == "family" and parts else ""
+    for match in _NUMBERED.finditer(text):
+        for value in _VALUE.findall(match[1]):
+            yield "RECORD", value
 
 
 def _is_identity(number: str) -> bool:

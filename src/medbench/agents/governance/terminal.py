@@ -7,6 +7,9 @@ import os
 import pwd
 import sys
 import termios
+import unicodedata
+from collections.abc import Iterator
+from itertools import pairwise
 
 import msgspec
 
@@ -22,7 +25,9 @@ from medbench.text import current_language, harmless, say
 LONGEST_TASK = 600
 """Characters of the task that are shown."""
 LONGEST_SHOWN = 8000
-"""Characters of what is to be decided that are shown; of more a person is told how many there are."""
+"""Characters of what is to be decided that are shown. What has more can only be refused: nobody has seen it all."""
+_FRAME, _FRAME_COLUMNS = "│ ", 3
+_USUAL_WIDTH = 80
 
 
 class Terminal:
@@ -39,18 +44,20 @@ class Terminal:
 
     async def decide(self, decision: Decision, question: Question) -> Verdict:
         """Ask until the answer is y or n; the end of input counts as `nobody`."""
+        whole = len(decision.original) <= LONGEST_SHOWN
+        asked = say("agent.ask_yes_no" if whole else "agent.ask_no", item=_name(question), shown=LONGEST_SHOWN)
         async with self._turn:
             with off_screen():
                 _show(_told(decision, question))
                 while True:
                     # What was typed before the question stood there answers another one.
                     termios.tcflush(sys.stdin, termios.TCIFLUSH)
-                    _show(say("agent.ask_yes_no"), end=" ")
+                    _show(asked, end=" ")
                     match await _typed():
                         case "":
                             _show("")
                             return Verdict("nobody")
-                        case "y\n" | "Y\n":
+                        case "y\n" | "Y\n" if whole:
                             return Verdict("approved", _login())
                         case "n\n" | "N\n":
                             return Verdict("refused", _login())
@@ -59,13 +66,43 @@ class Terminal:
 def _told(decision: Decision, question: Question) -> str:
     """What is to be decided, and why a person is asked."""
     lines = [
-        say("agent.ask_title", item=question.uid),
-        say("agent.ask_task", text=shortened(question.text, LONGEST_TASK)),
-        say(f"agent.ask_{decision.place}", text=shortened(decision.original, LONGEST_SHOWN)),
+        say("agent.ask_title", item=_name(question)),
+        say("agent.ask_task", text=_framed(shortened(question.text, LONGEST_TASK))),
+        say(f"agent.ask_{decision.place}", text=_framed(decision.original[:LONGEST_SHOWN])),
         say("agent.ask_why"),
         *(hit_line(msgspec.to_builtins(hit), current_language()) for hit in decision.hits),
     ]
     return "\n".join(lines)
+
+
+def _name(question: Question) -> str:
+    return " ".join(question.uid.split())
+
+
+def _framed(text: str) -> str:
+    """A quoted text behind a mark at every row of the screen, without runs of blank ones.
+
+    An answer may hold a question of its own, as if that were ours.
+    """
+    rows = [row for line in harmless(text).expandtabs(4).splitlines() for row in _rows(line, _width() - _FRAME_COLUMNS)]
+    kept = [row for before, row in pairwise(["", *rows]) if before.strip() or row.strip()]
+    return "\n".join(_FRAME + row for row in kept)
+
+
+def _rows(line: str, columns: int) -> Iterator[str]:
+    """A line as the screen has it. Signs that may be two columns wide count as two."""
+    start = taken = 0
+    for place, sign in enumerate(line):
+        width = 2 if unicodedata.east_asian_width(sign) in "WFA" else 1
+        if taken + width > columns:
+            yield line[start:place]
+            start, taken = place, 0
+        taken += width
+    yield line[start:]
+
+
+def _width() -> int:
+    return max(os.get_terminal_size(sys.stderr.fileno()).columns or _USUAL_WIDTH, 20)
 
 
 def _show(text: str, end: str = "\n") -> None:

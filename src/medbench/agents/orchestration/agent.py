@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from medbench.agents.governance.approval import Approver, Nobody, make_approver
 from medbench.agents.governance.deidentify import Deidentified
-from medbench.agents.governance.guard import Guard
+from medbench.agents.governance.guard import LONGEST, Guard
 from medbench.agents.governance.policy import load_policies
 from medbench.agents.orchestration.conversation import ToolMode
 from medbench.agents.orchestration.file import AgentFile, Backbone, read_agent_file
@@ -55,7 +55,7 @@ def agent_model(path: str, options: ModelOptions) -> AgentModel:
     tools = [made(_tool, name, settings or {}) for name, settings in agent.tools.items()]
     sources = agent.guidelines
     guidelines = made(Guidelines, file.parent / sources.folder) if sources and sources.folder else None
-    guard = made(_guard, agent.policies, document.content, file) if agent.steps.guard else None
+    guard = made(_guard, agent.policies, document) if agent.steps.guard else None
     approver = made(make_approver, agent.approver)
     if problems:
         raise InputError(*problems)
@@ -183,13 +183,17 @@ def _backbone(said: Backbone, options: ModelOptions, document: Document) -> Mode
     return model
 
 
-def _guard(policies: Sequence[str], content: bytes, file: Path) -> Guard:
+def _guard(policies: Sequence[str], document: Document) -> Guard:
     """The guard; it looks at the agent's own file first, which may have been tampered with."""
-    guard = Guard(load_policies(*(file.parent / each for each in policies)))
-    decision = guard.check_config(content.decode("utf-8-sig"))
-    if not decision.allowed:
-        rules = ", ".join(hit.rule for hit in decision.hits)
-        raise InputError(Problem(message=say("agent_file.refused", rules=rules), file=str(file)))
+    guard = Guard(load_policies(*(Path(document.file).parent / each for each in policies)))
+    # Also as it is read: in YAML, "\x49gnore" is no word that a rule knows.
+    texts = (document.content.decode("utf-8-sig"), "\n".join(document.texts()))
+    if max(map(len, texts)) > LONGEST:
+        raise InputError(Problem(message=say("agent_file.too_long", most=LONGEST), file=document.file))
+    hits = [hit for text in texts if not (decision := guard.check_config(text)).allowed for hit in decision.hits]
+    if hits:
+        rules = ", ".join(dict.fromkeys(hit.rule for hit in hits))
+        raise InputError(Problem(message=say("agent_file.refused", rules=rules), file=document.file))
     return guard
 
 

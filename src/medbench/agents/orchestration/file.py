@@ -15,6 +15,8 @@ from medbench.text import LANGUAGES
 
 ROLES = ("physician", "pharmacist", "nurse", "quality_control")
 """Those with a prompt that comes with the program."""
+CHECKS = "checks"
+"""What the trace calls the checks by code; no role."""
 
 
 class Backbone(msgspec.Struct, frozen=True):
@@ -122,13 +124,16 @@ def _check(agent: AgentFile, document: Document) -> None:
             document.problem("agent_file.too_small", place, least=smallest)
     if agent.approver != "nobody" and not agent.steps.guard:
         document.problem("agent_file.approver_without_guard", "approver")
+    if agent.name and not agent.name.isprintable():
+        document.problem("agent_file.bad_name", "name")
     if len(set(agent.roles)) < len(agent.roles):
         document.problem("agent_file.role_twice", "roles")
     known = dict(shipped())
     for index, role in enumerate(agent.roles):
         if role in ROLES:
             continue
-        if role in known or not all(agent.prompts.get(language, {}).get(role, "").strip() for language in LANGUAGES):
+        taken = role in known or role == CHECKS or not role.isprintable()
+        if taken or not all(agent.prompts.get(language, {}).get(role, "").strip() for language in LANGUAGES):
             document.problem("agent_file.unknown_role", f"roles[{index}]", role=role, known=", ".join(ROLES))
         else:
             known[role] = dict.fromkeys(LANGUAGES, "")
