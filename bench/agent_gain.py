@@ -73,8 +73,8 @@ def main() -> None:
         known = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
         held = {"n": options.n, "seed": options.seed, "epochs": options.epochs, "sets": options.sets}
         models = known.get("models", {})
-        name = f"{options.name}, safety" if options.safety else options.name
-        models[name] = models.get(name, {}) | found
+        name = options.name if set(options.sets) == set(SETS) else f"{options.name}: {', '.join(options.sets)}"
+        models[name] = models.get(name, {}) | {variant: {**held, **figures} for variant, figures in found.items()}
         write_json(options.json, report("bench/agent_gain.py", held, {"models": models}))
 
 
