@@ -253,6 +253,21 @@ def test_the_calculator_takes_no_values_that_were_made_up(tmp_path, pressure, er
     assert [event.error for event in of(trace, ToolUsed)] == [error]
 
 
+@pytest.mark.parametrize(
+    ("options", "nearest"),
+    [
+        (("61.2", "79", "120"), "B. 79 is nearest"),
+        (("61 mmHg", "79 mmHg"), "B. 79 mmHg is nearest"),
+        (("low", "79"), ""),
+    ],
+)
+def test_the_calculator_tells_which_number_among_the_options_is_nearest(tmp_path, options, nearest):
+    backbone = Backbone(lambda messages, tools: calls(MAP) if tools and messages[-1]["role"] == "user" else "B")
+    _, trace = Bench(tmp_path, backbone, tools=[calculator({})]).ask(question("Pressure 120/60 mmHg.", options))
+    (used,) = of(trace, ToolUsed)
+    assert json.loads(used.result).get("of_the_options", "") == nearest
+
+
 def test_a_critic_that_copies_the_form_it_is_shown_finds_nothing():
     assert read_problems('{"problems": ["<what is wrong>", "<问题>", " ", "no dose"]}') == ["no dose"]
 

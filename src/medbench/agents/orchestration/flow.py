@@ -246,9 +246,11 @@ class _Item:
         told = [self._of_tool(tool, tool.hint, self._question.text) for tool in hinting]
         hints = "\n".join(filter(None, told)).strip()
         # A task ends with how to answer it, which a model would follow at once.
-        name = "gather_hinted" if hints else "gather_task"
-        asked = say(name, language, prompt=prompt, **({"hints": hints} if hints else {}))
-        await self._talk.with_tools("gather", say("gather", language), asked, self._toolbox, await self._images())
+        if hints:
+            system, asked = say("fill", language), say("gather_hinted", language, prompt=prompt, hints=hints)
+        else:
+            system, asked = say("gather", language), say("gather_task", language, prompt=prompt)
+        await self._talk.with_tools("gather", system, asked, self._toolbox, await self._images())
 
     def _evidence(self, passages: str = "") -> str:
         """The passages, and what the tools said without what failed: at most half of the longest prompt."""

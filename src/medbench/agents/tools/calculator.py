@@ -19,6 +19,7 @@ NAME = "calculator"
 ASKED = 600
 """Characters at the end of a task that say what it asks for; the patient's report before them names much else."""
 MOST_HINTS = 2
+_OPTION = re.compile(r"[A-Z][.．、:：]?\s*([-+]?\d+(?:\.\d+)?)\D*")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
@@ -37,10 +38,14 @@ class Calculator:
     Args:
         names: Formulas on offer.
         task: What the values must come from; empty: anywhere. Small models make up what they do not find.
+        options: Of a closed question, as displayed; where they are numbers, a result tells which is nearest.
     """
 
-    def __init__(self, names: Sequence[str], task: str = "") -> None:
+    def __init__(self, names: Sequence[str], task: str = "", options: Sequence[str] = ()) -> None:
         self._names = names
+        self._options = {option: float(found[1]) for option in options if (found := _OPTION.fullmatch(option))}
+        if len(self._options) < len(options):
+            self._options = {}
         self._known = {float(number) for number in _NUMBER.findall(task)} if task else None
         self._formulas: Mapping[str, Formula] = {name: FORMULAS[name] for name in names}
         self.spec = ToolSpec(
@@ -66,9 +71,10 @@ class Calculator:
 
     def bound(self, question: Question, context: Context) -> Calculator:
         """The tool for one question. Where pictures or other tools may show values, they may come from anywhere."""
-        if question.media or context.tools:
-            return Calculator(self._names)
-        return Calculator(self._names, "\n".join((*(turn.content for turn in question.turns), question.text)))
+        task = "\n".join((*(turn.content for turn in question.turns), question.text))
+        shown = set(question.options)
+        options = [line for line in context.prompt.split("\n") if line[:1].isupper() and line[2:].strip() in shown]
+        return Calculator(self._names, "" if question.media or context.tools else task, options)
 
     def hint(self, question: str) -> str:
         """What the task asks to be computed, by the formulas that its last paragraph names; see `Hinting`."""
@@ -96,4 +102,8 @@ class Calculator:
         numbers = {float(number) for value in values.values() for number in _NUMBER.findall(str(value))[:1]}
         if numbers and self._known is not None and not numbers & self._known:
             raise ToolError("not_in_task", "None of these numbers stands in the task. Read the values from it.")
-        return msgspec.json.encode(result(name, formula, values)).decode()
+        found = result(name, formula, values)
+        if self._options and (value := found["value"]) is not None:
+            nearest = min(self._options, key=lambda option: abs(self._options[option] - float(str(value))))
+            found["of_the_options"] = f"{nearest} is nearest"
+        return msgspec.json.encode(found).decode()
