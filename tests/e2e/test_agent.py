@@ -12,11 +12,19 @@ import pytest
 from medbench.agents.orchestration.events import Drafted, Skipped, ToolUsed, decode_trace
 from medbench.errors import InputError
 from medbench.models.local import LocalModel
-from support.command import medbench, medbench_json, write_items
+from support.command import medbench, medbench_json
+from support.command import write_items as write_synthetic
 from support.scripted import scripted_endpoint
 
 PAYLOAD = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 CALL = {"formula": "bmi", "values": {"weight": 50, "height": 160}}
+
+
+def write_items(path: Path, count: int) -> Path:
+    """Items that hold what the calculator is given."""
+    text = write_synthetic(path, count).read_text("utf-8")
+    path.write_text(text.replace("Synthetic question", "50 kg, 160 cm. Synthetic question"), "utf-8")
+    return path
 
 
 def script(body) -> str | dict:
