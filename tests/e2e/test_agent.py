@@ -100,8 +100,8 @@ def test_a_run_goes_on_where_its_budget_stopped_it_and_refuses_a_changed_agent(t
 
 
 def test_the_page_of_traces_shows_all_and_runs_nothing(tmp_path):
-    item = {"id": PAYLOAD, "dataset": "MedExam", "question": f"{PAYLOAD} 50 kg question 1: x", "options": ["a", PAYLOAD],
-            "language": "en"}  # fmt: skip
+    asked = f"{PAYLOAD} 50 kg question 1: x"
+    item = {"id": PAYLOAD, "dataset": "MedExam", "question": asked, "options": ["a", PAYLOAD], "language": "en"}
     (tmp_path / "items.jsonl").write_text(json.dumps(item) + "\n", "utf-8")
     run = tmp_path / "run"
     with scripted_endpoint(script) as (url, _):
