@@ -84,9 +84,24 @@ class Conversation:
         return completion.text.strip()
 
     async def with_tools(
-        self, step: str, system: str, prompt: str, toolbox: Toolbox, images: Sequence[PreparedImage]
+        self,
+        step: str,
+        system: str,
+        prompt: str,
+        toolbox: Toolbox,
+        images: Sequence[PreparedImage],
+        *,
+        as_text: bool = False,
     ) -> Completion | None:
         """Let the backbone call tools until it says something else.
+
+        Args:
+            step: Name for the trace.
+            system: What it is to do.
+            prompt: The task.
+            toolbox: What it may call.
+            images: Of the task.
+            as_text: Calls are written as text, also where the endpoint takes them natively.
 
         Returns:
             Its last turn; None where the budget, or the same calls twice in a row, ended the loop.
@@ -97,9 +112,9 @@ class Conversation:
         """
         say, specs = self.prompts.say, toolbox.specs
         names = [spec.name for spec in specs]
-        as_text = f"{system}\n\n{say('text_tools', self.language, tools=described(specs))}"
-        native = self.mode.native
-        messages = [Message("system", system if native else as_text)]
+        with_text = f"{system}\n\n{say('text_tools', self.language, tools=described(specs))}"
+        native = self.mode.native and not as_text
+        messages = [Message("system", system if native else with_text)]
         messages += [Message(turn.role, turn.content) for turn in self.question.turns]
         messages.append(Message("user", prompt, images=tuple(images)))
         begun, unread = len(messages), 0
@@ -111,7 +126,7 @@ class Conversation:
                 if not native or len(messages) > begun or not self.mode.refused(error):
                     raise
                 self.spending.note(Skipped(step="native_tools", why=error.code))
-                native, messages[0] = False, Message("system", as_text)
+                native, messages[0] = False, Message("system", with_text)
                 continue
             if completion.tool_calls:
                 asked = with_ids(completion.tool_calls, len(messages))

@@ -250,7 +250,9 @@ class _Item:
             system, asked = say("fill", language), say("gather_hinted", language, prompt=prompt, hints=hints)
         else:
             system, asked = say("gather", language), say("gather_task", language, prompt=prompt)
-        await self._talk.with_tools("gather", system, asked, self._toolbox, await self._images())
+        images = await self._images()
+        # Small models write a call that they are asked for, but choose none of those that an endpoint offers them.
+        await self._talk.with_tools("gather", system, asked, self._toolbox, images, as_text=bool(hints))
 
     def _evidence(self, passages: str = "") -> str:
         """The passages, and what the tools said without what failed: at most half of the longest prompt."""
