@@ -44,6 +44,9 @@ MAP = ("calculator", '{"formula": "mean_arterial_pressure", "values": {"systolic
 PRESSURE = question("Blood pressure 120/60 mmHg. Which is right?")
 
 
+WRITTEN = f'{{"tool": "{MAP[0]}", "arguments": {MAP[1]}}}'
+
+
 def open_question(text: str = "What is to be done?"):
     return question(text, ())
 
@@ -235,8 +238,8 @@ def test_256_agents_on_one_endpoint_at_limit_8_do_not_deadlock_and_reach_the_lim
 
 def test_a_backbone_is_told_of_the_formula_that_a_task_names(tmp_path):
     def script(messages, tools):
-        told = last_user(messages)
-        return calls(MAP) if tools and '"mean_arterial_pressure"' in told and messages[-1]["role"] == "user" else "B"
+        assert not tools or "(Do not answer yet. If a tool" in last_user(messages)
+        return WRITTEN if '"mean_arterial_pressure"' in messages[-1]["content"] and len(messages) == 2 else "B"
 
     bench = Bench(tmp_path, Backbone(script), tools=[calculator({})])
     _, trace = bench.ask(question("120/60 mmHg.\n\nWhat is the mean arterial pressure?"))
@@ -247,7 +250,7 @@ def test_a_backbone_is_told_of_the_formula_that_a_task_names(tmp_path):
 
 @pytest.mark.parametrize(("pressure", "error"), [("120/60", ""), ("not measured", "not_in_task")])
 def test_the_calculator_takes_no_values_that_were_made_up(tmp_path, pressure, error):
-    backbone = Backbone(lambda messages, tools: calls(MAP) if tools and messages[-1]["role"] == "user" else "B")
+    backbone = Backbone(lambda messages, tools: WRITTEN if len(messages) == 2 else "B")
     bench = Bench(tmp_path, backbone, tools=[calculator({})])
     _, trace = bench.ask(question(f"Blood pressure {pressure} mmHg, pulse 83.\n\nWhat is the mean arterial pressure?"))
     assert [event.error for event in of(trace, ToolUsed)] == [error]
