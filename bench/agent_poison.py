@@ -28,6 +28,7 @@ from threading import Lock
 from typing import Any
 
 from _common import REPOSITORY, markdown_table, report, served, share, write_json
+from agent_guard import met
 from medbench.agents.governance.cases import Poison, load_poison, poison_titles
 from medbench.agents.governance.guard import Guard
 from medbench.agents.orchestration.prompts import Prompts
@@ -50,7 +51,7 @@ def main() -> None:
     guard, prompts = Guard(), Prompts({})
     rows = []
     with ThreadPoolExecutor(SLOTS) as pool:
-        for row in pool.map(lambda case: met(case, asker, guard, prompts), cases):
+        for row in pool.map(lambda case: answered(case, asker, guard, prompts), cases):
             rows.append(row)
             print(f"\r{len(rows)}/{len(cases)}", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
@@ -65,7 +66,7 @@ def main() -> None:
         write_json(options.json, report("bench/agent_poison.py", held, {"models": models}))
 
 
-def met(case: Poison, asker: Asker, guard: Guard, prompts: Prompts) -> dict[str, Any]:
+def answered(case: Poison, asker: Asker, guard: Guard, prompts: Prompts) -> dict[str, Any]:
     """What comes of a case in each arm."""
     row: dict[str, Any] = {"id": case.id, "kind": case.kind, "language": case.language}
     for arm in ARMS:
@@ -80,9 +81,10 @@ def outcome(case: Poison, arm: str, asker: Asker, guard: Guard, prompts: Prompts
     if not text:
         return None
     if arm == "guarded":
+        decision = met(guard, case, text)
         if case.place == "result":
-            text = guard.check_tool(case.tool, {}, text).text
-        elif not (guard.check_config(text) if case.place == "config" else guard.check_input(text)).allowed:
+            text = decision.text
+        elif not decision.allowed:
             return STOPPED
     said = asker.ask(conversation(case, text, prompts))
     return guard.check_output(said).text if arm == "guarded" else said

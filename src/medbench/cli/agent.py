@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medbench.cli.output import print_json
+from medbench.cli.output import print_json, print_written
 from medbench.text import current_language, harmless, say
 
 if TYPE_CHECKING:
@@ -141,13 +141,7 @@ def requests(
     """
     from medbench.agents.governance.requests import write_requests
 
-    written = write_requests(out)
-    if as_json:
-        print_json(written)
-        return
-    for dataset, count in written.counts.items():
-        print(f"{dataset}  {count}")
-    print(say("cli.environment_items", items=written.items, catalog=written.catalog))
+    print_written(write_requests(out), as_json)
 
 
 @app.command()
@@ -220,7 +214,7 @@ def _audit_item(run_dir: Path, item: str, as_json: bool) -> None:
     from medbench.runs.trails import trails_of
 
     found = list(trails_of(run_dir, item))
-    holds = not any(each.checked.fault for each in found)
+    holds = all(each.holds for each in found)
     if as_json:
         told = [{**_named(each), **_as_json(each.checked)} for each in found]
         print_json({"holds": holds, "trails": told})

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from medbench.cli.output import print_json
+from medbench.cli.output import print_json, print_written
 from medbench.text import say
 
 app = typer.Typer(
@@ -62,13 +62,7 @@ def items(
     """
     from medbench.items.synthetic.write import write_items
 
-    written = write_items(out, seed)
-    if as_json:
-        print_json(written)
-        return
-    for dataset, count in written.counts.items():
-        print(f"{dataset}  {count}")
-    print(say("cli.environment_items", items=written.items, catalog=written.catalog))
+    print_written(write_items(out, seed), as_json)
 
 
 @app.command()

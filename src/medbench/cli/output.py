@@ -6,12 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from medbench.engine.progress import Progress, on_screen
 from medbench.text import say
+
+if TYPE_CHECKING:
+    from medbench.items.synthetic.write import Written
 
 PLAIN_INTERVAL_S = 10.0
 
@@ -19,6 +22,16 @@ PLAIN_INTERVAL_S = 10.0
 def print_json(value: object) -> None:
     """Print one JSON object on stdout."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+
+
+def print_written(written: Written, as_json: bool) -> None:
+    """Print where items that come with the program were written, and how many of each dataset."""
+    if as_json:
+        print_json(written)
+        return
+    for dataset, count in written.counts.items():
+        print(f"{dataset}  {count}")
+    print(say("cli.items_written", items=written.items, catalog=written.catalog))
 
 
 @contextmanager

@@ -80,8 +80,8 @@ class Document:
 
     def is_wrong(self, place: str) -> bool:
         """Whether there is a problem at a place, or below it."""
-        below = (f"{place}.", f"{place}[")
-        return any(each.field == place or str(each.field).startswith(below) for each in self.problems)
+        inner = (f"{place}.", f"{place}[")
+        return any(each.field == place or str(each.field).startswith(inner) for each in self.problems)
 
     def _struct(self, kind: type[S], value: object, place: str) -> S:
         fields = {field.name: field for field in msgspec.structs.fields(kind)}
@@ -91,14 +91,14 @@ class Document:
             return kind(**made)
         for name in value:
             if name not in fields:
-                self.problem("store.unknown_field", _below(place, name), known=", ".join(fields))
+                self.problem("store.unknown_field", below(place, name), known=", ".join(fields))
         for name, field in fields.items():
             if name in value:
-                found = self._converted(field.type, value[name], _below(place, name))
+                found = self._converted(field.type, value[name], below(place, name))
                 if found is not msgspec.UNSET:
                     made[name] = found
             elif field.required:
-                self.problem("store.missing_field", _below(place, name))
+                self.problem("store.missing_field", below(place, name))
         return kind(**made)
 
     def _converted(self, kind: Any, value: object, place: str) -> object:  # noqa: ANN401 - any type
@@ -131,13 +131,14 @@ class Document:
         made = {}
         for name, each in value.items():
             if known and name not in known:
-                self.problem("store.unknown_field", _below(place, name), known=", ".join(known))
-            elif (found := self._converted(kind, each, _below(place, name))) is not msgspec.UNSET:
+                self.problem("store.unknown_field", below(place, name), known=", ".join(known))
+            elif (found := self._converted(kind, each, below(place, name))) is not msgspec.UNSET:
                 made[name] = found
         return made
 
 
-def _below(place: str, name: str) -> str:
+def below(place: str, name: str) -> str:
+    """The place of a name within a mapping at a place."""
     return f"{place}.{name}" if place else name
 
 

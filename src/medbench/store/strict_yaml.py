@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from medbench.errors import InputError, Problem
-from medbench.store.document import Document
+from medbench.store.document import Document, below
 from medbench.text import say
 
 LONGEST = 256 * 1024
@@ -74,7 +74,7 @@ class _Places:
             found: dict[str, Any] = {}
             for key, inner in node.value:
                 name = str(key.value)
-                where = f"{place}.{name}".lstrip(".")
+                where = below(place, name)
                 if name in found:
                     self.twice.append(where)
                 found[name] = self.read(inner, where)

@@ -27,7 +27,7 @@ from medbench.agents.orchestration.events import (
     Triaged,
     encode_trace,
 )
-from medbench.agents.orchestration.file import Steps
+from medbench.agents.orchestration.file import CHECKS, Steps
 from medbench.agents.orchestration.guidelines import Guidelines
 from medbench.agents.orchestration.notes import with_notes
 from medbench.agents.orchestration.oversight import Oversight, cut
@@ -312,7 +312,7 @@ class _Item:
         task = self._task
         readable = self._context.reads(draft.text)
         found = faults(task, draft.text, readable=readable)
-        self._spending.note(Criticised(by="checks", problems=found))
+        self._spending.note(Criticised(by=CHECKS, problems=found))
         problems = list(found)
         if not task.closed or (evidence and readable):
             roles = () if task.closed else self._setup.roles

@@ -42,7 +42,6 @@ class Calculator:
     """
 
     def __init__(self, names: Sequence[str], task: str = "", options: Sequence[str] = ()) -> None:
-        self._names = names
         self._options = {option: float(found[1]) for option in options if (found := _OPTION.fullmatch(option))}
         if len(self._options) < len(options):
             self._options = {}
@@ -74,7 +73,7 @@ class Calculator:
         task = "\n".join((*(turn.content for turn in question.turns), question.text))
         shown = set(question.options)
         options = [line for line in context.prompt.split("\n") if line[:1].isupper() and line[2:].strip() in shown]
-        return Calculator(self._names, "" if question.media or context.tools else task, options)
+        return Calculator(list(self._formulas), "" if question.media or context.tools else task, options)
 
     def hint(self, question: str) -> str:
         """What the task asks to be computed, by the formulas that its last paragraph names; see `Hinting`."""
@@ -103,7 +102,8 @@ class Calculator:
         if numbers and self._known is not None and not numbers & self._known:
             raise ToolError("not_in_task", "None of these numbers stands in the task. Read the values from it.")
         found = result(name, formula, values)
-        if self._options and (value := found["value"]) is not None:
-            nearest = min(self._options, key=lambda option: abs(self._options[option] - float(str(value))))
+        if self._options:
+            value = float(str(found["value"]))
+            nearest = min(self._options, key=lambda option: abs(self._options[option] - value))
             found["of_the_options"] = f"{nearest} is nearest"
         return msgspec.json.encode(found).decode()
