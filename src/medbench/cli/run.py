@@ -6,6 +6,8 @@ import os
 import sys
 import threading
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from importlib import import_module, util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +22,7 @@ from medbench.text import current_language, harmless, say
 
 if TYPE_CHECKING:
     from medbench.board.summary import Summary
+    from medbench.engine.progress import Progress, Watch
     from medbench.models.images import ImageLimits
     from medbench.runs.judges import Judge
     from medbench.runs.status import RunStatus
@@ -169,7 +172,6 @@ def run(
     given = {name: value for name, value in limits.items() if value is not None}
     if given and not has_environments(source, selection):
         print(f"{say('cli.warning')} {say('cli.unused_item_limits')}", file=sys.stderr)
-    prepare_the_end()
     with show_progress() as watch:
         outcome = start_run(
             out,
@@ -181,7 +183,7 @@ def run(
             catalog_folder=catalog,
             item_limits=msgspec.convert(given, ItemLimits),
             judges=judges,
-            watch=watch,
+            watch=preparing_the_end(watch),
         )
     finish(out, outcome, as_json)
 
@@ -215,9 +217,8 @@ def resume(
 
     changes = _given(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout)
     judges = _judges(judge, judge_base_url, judge_api_key_env)
-    prepare_the_end()
     with show_progress() as watch:
-        outcome = resume_run(run_dir, changes, items=items, judges=judges, watch=watch)
+        outcome = resume_run(run_dir, changes, items=items, judges=judges, watch=preparing_the_end(watch))
     finish(run_dir, outcome, as_json)
 
 
@@ -305,9 +306,20 @@ def _judges(specs: list[str] | None, base_url: str | None, api_key_env: str | No
     return judges
 
 
-def prepare_the_end() -> None:
-    """Load beside the run what its end needs: most of a second that the network leaves idle."""
-    threading.Thread(target=_load, daemon=True).start()
+def preparing_the_end(watch: Watch) -> Watch:
+    """Once the model is asked, load beside it what the run's end needs: most of a second that the network leaves idle.
+
+    Not before: a command that is refused would have to wait for it. A thread that is still loading an extension
+    when the interpreter ends crashes it, so the process ends after this one.
+    """
+    loading = threading.Thread(target=_load)
+
+    def watched(progress: Progress) -> None:
+        if loading.ident is None:
+            loading.start()
+        watch(progress)
+
+    return watched
 
 
 def _load() -> None:
@@ -316,9 +328,11 @@ def _load() -> None:
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
     from medbench.board.report import warm_up
 
-    warm_up()
-    for module in ("medbench.runs.results", "pyarrow.parquet"):
-        import_module(module)
+    parts: list[Callable[[], object]] = [warm_up]
+    parts += [partial(import_module, module) for module in ("medbench.runs.results", "pyarrow.parquet")]
+    for load in parts:
+        if threading.main_thread().is_alive():  # a run that was interrupted needs nothing more
+            load()
 
 
 def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 - imported late
