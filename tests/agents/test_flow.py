@@ -549,19 +549,25 @@ def test_instructions_in_what_a_tool_says_never_reach_the_backbone(tmp_path, fai
     assert (called["status"], called["result"]["length"]) == ("not_found" if fails else "ok", 4000)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("no"), SystemExit(0), asyncio.CancelledError()])
+@pytest.mark.parametrize(
+    "outcome",
+    [RuntimeError("no"), SystemExit(0), asyncio.CancelledError(), 7, object()],
+    ids=lambda each: repr(each)[:20],
+)
 @pytest.mark.parametrize("asked", ["bound", "hint"])
-def test_a_tool_that_fails_before_it_is_called_is_left_out_and_told(tmp_path, asked, error):
+def test_a_tool_that_fails_before_it_is_called_is_left_out_and_told(tmp_path, asked, outcome):
     class Failing(Bed):
         def bound(self, question, context):
-            return self._fail("bound")
+            return self._say("bound")
 
         def hint(self, question):
-            return self._fail("hint")
+            return self._say("hint")
 
-        def _fail(self, where):
+        def _say(self, where):
             if where == asked:
-                raise error
+                if isinstance(outcome, BaseException):
+                    raise outcome
+                return outcome
             return self if where == "bound" else ""
 
     backbone = Backbone(lambda messages, tools: "B")

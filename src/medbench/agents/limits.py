@@ -24,7 +24,7 @@ class ItemLimits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         cost: No further call once it cost so much, by the prices of the run; None: no limit.
     """
 
-    turns: _AtLeastOne = 30
+    turns: _AtLeastOne = 40
     tokens: _AtLeastOne | None = None
     seconds: _Positive | None = None
     cost: _Positive | None = None

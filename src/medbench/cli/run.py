@@ -40,7 +40,7 @@ PriceInput = Annotated[float | None, typer.Option(min=0.0, help="Price per milli
 PriceOutput = Annotated[float | None, typer.Option(min=0.0, help="Price per million output tokens.")]
 Cache = Annotated[Path | None, typer.Option(help="Response cache (a SQLite file); off without it.")]
 MaxTurns = Annotated[
-    int | None, typer.Option(min=1, help="Most calls of the model for an item in an environment; 30 by default.")
+    int | None, typer.Option(min=1, help="Most calls of the model for an item in an environment; 40 by default.")
 ]
 MaxItemTokens = Annotated[int | None, typer.Option(min=1, help="No further call of such an item beyond these tokens.")]
 MaxItemSeconds = Annotated[float | None, typer.Option(min=0.1, help="Most seconds of such an item.")]

@@ -71,6 +71,7 @@ async def smoke(
     Raises:
         Stopped: All of them failed, or `stop` was set.
     """
+    progress.in_flight = progress.limit = len(calls)
     asking = asyncio.gather(*(handler.perform(call) for call in calls))
     stopping = asyncio.ensure_future(stop.wait())
     try:

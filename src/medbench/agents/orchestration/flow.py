@@ -42,7 +42,7 @@ from medbench.items.model import Question
 from medbench.models.chat import TalkingModel
 from medbench.models.images import PreparedImage
 from medbench.models.model import CallError, Context, Identity, Response
-from medbench.models.tools import Tool
+from medbench.models.tools import Tool, ToolSpec
 
 HELD_TOKENS = 4096
 """Kept back for the answer's own text, beside the bytes of the prompt."""
@@ -195,12 +195,32 @@ class _Item:
         """A tool for this question, if it has anything for it."""
         if not isinstance(tool, OfQuestion):
             return tool
-        return self._of_tool(tool, tool.bound, self._question, self._context)
 
-    def _of_tool(self, tool: Tool, ask: Callable[..., T], *arguments: object) -> T | None:
+        def bound() -> Tool | None:
+            made = tool.bound(self._question, self._context)
+            if made is not None and not isinstance(made.spec, ToolSpec):
+                raise TypeError("no tool")
+            return made
+
+        return self._of_tool(tool, bound)
+
+    def _hint(self, tool: Tool) -> str:
+        """How to call a tool for this question, if it says so."""
+        if not isinstance(tool, Hinting):
+            return ""
+
+        def hint() -> str:
+            said = tool.hint(self._question.text)
+            if not isinstance(said, str):
+                raise TypeError("no text")
+            return said
+
+        return self._of_tool(tool, hint) or ""
+
+    def _of_tool(self, tool: Tool, ask: Callable[[], T]) -> T | None:
         """What a tool says without being called; None where it fails, and the trace says so."""
         try:
-            return ask(*arguments)
+            return ask()
         except WorkError:
             raise
         except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError):  # noqa: BLE001 - of a third party
@@ -242,9 +262,7 @@ class _Item:
 
     async def _gathered(self, prompt: str) -> None:
         say, language = self._setup.prompts.say, self._task.language
-        hinting = [tool for tool in self._own if isinstance(tool, Hinting)]
-        told = [self._of_tool(tool, tool.hint, self._question.text) for tool in hinting]
-        hints = "\n".join(filter(None, told)).strip()
+        hints = "\n".join(filter(None, map(self._hint, self._own))).strip()
         # A task ends with how to answer it, which a model would follow at once.
         if hints:
             system, asked = say("fill", language), say("gather_hinted", language, prompt=prompt, hints=hints)
