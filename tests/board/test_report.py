@@ -19,8 +19,9 @@ from medbench.cli.main import app
 from medbench.engine.budget import Price
 from medbench.models.model import Identity
 from medbench.runs.config import Pins, Selection
+from medbench.scoring.circular import CircularFigures
 from medbench.scoring.score import DatasetFigures, Figures
-from medbench.scoring.tally import CircularFigures, PartFigures, RunTotals
+from medbench.scoring.tally import PartFigures, RunTotals
 from medbench.stats import clustered_mean
 
 HOSTILE = [

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
 
 import msgspec
-import numpy as np
 
-from medbench.stats import Estimate, clustered_mean
+from medbench.scoring.clustered import ClusteredValues
+from medbench.stats import Estimate
 
 
 class RepeatFigures(msgspec.Struct, frozen=True):
@@ -38,7 +37,7 @@ class RepeatTally:
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
-        self._best, self._worst, self._families = array("d"), array("d"), array("q")
+        self._best, self._worst = ClusteredValues(), ClusteredValues()
         self._answered = self._identical = 0
 
     def add_answers(self, answers: Sequence[str]) -> None:
@@ -47,19 +46,17 @@ class RepeatTally:
         self._answered += 1
         self._identical += answers[orders:] == answers[:-orders]
 
-    def add_outcomes(self, outcomes: Sequence[float], family: int) -> None:
+    def add_outcomes(self, outcomes: Sequence[float], cluster: int) -> None:
         """Take an item's outcome in every epoch."""
-        self._best.append(max(outcomes))
-        self._worst.append(min(outcomes))
-        self._families.append(family)
+        self._best.add(max(outcomes), cluster)
+        self._worst.add(min(outcomes), cluster)
 
     def figures(self) -> RepeatFigures:
         """The figures of everything taken so far."""
-        families = np.frombuffer(self._families, dtype=np.int64)
         return RepeatFigures(
             epochs=self._epochs,
-            pass_at_k=clustered_mean(np.frombuffer(self._best), families) if self._best else None,
-            pass_all_k=clustered_mean(np.frombuffer(self._worst), families) if self._worst else None,
+            pass_at_k=self._best.mean(),
+            pass_all_k=self._worst.mean(),
             answered=self._answered,
             identical=self._identical,
         )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from medbench.scoring.judged import JudgedFigures
 from medbench.scoring.judging.meta import Figure
 from medbench.scoring.score import JudgeUse
-from medbench.scoring.tally import JudgedFigures, PartFigures
+from medbench.scoring.tally import PartFigures
 from medbench.stats import Estimate, half_up
 
 if TYPE_CHECKING:

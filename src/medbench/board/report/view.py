@@ -41,8 +41,9 @@ from medbench.board.report.volumes import DrawnSlice, VolumeCase
 from medbench.board.summary import COVERAGE_GATE, SAFETY_DIMENSIONS, DatasetSummary, DimensionSummary, Figure, Summary
 from medbench.catalog.model import TRACKS, Bilingual
 from medbench.engine.budget import Price
+from medbench.scoring.circular import CircularFigures
 from medbench.scoring.score import SMALLEST_CELL
-from medbench.scoring.tally import CircularFigures, PartFigures
+from medbench.scoring.tally import PartFigures
 from medbench.stats import Estimate, half_up
 from medbench.text import Language, say
 
