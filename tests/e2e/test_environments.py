@@ -154,7 +154,7 @@ def test_a_model_that_never_ends_is_stopped_by_its_limit_and_a_resume_keeps_to_i
 @pytest.mark.parametrize(
     ("code", "limit"),
     [
-        ("turn_limit", ()),
+        ("turn_limit", ("--max-turns", 20)),
         ("token_limit", ("--max-item-tokens", 4000)),
         ("time_limit", ("--max-item-seconds", 1.2)),
         ("cost_limit", ("--max-item-cost", 0.01, "--price-input", 5, "--price-output", 5)),

@@ -14,16 +14,14 @@ from medbench.board.ranking import Standing
 from medbench.board.release import Release
 from medbench.board.report.charts import Bar, dataset_chart, draw
 from medbench.board.report.checks import shares_text
-from medbench.board.report.epochs import shown
+from medbench.board.report.figures import interval, number, percent, with_interval
 from medbench.board.report.render import NAMES, TAGS, environment
 from medbench.board.summary import SAFETY_DIMENSIONS
 from medbench.catalog import load_catalog
-from medbench.stats import half_up
 from medbench.store.files import write_atomically
 from medbench.text import LANGUAGES, Language, say
 
 BOARD_FILE = "board.html"
-NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +70,7 @@ def write_board(out: Path, release: Release, language: Language) -> Path:
         dimensions={each: _dimensions(release, each) for each in ordered},
         tags=TAGS,
         names=NAMES,
-        number=lambda value: str(half_up(value)),
+        number=number,
     )
     path = out / BOARD_FILE
     write_atomically(path, text.encode())
@@ -96,10 +94,12 @@ def _lines(release: Release) -> list[Line]:
                 rank=rank if standing.ranked else "*",
                 name=entry.name,
                 model=standing.model,
-                score=str(half_up(standing.score)),
-                interval=f"{half_up(standing.low)}\N{EN DASH}{half_up(standing.high)}",
-                passes=tuple(shown(each) for each in (standing.pass_at_k, standing.pass_all_k) if release.epochs > 1),
-                coverage=f"{half_up(100 * standing.coverage)}%",
+                score=number(standing.score),
+                interval=interval(standing),
+                passes=tuple(
+                    with_interval(each) for each in (standing.pass_at_k, standing.pass_all_k) if release.epochs > 1
+                ),
+                coverage=percent(standing.coverage),
                 dimensions=tuple(_of_dimensions(release, standing)),
             )
         )
@@ -120,10 +120,10 @@ def _checks(release: Release) -> list[Checked]:
 def _of_dimensions(release: Release, standing: Standing) -> Iterator[str]:
     """Scores; behind that of a dimension of safety its pass^k, where items were asked several times."""
     for name, value in standing.dimensions.items():
-        yield str(half_up(value))
+        yield number(value)
         if _doubled(release, name):
             all_k = standing.pass_all_k
-            yield NOTHING if all_k is None else str(half_up(all_k.dimensions[name]))
+            yield number(None if all_k is None else all_k.dimensions[name])
 
 
 def _doubled(release: Release, dimension: str) -> bool:
@@ -132,7 +132,7 @@ def _doubled(release: Release, dimension: str) -> bool:
 
 def _bars(release: Release) -> list[Bar]:
     return [
-        Bar(entry.name, each.score, each.low, each.high, str(half_up(each.score)))
+        Bar(entry.name, each.score, each.low, each.high, number(each.score))
         for entry in release.entries
         if (each := entry.standing) is not None
     ]

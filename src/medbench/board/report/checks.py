@@ -6,14 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medbench.board.checks import checks_of
-from medbench.board.report.pictures import estimate_text
+from medbench.board.report.figures import NOTHING, estimate_text
 from medbench.text import say
 
 if TYPE_CHECKING:
     from medbench.board.report.view import View
     from medbench.scoring.executable.tally import CheckFigures
 
-NOTHING = "–"
 MOST_FINDINGS = 4
 
 

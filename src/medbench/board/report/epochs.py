@@ -5,14 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medbench.board.ranking import PassFigure
-from medbench.board.summary import Figure, Repeats
-from medbench.stats import half_up
+from medbench.board.report.figures import NOTHING, percent, with_interval
+from medbench.board.summary import Repeats
 
 if TYPE_CHECKING:
     from medbench.board.report.view import View
-
-NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +34,8 @@ def epoch_lines(view: View) -> list[EpochLine]:
 def _line(name: str, repeats: Repeats) -> EpochLine:
     return EpochLine(
         name=name,
-        pass_at_1=shown(repeats.pass_at_1),
-        pass_at_k=shown(repeats.pass_at_k),
-        pass_all_k=shown(repeats.pass_all_k),
-        identical=NOTHING if repeats.identical is None else f"{half_up(100 * repeats.identical)}%",
+        pass_at_1=with_interval(repeats.pass_at_1),
+        pass_at_k=with_interval(repeats.pass_at_k),
+        pass_all_k=with_interval(repeats.pass_all_k),
+        identical=NOTHING if repeats.identical is None else percent(repeats.identical),
     )
-
-
-def shown(figure: Figure | PassFigure | None) -> str:
-    """A figure with its interval."""
-    if figure is None:
-        return NOTHING
-    value = str(half_up(figure.value))
-    if figure.low is None or figure.high is None:
-        return value
-    return f"{value} ({half_up(figure.low)}–{half_up(figure.high)})"

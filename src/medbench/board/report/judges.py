@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from medbench.board.report.figures import NOTHING, estimate_text, score
 from medbench.scoring.judged import JudgedFigures
 from medbench.scoring.judging.meta import Figure
 from medbench.scoring.score import JudgeUse
 from medbench.scoring.tally import PartFigures
-from medbench.stats import Estimate, half_up
+from medbench.stats import half_up
 
 if TYPE_CHECKING:
     from medbench.board.report.view import View
-
-NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +105,7 @@ def judged_lines(view: View) -> list[JudgedLine]:
 def tag_lines(view: View) -> list[TagLine]:
     """Scores by criteria, by tag."""
     return [
-        TagLine(f"{dataset.name} {part.name}".strip(), tag, shown(estimate), f"{estimate.n:,}")
+        TagLine(f"{dataset.name} {part.name}".strip(), tag, estimate_text(estimate), f"{estimate.n:,}")
         for dataset in view.summary.datasets
         for part in dataset.parts
         for judged in part.judged
@@ -119,21 +118,11 @@ def _line(view: View, name: str, part: PartFigures, judged: JudgedFigures) -> Ju
     return JudgedLine(
         name=name,
         metric=view.t(f"metric_{judged.metric}"),
-        value=shown(judged.estimate),
-        calibrated=shown(judged.calibrated),
-        judges=" / ".join(NOTHING if value is None else str(half_up(100 * value)) for value in judged.by_judge),
-        spread=NOTHING if judged.spread is None else str(half_up(100 * judged.spread)),
+        value=estimate_text(judged.estimate),
+        calibrated=estimate_text(judged.calibrated),
+        judges=" / ".join(map(score, judged.by_judge)),
+        spread=score(judged.spread),
         failed=f"{judged.by_status.get('judge_failed', 0):,}",
-        safe=shown(judged.safe),
-        lexical=shown(part.lexical) if points else NOTHING,
+        safe=estimate_text(judged.safe),
+        lexical=estimate_text(part.lexical) if points else NOTHING,
     )
-
-
-def shown(estimate: Estimate | None) -> str:
-    """An estimate in [0, 1] as shown, out of 100."""
-    if estimate is None:
-        return NOTHING
-    value = str(half_up(100 * estimate.value))
-    if estimate.low is None or estimate.high is None:
-        return value
-    return f"{value} ({half_up(100 * estimate.low)}–{half_up(100 * estimate.high)})"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from medbench.board.report.figures import NOTHING
+
 if TYPE_CHECKING:
     from medbench.board.report.view import View
-
-NOTHING = "–"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from medbench.board.report.charts import Mark, Reliability, Rung
-from medbench.board.report.judges import NOTHING, shown
+from medbench.board.report.figures import NOTHING, estimate_text
 from medbench.scoring.judging.meta import Agreement, CriterionFigures, Figure, JudgeFigures, family_of
 from medbench.scoring.judging.people import FEWEST_RATED, PANEL, PeopleEstimate
 from medbench.stats import half_up
@@ -45,10 +45,10 @@ def _line(view: View, name: str, found: PeopleEstimate) -> PeopleLine:
     few = view.t("too_few_rated", least=FEWEST_RATED) if found.reason else NOTHING
     return PeopleLine(
         name=name,
-        people=shown(found.estimate) if found.estimate else few,
-        ratings=shown(found.labels),
-        judge=shown(found.judge),
-        calibrated=shown(found.calibrated),
+        people=estimate_text(found.estimate) if found.estimate else few,
+        ratings=estimate_text(found.labels),
+        judge=estimate_text(found.judge),
+        calibrated=estimate_text(found.calibrated),
         rated=f"{found.n:,} / {found.judged:,}",
         weight=NOTHING if found.weight is None else str(half_up(found.weight, 2)),
     )

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from medbench.board.controls import Gap
 from medbench.board.report.boxes import BoxCase
+from medbench.board.report.figures import NOTHING, estimate_text, number
 from medbench.board.report.volumes import DrawnSlice, VolumeCase
-from medbench.stats import Estimate, half_up
+from medbench.stats import half_up
 
 if TYPE_CHECKING:
     from medbench.board.report.view import View
 
-NOTHING = "–"
 WORDED = (
     *("keys_gone", "keys_changed", "no_file", "no_metric", "not_shown", "too_many_bytes"),
     *("packages_missing", "volume_missing", "volume_unusable", "mask_unusable"),
@@ -65,9 +65,9 @@ def effect_lines(view: View) -> list[EffectLine]:
             name=view.t(f"group_{row.id or row.group}") if row.title is None else view.title(row.title),
             items=f"{row.n:,}",
             pictures=f"{row.clusters:,}",
-            own=_points(row.own),
-            removed=_points(row.removed),
-            swapped=_points(row.swapped),
+            own=number(row.own),
+            removed=number(row.removed),
+            swapped=number(row.swapped),
             own_less_removed=_gap(row.own_less_removed),
             own_less_swapped=_gap(row.own_less_swapped),
         )
@@ -83,8 +83,8 @@ def probe_lines(view: View) -> list[ProbeLine]:
         ProbeLine(
             name=view.t("group_overall") if row.title is None else view.title(row.title),
             pictures=f"{row.pictures:,}",
-            perception=f"{_points(row.perception)} ({row.perception_items:,})",
-            reasoning=f"{_points(row.reasoning)} ({row.reasoning_items:,})",
+            perception=f"{number(row.perception)} ({row.perception_items:,})",
+            reasoning=f"{number(row.reasoning)} ({row.reasoning_items:,})",
             gap=_gap(row.gap),
         )
         for row in view.effects.probes
@@ -123,7 +123,7 @@ def box_caption(view: View, case: BoxCase) -> str:
     """Score of a picture, its boxes, and what is wrong with those of the answer."""
     pairs = ", ".join(str(half_up(iou, 2)) for iou in case.pairs) or NOTHING
     counts = {"true": len(case.true), "given": case.answered}
-    text = view.t("box_caption", score=_points(100 * case.value), pairs=pairs, **counts)
+    text = view.t("box_caption", score=number(100 * case.value), pairs=pairs, **counts)
     if case.faults:
         named = view.names(view.t("box_fault", place=place, why=view.t(code)) for place, code in case.faults[:5])
         text = view.t("box_caption_faults", text=text, faults=named)
@@ -135,7 +135,7 @@ def volume_caption(view: View, case: VolumeCase) -> str:
     score = (
         view.t("volume_healthy", count=case.false_positives)
         if case.value is None
-        else view.t("volume_dice", score=_points(100 * case.value))
+        else view.t("volume_dice", score=number(100 * case.value))
     )
     shown = case.shown
     if shown is None:
@@ -164,18 +164,6 @@ def slice_caption(view: View, case: VolumeCase, drawn: DrawnSlice) -> str:
         true=f"{made.true_mm2:,.0f}",
         given=f"{made.given_mm2:,.0f}",
     )
-
-
-def _points(value: float | None) -> str:
-    return NOTHING if value is None else str(half_up(value))
-
-
-def estimate_text(figure: Estimate) -> str:
-    """A share in points of 100, with its interval."""
-    text = _points(100 * figure.value)
-    if figure.low is None or figure.high is None:
-        return text
-    return f"{text} ({_points(100 * figure.low)}–{_points(100 * figure.high)})"
 
 
 def _gap(gap: Gap | None) -> str:

@@ -23,8 +23,9 @@ from medbench.board.report.charts import (
     reliability_chart,
     start_renderer,
 )
+from medbench.board.report.figures import interval, number, percent
 from medbench.board.report.people import agreement_marks, bias_marks, reliability
-from medbench.board.report.view import View, interval, number, percent
+from medbench.board.report.view import View
 from medbench.board.report.volumes import VolumeCase, worst_volumes
 from medbench.board.summary import Summary
 from medbench.engine.budget import Price

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import msgspec
 
 from medbench.board.controls import PictureEffects
 from medbench.board.report.boxes import BoxCase
 from medbench.board.report.charts import Bar, Positions
 from medbench.board.report.checks import CheckLine, check_lines
-from medbench.board.report.epochs import EpochLine, epoch_lines, shown
+from medbench.board.report.epochs import EpochLine, epoch_lines
+from medbench.board.report.figures import NOTHING, interval, number, percent, with_interval
 from medbench.board.report.judges import (
     JudgedLine,
     JudgeLine,
@@ -23,6 +21,7 @@ from medbench.board.report.judges import (
     uncalibrated,
 )
 from medbench.board.report.media import ImageLine, MissingLine, image_lines, media_counts, missing_lines
+from medbench.board.report.orders import CircularRow, circular_rows, most_orders, positions
 from medbench.board.report.people import PeopleLine, agreement_notes, bias_notes, people_lines, people_notes
 from medbench.board.report.pictures import (
     DetailLine,
@@ -36,20 +35,15 @@ from medbench.board.report.pictures import (
     slice_caption,
     volume_caption,
 )
+from medbench.board.report.provenance import pin_rows, usage_rows
 from medbench.board.report.repeat import command_line
 from medbench.board.report.volumes import DrawnSlice, VolumeCase
-from medbench.board.summary import COVERAGE_GATE, SAFETY_DIMENSIONS, DatasetSummary, DimensionSummary, Figure, Summary
+from medbench.board.summary import COVERAGE_GATE, SAFETY_DIMENSIONS, DatasetSummary, DimensionSummary, Summary
 from medbench.catalog.model import TRACKS, Bilingual
 from medbench.engine.budget import Price
-from medbench.scoring.circular import CircularFigures
 from medbench.scoring.score import SMALLEST_CELL
 from medbench.scoring.tally import PartFigures
-from medbench.stats import Estimate, half_up
 from medbench.text import Language, say
-
-NOTHING = "–"
-POSITION_LEVEL = 0.05
-"""p value below which a preferred position is named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,20 +64,6 @@ class DatasetRow:
     part: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CircularRow:
-    """One line of the table of option orders."""
-
-    name: str
-    items: str
-    acc_circular: str
-    acc_origin: str
-    acc_mean: str
-    more: tuple[str, ...]
-    consistency: str
-    position: str
-
-
 class View:
     """A summary in one language."""
 
@@ -102,7 +82,7 @@ class View:
         self.boxes = boxes
         self.volumes = volumes
         self.hidden = summary.pins.disclosure == "hidden"
-        self._price = price
+        self.price = price
 
     def t(self, name: str, /, **values: object) -> str:
         """The message of that name."""
@@ -253,7 +233,7 @@ class View:
 
     def _dataset_row(self, dataset: DatasetSummary) -> DatasetRow:
         figure = dataset.score
-        concealed = self._concealed(dataset.items)
+        concealed = self.concealed(dataset.items)
         return DatasetRow(
             name=dataset.name,
             title=self.title(dataset.title),
@@ -265,17 +245,17 @@ class View:
             unparsed=NOTHING if concealed else _unparsed(dataset.parts),
             status=self._status(dataset),
             refusals=self._refusals(dataset.parts),
-            pass_all_k=shown(dataset.repeats.pass_all_k if dataset.repeats else None),
+            pass_all_k=with_interval(dataset.repeats.pass_all_k if dataset.repeats else None),
         )
 
     def _part_row(self, part: PartFigures) -> DatasetRow:
         estimate = part.combined if part.judged else part.estimate
-        concealed = self._concealed(part.items)
+        concealed = self.concealed(part.items)
         return DatasetRow(
             name=self.t("part", name=part.name),
             title="",
             score=number(100 * estimate.value) if estimate else NOTHING,
-            interval=_estimate_interval(estimate),
+            interval=interval(estimate, 100),
             clusters=f"{estimate.n:,} / {estimate.clusters:,}" if estimate else f"{part.items:,} / {NOTHING}",
             coverage=percent(part.counted / part.planned) if part.planned else NOTHING,
             chance=NOTHING if part.chance is None or concealed else number(100 * part.chance),
@@ -285,7 +265,8 @@ class View:
             part=True,
         )
 
-    def _concealed(self, items: int) -> bool:
+    def concealed(self, items: int) -> bool:
+        """Whether figures of so few items would show their keys."""
         return self.hidden and items < SMALLEST_CELL
 
     def _refusals(self, parts: Sequence[PartFigures]) -> str:
@@ -313,60 +294,17 @@ class View:
 
     # ---- option orders
 
-    def circular_parts(self) -> list[tuple[str, PartFigures, CircularFigures]]:
-        """(name, part, its figures) of everything asked in several orders."""
-        return [
-            (f"{dataset.name} {part.name}".strip(), part, part.circular)
-            for dataset in self.summary.datasets
-            for part in dataset.parts
-            if part.circular is not None and not self._concealed(part.items)
-        ]
-
     def most_orders(self) -> int:
         """The largest m of `more_m`."""
-        return max((len(figures.more_m) for _, _, figures in self.circular_parts()), default=0)
+        return most_orders(self)
 
     def circular_rows(self) -> list[CircularRow]:
         """Lines of the table of option orders."""
-        return [
-            CircularRow(
-                name=name,
-                items=f"{part.items:,}",
-                acc_circular=(
-                    f"{number(100 * part.estimate.value)} ({_estimate_interval(part.estimate)})"
-                    if part.estimate and part.metric == "accuracy_circular"
-                    else NOTHING
-                ),
-                acc_origin=_score(figures.acc_origin),
-                acc_mean=_score(figures.acc_mean),
-                more=tuple(_score(figures.more_m.get(str(least))) for least in range(1, self.most_orders() + 1)),
-                consistency=_score(figures.consistency),
-                position=self._position(figures),
-            )
-            for name, part, figures in self.circular_parts()
-        ]
+        return circular_rows(self)
 
     def positions(self) -> list[Positions]:
         """Shares per displayed position, for the chart."""
-        return [
-            Positions(name, figures.position_shares, figures.position_expected)
-            for name, _, figures in self.circular_parts()
-            if figures.position_shares
-        ]
-
-    def _position(self, figures: CircularFigures) -> str:
-        if figures.position_p is None or not figures.position_shares:
-            return NOTHING
-        p = p_value(figures.position_p)
-        if figures.position_p >= POSITION_LEVEL:
-            return self.t("position_none", p=p)
-        excess = [share - due for share, due in zip(figures.position_shares, figures.position_expected, strict=True)]
-        most = excess.index(max(excess))
-        shares = {
-            "share": percent(figures.position_shares[most]),
-            "expected": percent(figures.position_expected[most]),
-        }
-        return self.t("position_found", letter=chr(ord("A") + most), p=p, **shares)
+        return positions(self)
 
     # ---- judges
 
@@ -467,118 +405,18 @@ class View:
 
     def usage(self) -> list[tuple[str, str]]:
         """(what, number) of what the run took."""
-        summary = self.summary
-        rows = [
-            (self.t("requests"), f"{summary.requests:,}"),
-            (self.t("cached"), f"{summary.cached:,}"),
-            (self.t("input_tokens"), f"{summary.input_tokens:,}"),
-            (self.t("output_tokens"), f"{summary.output_tokens:,}"),
-        ]
-        if self._price.input or self._price.output:
-            cost = self._price.cost(summary.input_tokens, summary.output_tokens)
-            prices = {"input": f"{self._price.input:g}", "output": f"{self._price.output:g}"}
-            rows.append((self.t("cost", **prices), str(half_up(cost, 4))))
-        if summary.latency_s:
-            rows.append((self.t("latency"), " / ".join(str(half_up(each, 2)) for each in summary.latency_s.values())))
-        return rows
+        return usage_rows(self)
 
     def pins(self) -> list[tuple[str, str]]:
         """(what, value) of everything that decides what was measured."""
-        pins = self.summary.pins
-        model, selection = pins.model, pins.selection
-        control = selection.media_control
-        rows = [
-            ("pin_model", model.spec),
-            ("pin_revision", model.revision or self.t("unknown")),
-            ("pin_endpoint", model.endpoint),
-            ("pin_served", self.names(self.summary.served_models)),
-            ("pin_parameters", _json(model.parameters)),
-            ("pin_images", self._image_limits()),
-            ("pin_items", pins.items),
-            ("pin_items_fingerprint", pins.items_fingerprint),
-            ("pin_keys_fingerprint", self.summary.keys_fingerprint),
-            ("pin_catalog", pins.catalog_version),
-            ("pin_selection", self._selection()),
-            ("pin_seed", str(selection.seed) if selection.sample is not None or control == "swapped" else ""),
-            ("pin_orders", self.t(f"orders_{selection.orders}")),
-            ("pin_media_control", "" if control == "none" else self.t(f"control_{control}")),
-            ("pin_epochs", str(selection.epochs) if selection.epochs > 1 else ""),
-            ("pin_disclosure", self.t(f"disclosure_{pins.disclosure}")),
-            (
-                "pin_judge",
-                self.names(f"{use.judge.model.spec} [{use.judge.id}]" for use in self.summary.judges)
-                or self.t("no_judge"),
-            ),
-            (
-                "pin_ratings",
-                self.names(f"{file.name} [{file.sha256[:12]}]" for file in summary_people.files)
-                if (summary_people := self.summary.people)
-                else "",
-            ),
-            ("pin_code", f"{pins.code_version} / {pins.python}"),
-            ("pin_config", pins.config_hash()),
-        ]
-        return [(self.t(name), value) for name, value in rows if value]
-
-    def _image_limits(self) -> str:
-        limits, media = self.summary.pins.model.images, self.summary.media
-        if limits is None or media is None or not media.responses:
-            return ""
-        return self.t("image_limits", side=f"{limits.side:,}", size=f"{limits.size:,}", count=limits.count)
+        return pin_rows(self)
 
     def command(self) -> str:
         """The command that asks the same again."""
         return command_line(self.summary.pins)
-
-    def _selection(self) -> str:
-        selection = self.summary.pins.selection
-        words = []
-        if selection.track:
-            words.append(self.t("select_track", track=self.track(selection.track)))
-        if selection.datasets:
-            words.append(self.t("select_datasets", names=self.names(selection.datasets)))
-        if selection.limit is not None:
-            words.append(self.t("select_limit", count=selection.limit))
-        if selection.sample is not None:
-            words.append(self.t("select_sample", count=selection.sample))
-        return "; ".join(words) or self.t("all_items")
-
-
-def number(value: float) -> str:
-    """A score as shown: half up to one decimal."""
-    return str(half_up(value))
-
-
-def percent(share: float) -> str:
-    """A share as shown."""
-    return f"{half_up(100 * share)}%"
-
-
-def interval(figure: Figure) -> str:
-    """Limits as shown."""
-    return NOTHING if figure.low is None or figure.high is None else f"{number(figure.low)}–{number(figure.high)}"
-
-
-def p_value(p: float) -> str:
-    """A p value as shown, kept on one line."""
-    return "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{half_up(p, 3)}"
-
-
-def _estimate_interval(estimate: Estimate | None) -> str:
-    if estimate is None or estimate.low is None or estimate.high is None:
-        return NOTHING
-    return f"{number(100 * estimate.low)}–{number(100 * estimate.high)}"
-
-
-def _score(share: float | None) -> str:
-    return NOTHING if share is None else number(100 * share)
 
 
 def _unparsed(parts: Sequence[PartFigures]) -> str:
     unparsed = sum(part.by_status.get("unparsed", 0) for part in parts)
     read = unparsed + sum(part.by_status.get("scored", 0) for part in parts)
     return percent(unparsed / read) if read else NOTHING
-
-
-def _json(value: dict[str, Any]) -> str:
-    return msgspec.json.encode(value).decode() if value else ""

@@ -1,0 +1,69 @@
+"""Figures as every page of ours shows them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from medbench.stats import Estimate, half_up
+
+NOTHING = "–"
+
+
+class HasLimits(Protocol):
+    """A figure's interval, if it has one."""
+
+    @property
+    def low(self) -> float | None:
+        """Lower limit."""
+
+    @property
+    def high(self) -> float | None:
+        """Upper limit."""
+
+
+class HasValue(HasLimits, Protocol):
+    """A figure with its interval."""
+
+    @property
+    def value(self) -> float:
+        """The figure."""
+
+
+def number(value: float | None) -> str:
+    """A score as shown: half up to one decimal."""
+    return NOTHING if value is None else str(half_up(value))
+
+
+def score(share: float | None) -> str:
+    """A score in [0, 1] as shown, out of 100."""
+    return number(None if share is None else 100 * share)
+
+
+def percent(share: float) -> str:
+    """A share as shown."""
+    return f"{half_up(100 * share)}%"
+
+
+def interval(figure: HasLimits | None, scale: float = 1.0) -> str:
+    """Limits as shown, times `scale`."""
+    if figure is None or figure.low is None or figure.high is None:
+        return NOTHING
+    return f"{number(scale * figure.low)}–{number(scale * figure.high)}"
+
+
+def with_interval(figure: HasValue | None, scale: float = 1.0) -> str:
+    """A figure as shown, its limits in brackets if it has any, times `scale`."""
+    if figure is None:
+        return NOTHING
+    value, limits = number(scale * figure.value), interval(figure, scale)
+    return value if limits == NOTHING else f"{value} ({limits})"
+
+
+def estimate_text(found: Estimate | None) -> str:
+    """An estimate in [0, 1] as shown, out of 100."""
+    return with_interval(found, 100.0)
+
+
+def p_value(p: float) -> str:
+    """A p value as shown, kept on one line."""
+    return "p\u00a0<\u00a00.001" if p < 0.001 else f"p\u00a0=\u00a0{half_up(p, 3)}"
