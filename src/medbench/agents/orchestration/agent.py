@@ -11,6 +11,7 @@ from medbench.agents.governance.approval import Approver, Nobody, make_approver
 from medbench.agents.governance.deidentify import Deidentified
 from medbench.agents.governance.guard import LONGEST, Guard
 from medbench.agents.governance.policy import load_policies
+from medbench.agents.orchestration.apart import Apart, apart
 from medbench.agents.orchestration.conversation import ToolMode
 from medbench.agents.orchestration.file import AgentFile, Backbone, read_agent_file
 from medbench.agents.orchestration.flow import Setup, answer
@@ -116,7 +117,7 @@ class AgentModel:
             steps=agent.steps,
             limits=agent.budget,
             longest_prompt=agent.backbone.longest_prompt,
-            tools=tools,
+            tools=[apart(tool) for tool in tools],
             guidelines=guidelines,
             passages=agent.guidelines.passages if agent.guidelines else 0,
             roles=agent.roles,
@@ -148,7 +149,10 @@ class AgentModel:
         await self._setup.backbone.open()
 
     async def close(self) -> None:
-        """Close it."""
+        """Close it, and end what the tools run in."""
+        for tool in self._setup.tools:
+            if isinstance(tool, Apart):
+                tool.close()
         await self._setup.backbone.close()
 
     async def answer(self, question: Question, context: Context) -> Response:
