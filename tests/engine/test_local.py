@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from medbench.engine.ledger import Result
-from medbench.engine.local import dispatch
+from medbench.engine.local import dispatch, smoke
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -61,3 +61,19 @@ def test_a_limit_cut_while_all_are_in_flight_loses_no_call(reduced):
     calls = iter([Call(seq) for seq in range(60)])
     asyncio.run(asyncio.wait_for(dispatch(calls, Handler(), kept, kept, meter, asyncio.Event()), 10))
     assert sorted(kept.seqs) == list(range(60))
+
+
+def test_the_first_items_asked_are_shown_as_in_flight():
+    kept = Kept()
+    shown = []
+
+    class Handler:
+        kind = "ask"
+
+        async def perform(self, call):
+            shown.append((kept.in_flight, kept.limit))
+            return Result(seq=call.seq, key=b"", status="ok", body=b"")
+
+    asyncio.run(smoke([Call(seq) for seq in range(3)], Handler(), kept, kept, asyncio.Event()))
+    assert shown == [(3, 3)] * 3
+    assert kept.seqs == [0, 1, 2]
