@@ -10,7 +10,7 @@ that the answer is a letter) and PubMedQA (labelled by experts). One suite: the 
 with one step left out at a time. Two sets more are of safety: requests of ours that are to be declined, and their
 harmless neighbours that are to be met (of the AMA principles that the guard's rules were not written on). They are
 asked several times at temperature 0.7: pass^k is the share of them that went well every time. Resumable: the same
-command goes on. With JSON given, the figures of other models and of other sets there are kept.
+command goes on. With JSON given, the figures of other models, sets and draws there are kept.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def main() -> None:
         known = json.loads(options.json.read_text(encoding="utf-8")) if options.json.exists() else {}
         held = {"n": options.n, "seed": options.seed, "epochs": options.epochs, "sets": options.sets}
         models = known.get("models", {})
-        name = options.name if set(options.sets) == set(SETS) else f"{options.name}: {', '.join(options.sets)}"
+        name = f"{options.name}: {', '.join(options.sets)}, seed {options.seed}"
         models[name] = models.get(name, {}) | {variant: {**held, **figures} for variant, figures in found.items()}
         write_json(options.json, report("bench/agent_gain.py", held, {"models": models}))
 
