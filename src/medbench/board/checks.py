@@ -36,12 +36,7 @@ class CheckComparison(msgspec.Struct, frozen=True):
 
 def checks_of(summary: Summary) -> dict[str, CheckFigures]:
     """The parts of a run whose answers were run, by name, with what that showed."""
-    return {
-        f"{dataset.name} {part.name}".strip(): part.checked
-        for dataset in summary.datasets
-        for part in dataset.parts
-        if part.checked is not None
-    }
+    return {name: part.checked for name, part in summary.named_parts() if part.checked is not None}
 
 
 def compare_checks(runs: tuple[Path, Path], summaries: tuple[Summary, Summary]) -> tuple[CheckComparison, ...]:

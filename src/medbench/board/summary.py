@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -172,6 +172,12 @@ class Summary(msgspec.Struct, frozen=True):
     probes: int = 0
     repeats: Repeats | None = None
     people: PeopleUse | None = None
+
+    def named_parts(self) -> Iterator[tuple[str, PartFigures]]:
+        """(name, part) of all parts; a part without a name of its own has that of its dataset."""
+        for dataset in self.datasets:
+            for part in dataset.parts:
+                yield f"{dataset.name} {part.name}".strip(), part
 
 
 def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:

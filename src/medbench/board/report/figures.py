@@ -22,16 +22,16 @@ class HasLimits(Protocol):
 
 
 class HasValue(HasLimits, Protocol):
-    """A figure with its interval."""
+    """A figure with its interval, where it is known."""
 
     @property
-    def value(self) -> float:
+    def value(self) -> float | None:
         """The figure."""
 
 
-def number(value: float | None) -> str:
-    """A score as shown: half up to one decimal."""
-    return NOTHING if value is None else str(half_up(value))
+def number(value: float | None, places: int = 1) -> str:
+    """A figure as shown: half up to so many decimals, by default as a score."""
+    return NOTHING if value is None else str(half_up(value, places))
 
 
 def score(share: float | None) -> str:
@@ -44,18 +44,18 @@ def percent(share: float) -> str:
     return f"{half_up(100 * share)}%"
 
 
-def interval(figure: HasLimits | None, scale: float = 1.0) -> str:
+def interval(figure: HasLimits | None, scale: float = 1.0, places: int = 1) -> str:
     """Limits as shown, times `scale`."""
     if figure is None or figure.low is None or figure.high is None:
         return NOTHING
-    return f"{number(scale * figure.low)}–{number(scale * figure.high)}"
+    return f"{number(scale * figure.low, places)}–{number(scale * figure.high, places)}"
 
 
-def with_interval(figure: HasValue | None, scale: float = 1.0) -> str:
+def with_interval(figure: HasValue | None, scale: float = 1.0, places: int = 1) -> str:
     """A figure as shown, its limits in brackets if it has any, times `scale`."""
-    if figure is None:
+    if figure is None or figure.value is None:
         return NOTHING
-    value, limits = number(scale * figure.value), interval(figure, scale)
+    value, limits = number(scale * figure.value, places), interval(figure, scale, places)
     return value if limits == NOTHING else f"{value} ({limits})"
 
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medbench.board.report.figures import NOTHING, estimate_text, score
+from medbench.board.report.figures import NOTHING, estimate_text, score, with_interval
 from medbench.scoring.judged import JudgedFigures
-from medbench.scoring.judging.meta import Figure
 from medbench.scoring.score import JudgeUse
 from medbench.scoring.tally import PartFigures
 from medbench.stats import half_up
@@ -76,27 +75,17 @@ def _judge_line(view: View, use: JudgeUse) -> JudgeLine:
         judgements=f"{use.judgements:,}",
         failed=f"{use.failed:,}",
         tokens=f"{use.input_tokens + use.output_tokens:,}",
-        agreement=NOTHING if measured is None else _kappa(measured.agreement.quadratic_kappa),
-        people=NOTHING if measured is None else _kappa(measured.people.quadratic_kappa),
+        agreement=NOTHING if measured is None else with_interval(measured.agreement.quadratic_kappa, places=2),
+        people=NOTHING if measured is None else with_interval(measured.people.quadratic_kappa, places=2),
         standing=standing,
     )
-
-
-def _kappa(figure: Figure) -> str:
-    if figure.value is None:
-        return NOTHING
-    value = str(half_up(figure.value, 2))
-    if figure.low is None or figure.high is None:
-        return value
-    return f"{value} ({half_up(figure.low, 2)}\N{EN DASH}{half_up(figure.high, 2)})"
 
 
 def judged_lines(view: View) -> list[JudgedLine]:
     """Every judged metric that has been looked at."""
     return [
-        _line(view, f"{dataset.name} {part.name}".strip(), part, judged)
-        for dataset in view.summary.datasets
-        for part in dataset.parts
+        _line(view, name, part, judged)
+        for name, part in view.summary.named_parts()
         for judged in part.judged
         if judged.estimate is not None or judged.by_status.get("judge_failed")
     ]
@@ -105,9 +94,8 @@ def judged_lines(view: View) -> list[JudgedLine]:
 def tag_lines(view: View) -> list[TagLine]:
     """Scores by criteria, by tag."""
     return [
-        TagLine(f"{dataset.name} {part.name}".strip(), tag, estimate_text(estimate), f"{estimate.n:,}")
-        for dataset in view.summary.datasets
-        for part in dataset.parts
+        TagLine(name, tag, estimate_text(estimate), f"{estimate.n:,}")
+        for name, part in view.summary.named_parts()
         for judged in part.judged
         for tag, estimate in judged.by_tag.items()
     ]

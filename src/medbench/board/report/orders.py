@@ -34,9 +34,8 @@ class CircularRow:
 def circular_parts(view: View) -> list[tuple[str, PartFigures, CircularFigures]]:
     """(name, part, its figures) of everything asked in several orders."""
     return [
-        (f"{dataset.name} {part.name}".strip(), part, part.circular)
-        for dataset in view.summary.datasets
-        for part in dataset.parts
+        (name, part, part.circular)
+        for name, part in view.summary.named_parts()
         if part.circular is not None and not view.concealed(part.items)
     ]
 
@@ -53,7 +52,7 @@ def circular_rows(view: View) -> list[CircularRow]:
         CircularRow(
             name=name,
             items=f"{part.items:,}",
-            acc_circular=(estimate_text(part.estimate) if part.metric == "accuracy_circular" else NOTHING),
+            acc_circular=estimate_text(part.estimate) if part.metric == "accuracy_circular" else NOTHING,
             acc_origin=score(figures.acc_origin),
             acc_mean=score(figures.acc_mean),
             more=tuple(score(figures.more_m.get(str(least))) for least in range(1, most + 1)),

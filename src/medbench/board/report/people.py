@@ -33,9 +33,8 @@ class PeopleLine:
 def people_lines(view: View) -> list[PeopleLine]:
     """Every part of which people rated answers."""
     return [
-        _line(view, f"{dataset.name} {part.name}".strip(), judged.people)
-        for dataset in view.summary.datasets
-        for part in dataset.parts
+        _line(view, name, judged.people)
+        for name, part in view.summary.named_parts()
         for judged in part.judged
         if judged.people is not None
     ]

@@ -108,14 +108,13 @@ def detail_lines(view: View) -> list[DetailLine]:
     """Secondary figures of all parts."""
     return [
         DetailLine(
-            name=f"{dataset.name} {part.name}".strip(),
-            detail=view.code("detail_", name),
+            name=name,
+            detail=view.code("detail_", detail),
             value=estimate_text(figure),
             n=f"{figure.n:,} / {figure.clusters:,}",
         )
-        for dataset in view.summary.datasets
-        for part in dataset.parts
-        for name, figure in part.details.items()
+        for name, part in view.summary.named_parts()
+        for detail, figure in part.details.items()
     ]
 
 
