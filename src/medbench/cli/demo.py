@@ -25,15 +25,14 @@ def demo(
     """
     from importlib.resources import as_file, files
 
-    from medbench.cli.run import finish, preparing_the_end
+    from medbench.cli.run import finish
     from medbench.items.source import open_source
     from medbench.models.local import LocalModel
     from medbench.runs.config import RUN_FILE, Selection
     from medbench.runs.execute import resume_run, start_run
     from medbench.runs.settings import Settings
 
-    with as_file(files("medbench.demo").joinpath("items.jsonl")) as items, show_progress() as shown:
-        watch = preparing_the_end(shown)
+    with as_file(files("medbench.demo").joinpath("items.jsonl")) as items, show_progress() as watch:
         if (out / RUN_FILE).exists():
             outcome = resume_run(out, items=items, watch=watch)
         else:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from collections import Counter
-from collections.abc import Callable
-from functools import partial
-from importlib import import_module, util
+from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -22,7 +18,6 @@ from medbench.text import current_language, harmless, say
 
 if TYPE_CHECKING:
     from medbench.board.summary import Summary
-    from medbench.engine.progress import Progress, Watch
     from medbench.models.images import ImageLimits
     from medbench.runs.judges import Judge
     from medbench.runs.status import RunStatus
@@ -183,7 +178,7 @@ def run(
             catalog_folder=catalog,
             item_limits=msgspec.convert(given, ItemLimits),
             judges=judges,
-            watch=preparing_the_end(watch),
+            watch=watch,
         )
     finish(out, outcome, as_json)
 
@@ -218,7 +213,7 @@ def resume(
     changes = _given(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout)
     judges = _judges(judge, judge_base_url, judge_api_key_env)
     with show_progress() as watch:
-        outcome = resume_run(run_dir, changes, items=items, judges=judges, watch=preparing_the_end(watch))
+        outcome = resume_run(run_dir, changes, items=items, judges=judges, watch=watch)
     finish(run_dir, outcome, as_json)
 
 
@@ -304,35 +299,6 @@ def _judges(specs: list[str] | None, base_url: str | None, api_key_env: str | No
     if problems:
         raise InputError(*problems)
     return judges
-
-
-def preparing_the_end(watch: Watch) -> Watch:
-    """Once the model is asked, load beside it what the run's end needs: most of a second that the network leaves idle.
-
-    Not before: a command that is refused would have to wait for it. A thread that is still loading an extension
-    when the interpreter ends crashes it, so the process ends after this one.
-    """
-    loading = threading.Thread(target=_load)
-
-    def watched(progress: Progress) -> None:
-        if loading.ident is None:
-            loading.start()
-        watch(progress)
-
-    return watched
-
-
-def _load() -> None:
-    if sys.platform == "linux":
-        # This thread alone yields to the one that asks: it is to take only time that nobody wants.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-    from medbench.board.report import warm_up
-
-    parts: list[Callable[[], object]] = [warm_up]
-    parts += [partial(import_module, module) for module in ("medbench.runs.results", "pyarrow.parquet")]
-    for load in parts:
-        if threading.main_thread().is_alive():  # a run that was interrupted needs nothing more
-            load()
 
 
 def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 - imported late

@@ -77,6 +77,7 @@ def write_report(
         InputError: vl-convert is not installed, or a control is none of this run.
         WorkError: The file can't be written; an older one is untouched.
     """
+    start_renderer()
     path = run_dir / REPORT_FILE
     effects = None
     pins = summary.pins
@@ -111,12 +112,6 @@ def render_report(
     ordered = [language, *(other for other in LANGUAGES if other != language)]
     views = [View(summary, each, price, effects, boxes, volumes) for each in ordered]
     return _template().render(views=views, charts=_charts(views), tags=TAGS, names=NAMES)
-
-
-def warm_up() -> None:
-    """Do what does not depend on the run: compile the template and start the renderer, where there is one."""
-    start_renderer()
-    _template()
 
 
 @cache

@@ -1,15 +1,13 @@
 """Vega-Lite to SVG in a process of its own.
 
-vl-convert starts a JavaScript engine: half a second in which it holds the interpreter's lock, so that a thread would
-stop a run that asks a model meanwhile. This file is both ends: `Renderer` starts it as a script, which imports nothing
-of medbench.
+vl-convert starts a JavaScript engine: half a second in which it holds the interpreter's lock, and in which another
+process can read the run. This file is both ends: `Renderer` starts it as a script, which imports nothing of medbench.
 """
 
 from __future__ import annotations
 
 import atexit
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -56,8 +54,6 @@ class Renderer:
 def serve() -> None:
     """Draw each line of stdin, a spec as JSON, until it ends; answer each with a line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
-    if hasattr(os, "nice"):
-        os.nice(10)  # whoever asks a model meanwhile goes first
 
     import vl_convert
 
