@@ -122,7 +122,7 @@ class SegmenterModel:
     async def close(self) -> None:
         """Stop it; a prediction under way comes to its end first."""
         if self._worker is not None:
-            self._worker.shutdown(wait=False, cancel_futures=True)
+            await asyncio.to_thread(self._worker.shutdown, cancel_futures=True)
             self._worker = None
 
     async def answer(self, question: Question, context: Context) -> Response:

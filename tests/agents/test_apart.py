@@ -20,9 +20,8 @@ from support.command import environment
 class Blocking:
     """Blocks its thread, as `time.sleep` and `requests.get` do."""
 
-    timeout_s = 0.2
-
-    def __init__(self, name="blocking", asked=None):
+    def __init__(self, name="blocking", asked=None, timeout_s=0.2):
+        self.timeout_s = timeout_s
         self.spec = ToolSpec(name, "Blocks.", {})
         self._asked = asked or threading.Event()
 
@@ -37,7 +36,7 @@ def test_a_tool_that_blocks_ends_in_its_time_and_the_item_is_answered(tmp_path):
     other.set()
     turns = iter([calls(("blocking", "{}"), ("other", "{}"))])
     backbone = Backbone(lambda messages, tools: next(turns, "B") if tools else "B")
-    bench = Bench(tmp_path, backbone, tools=[Blocking(asked=asked), Blocking("other", other)])
+    bench = Bench(tmp_path, backbone, tools=[Blocking(asked=asked), Blocking("other", other, 20)])
     began = time.monotonic()
     response, trace = bench.ask(question())
     took = time.monotonic() - began
@@ -52,7 +51,7 @@ def test_a_tool_that_blocks_ends_in_its_time_and_the_item_is_answered(tmp_path):
 
 def test_its_next_call_waits_behind_the_one_that_blocks_and_is_answered_after_it():
     asked = threading.Event()
-    tool = CheckedTool(Apart(Blocking(asked=asked)), [], seconds=0.2)
+    tool = CheckedTool(Apart(Blocking(asked=asked)), [], seconds=2)
 
     async def twice():
         found = []

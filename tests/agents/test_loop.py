@@ -133,7 +133,7 @@ def test_time_ends_an_item_in_the_middle_of_a_call(monkeypatch, tmp_path):
 
     world.tools = (*world.tools, FunctionTool("wait", wait))
     model = ScriptedModel([("add", ADD)], [("wait", "{}")])
-    response, context = work(monkeypatch, tmp_path, world, model, ItemLimits(seconds=0.3))
+    response, context = work(monkeypatch, tmp_path, world, model, ItemLimits(seconds=2))
     assert (response.status, response.error_code) == ("truncated", "time_limit")
     assert state(response, context) == [1]
 

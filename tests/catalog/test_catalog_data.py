@@ -284,6 +284,6 @@ def test_version_is_the_same_in_every_process_and_loading_is_quick(catalog):
         seconds.append(float(took))
     assert versions == {catalog.version}
     assert re.fullmatch(r"[0-9a-f]{16}", catalog.version)
-    # About 20 ms on an idle core; the bound leaves room for a busy one.
-    assert min(seconds) < 0.2
+    # About 20 ms on an idle core; the bound is for a mistake of a hundred times.
+    assert min(seconds) < 2.0
     assert load_catalog() is catalog

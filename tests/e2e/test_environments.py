@@ -270,7 +270,7 @@ def test_a_run_killed_in_the_middle_of_an_item_pays_each_turn_once(world, tmp_pa
     (row,) = rows_of(items)
     look = [{"calls": [["get_patient", {"name": f"nobody {number}"}]]} for number in range(8)]
     out, cache = tmp_path / "run", tmp_path / "cache.sqlite"
-    with running_endpoint(scripts=[{"begins": "", "turns": look + turns_of(row)}], latency_ms=150) as endpoint:
+    with running_endpoint(scripts=[{"begins": "", "turns": look + turns_of(row)}], latency_ms=600) as endpoint:
         line = [*COMMAND, *map(str, run(items, endpoint, out, "--cache", cache))]
         with subprocess.Popen(line, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
             while endpoint.totals()["requests"] < 5:

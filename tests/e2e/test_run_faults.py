@@ -15,7 +15,7 @@ def run(endpoint, tmp_path, *more: object, count: int = 30, expect: int = 0):
     items = write_items(tmp_path / "items.jsonl", count)
     return medbench_json(
         *("run", "--items", items, "--model", "openai:m", "--base-url", endpoint.url, "--orders", "first"),
-        *("--out", tmp_path / "run", "--timeout", 1, *more),
+        *("--out", tmp_path / "run", *more),
         expect=expect,
     )
 
@@ -66,7 +66,7 @@ def test_a_fault_that_passes_leaves_no_trace_in_the_score(fault, tmp_path):
 
 def test_a_hang_is_retried_and_then_answered(tmp_path):
     with running_endpoint(faults=({"fault": "hang", "first_tries": 1, "contains": MARK},)) as endpoint:
-        assert run(endpoint, tmp_path)["by_status"] == {"ok": 30}
+        assert run(endpoint, tmp_path, "--timeout", 1)["by_status"] == {"ok": 30}
 
 
 def test_when_the_first_items_all_fail_nothing_more_is_asked(tmp_path):

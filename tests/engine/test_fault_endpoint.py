@@ -200,7 +200,7 @@ def test_bodies_that_are_not_a_completion(endpoint: Endpoint) -> None:
 def test_hang_until_the_client_gives_up(endpoint: Endpoint) -> None:
     endpoint.plan({"fault": "hang"})
     with pytest.raises(TimeoutError):
-        with_session(lambda session: post(session, endpoint), timeout=0.3)
+        with_session(lambda session: post(session, endpoint), timeout=2)
     deadline = time.monotonic() + 5
     while endpoint.counts()["in_flight"] and time.monotonic() < deadline:
         time.sleep(0.01)
@@ -224,7 +224,7 @@ def test_resets(endpoint: Endpoint) -> None:
 
 
 def test_slow_body(endpoint: Endpoint) -> None:
-    endpoint.plan({"fault": "slow_body", "duration_ms": 300})
+    endpoint.plan({"fault": "slow_body", "duration_ms": 3000})
 
     async def timed(session: aiohttp.ClientSession) -> tuple[float, float, Any]:
         started = time.perf_counter()
@@ -234,7 +234,7 @@ def test_slow_body(endpoint: Endpoint) -> None:
             return head, time.perf_counter() - started, answer
 
     head, whole, answer = with_session(timed)
-    assert head < 0.2 < 0.25 < whole
+    assert head < 1.5 < 2.5 < whole
     assert answer["choices"][0]["message"]["content"] == "The answer is B."
 
 
@@ -255,7 +255,7 @@ def test_huge_body_is_valid_streamed_and_unannounced(endpoint: Endpoint) -> None
 
 
 def test_latency_and_what_is_in_flight() -> None:
-    with running_endpoint(latency_ms=100) as endpoint:
+    with running_endpoint(latency_ms=1000) as endpoint:
         endpoint.plan({"fault": "http", "status": 429, "above_in_flight": 8})
 
         async def together(session: aiohttp.ClientSession) -> list[Reply]:
@@ -263,7 +263,7 @@ def test_latency_and_what_is_in_flight() -> None:
 
         started = time.perf_counter()
         replies = with_session(together)
-        assert 0.1 <= time.perf_counter() - started < 1.0
+        assert 1.0 <= time.perf_counter() - started < 10
         assert sorted(reply.status for reply in replies) == [200] * 8 + [429] * 12
         assert endpoint.counts()["max_in_flight"] == 20
 

@@ -23,6 +23,7 @@ from medbench.runs.plan import KIND, asked
 from medbench.runs.settings import Settings
 from medbench.scoring.judging.calls import JudgePlanner
 from medbench.scoring.judging.plan import JudgeCall
+from medbench.tasks import together
 
 QUEUE = 256
 
@@ -59,11 +60,11 @@ async def judge_answers(
     Returns:
         Code and reason where judging stopped before its end, else two empty strings.
     """
-    outcomes = await asyncio.gather(
-        *(
+    outcomes = await together(
+        [
             _one(source, pins, judge, settings, answers, judgements, budget, answering, stop, progress)
             for judge in judges
-        )
+        ]
     )
     return next((outcome for outcome in outcomes if outcome[0]), ("", ""))
 
@@ -89,32 +90,19 @@ async def _one(
     def responses(first: int, last: int) -> Mapping[int, Response]:
         return {seq: _decode(body) for seq, body in answers.bodies(KIND, first, last)}
 
-    feeding = asyncio.create_task(
-        feed(
-            asked(source, pins.selection),
-            responses,
-            Unjudged(judge.pins, planner, judgements),
-            _Counted(queue, progress),
-            answering,
-        )
-    )
+    unjudged = Unjudged(judge.pins, planner, judgements)
+    counted = _Counted(queue, progress)
     try:
         await judge.model.open()
-        judging = asyncio.create_task(
-            dispatch(queue, JudgeHandler(judge, meter), recorder, progress, meter, stop), name="judging"
+        await together(
+            [
+                feed(asked(source, pins.selection), responses, unjudged, counted, answering),
+                dispatch(queue, JudgeHandler(judge, meter), recorder, progress, meter, stop),
+            ]
         )
-        done, _ = await asyncio.wait({feeding, judging}, return_when=asyncio.FIRST_EXCEPTION)
-        for task in done:
-            if error := task.exception():
-                judging.cancel()
-                await asyncio.gather(judging, return_exceptions=True)
-                raise error
-        await judging
     except Stopped as error:
         return f"judge_{error.code}", str(error)
     finally:
-        feeding.cancel()
-        await asyncio.gather(feeding, return_exceptions=True)
         await judge.model.close()
         if cache:
             cache.close()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from medbench.agents.orchestration.conversation import Conversation
 from medbench.agents.orchestration.events import Criticised, Skipped
@@ -13,11 +11,11 @@ from medbench.agents.orchestration.spending import BudgetSpent
 from medbench.agents.orchestration.task import Task
 from medbench.agents.orchestration.text_protocol import objects
 from medbench.models.model import CallError
+from medbench.tasks import together
 
 MOST_PROBLEMS = 5
 LONGEST_PROBLEM = 300
 _FORM = re.compile(r"<[^<>]*>")
-T = TypeVar("T")
 
 
 async def review(
@@ -64,14 +62,3 @@ def read_problems(written: str) -> list[str] | None:
             # Small models copy the form that they are shown.
             return [each for each in texts if each.strip("<>") and not _FORM.fullmatch(each)][:MOST_PROBLEMS]
     return None
-
-
-async def together(several: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
-    """All of them at the same time; where one fails, the others are stopped and its error is raised."""
-    tasks = [asyncio.ensure_future(each) for each in several]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
