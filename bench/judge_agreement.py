@@ -2,6 +2,7 @@
 
     python bench/judge_agreement.py --shared ../shared --weights MODEL.gguf --json docs/results/judge_agreement.json
     python bench/judge_agreement.py --shared ../shared --json docs/results/judge_agreement.json    # the bundled model
+    python bench/judge_agreement.py --shared ../shared --words    # the words that claim and answer share, all of K-QA
 
 Two sets of real answers with real ratings, a seeded draw of each: K-QA (claims that three physicians judged entailed,
 contradicted or neither by an answer; the judge grades each claim as a key point) and the medicine part of LLMEval-2
@@ -91,6 +92,9 @@ class Row(msgspec.Struct, frozen=True):
 
 def main() -> None:
     options = _parse()
+    if options.words:
+        _print("kqa", by_words(kqa(options.shared)))
+        return
     found: dict[str, Any] = {}
     judge = _judge(options)
     for name, rows in (("kqa", kqa(options.shared)), ("llmeval2", llmeval2(options.shared))):
@@ -176,6 +180,20 @@ def judged(name: str, rows: Sequence[Row], judge: str, options: argparse.Namespa
     start = time.monotonic()
     _medbench("score", run, "--judge", spec)
     return run, time.monotonic() - start
+
+
+def by_words(rows: Sequence[Row]) -> dict[str, Any]:
+    """The baseline that takes no judge against people, on claims."""
+    ratings = []
+    for row in rows:
+        (point,) = match_lexically([KeyPoint(row.claim)], row.answer)
+        raters = [(f"person {place}", "human", score) for place, score in enumerate(row.people)]
+        ratings += [
+            Rating(row.cluster, row.id, rater, kind, row.criterion, score, CLAIMS, row.answer, row.model)
+            for rater, kind, score in [*raters, ("lexical", "judge", FOUND[point.found])]
+        ]
+    (figures,) = evaluate(ratings)
+    return {"n": len(rows), "failed": {}, "claim": msgspec.to_builtins(figures)}
 
 
 def measured(name: str, rows: Sequence[Row], run: Path) -> dict[str, Any]:
@@ -305,6 +323,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, help="a GGUF file; without it the bundled model")
     parser.add_argument("--name", help="of the model; default: the file's")
     parser.add_argument("--constrained", action="store_true", help="hold the model to the verdict's form by a grammar")
+    parser.add_argument("--words", action="store_true", help="only the baseline that takes no judge, on all claims")
     parser.add_argument("--n", type=int, default=150, help="answers of each set")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=2)

@@ -91,6 +91,23 @@ def test_an_endpoint_that_dies_stops_the_run_and_its_failures_are_asked_again(tm
         assert medbench_json("resume", tmp_path / "run")["by_status"] == {"ok": 200}
 
 
+def test_many_items_that_keep_failing_at_the_end_are_no_dead_endpoint(tmp_path):
+    fault = {"fault": "http", "status": 400, "contains": "question 2"}  # 2, 20 to 29, and all from 200
+    with running_endpoint(faults=(fault,)) as endpoint:
+        done = run(endpoint, tmp_path, "--concurrency", 4, "--cache", tmp_path / "cache.sqlite", count=300)
+        assert done["by_status"] == {"ok": 189, "failed": 111}
+        # What was answered before is asked again at the endpoint, whatever the cache holds.
+        assert 301 <= endpoint.totals()["requests"] <= 306
+
+
+def test_a_run_that_was_stopped_ends_though_all_that_is_left_keeps_failing(tmp_path):
+    with running_endpoint() as endpoint:
+        endpoint.plan({"fault": "http", "status": 404, "ordinals": list(range(201, 5_000))})
+        assert run(endpoint, tmp_path, "--concurrency", 4, count=300, expect=1)["state"] == "stopped"
+        endpoint.plan({"fault": "http", "status": 400, "contains": "question 2"})
+        assert medbench_json("resume", tmp_path / "run")["by_status"] == {"ok": 200, "failed": 100}
+
+
 def test_throttling_slows_down_and_everything_is_answered(tmp_path):
     fault = {"fault": "http", "status": 429, "retry_after_s": 0, "above_in_flight": 6}
     with running_endpoint(latency_ms=5, faults=(fault,)) as endpoint:

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from medbench.engine.ledger import Result
-from medbench.engine.local import dispatch, smoke
+from medbench.engine.local import FAILURES_IN_A_ROW, Stopped, dispatch, smoke
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -77,3 +77,71 @@ def test_the_first_items_asked_are_shown_as_in_flight():
     asyncio.run(smoke([Call(seq) for seq in range(3)], Handler(), kept, kept, asyncio.Event()))
     assert shown == [(3, 3)] * 3
     assert kept.seqs == [0, 1, 2]
+
+
+def dispatched(fails, *, count: int, earlier=None, concurrency: int = 4):
+    """Calls of which `fails(call, place)` says which fail: those kept, the order asked, the error."""
+    meter = SimpleNamespace(concurrency=SimpleNamespace(limit=concurrency), waiting=0)
+    order = []
+
+    class Handler:
+        kind = "ask"
+
+        async def perform(self, call):
+            order.append(call.seq)
+            failed = fails(call.seq, len(order))
+            await asyncio.sleep(0)
+            return Result(seq=call.seq, key=b"", status="failed" if failed else "ok", body=b"", error_code="http_500")
+
+    kept = Kept()
+    calls = iter([Call(seq) for seq in range(count)])
+    error = None
+    try:
+        asyncio.run(dispatch(calls, Handler(), kept, kept, meter, asyncio.Event(), lambda: earlier))
+    except Stopped as stopped:
+        error = stopped.code
+    return sorted(kept.seqs), order, error
+
+
+def test_items_that_keep_failing_at_the_end_are_no_dead_endpoint():
+    kept, order, error = dispatched(lambda seq, _: seq >= 50, count=150)
+    assert (kept, error) == (list(range(150)), None)
+    again = [seq for seq in order if seq < 50]
+    assert 1 <= len(again) - len(set(again)) <= 5, "one of those that succeeded, after each twenty failures"
+
+
+def test_an_endpoint_that_dies_leaves_no_failure_behind():
+    kept, order, error = dispatched(lambda seq, place: place > 60, count=150)
+    assert error == "endpoint"
+    assert kept == list(range(60))
+    assert len(order) < 60 + FAILURES_IN_A_ROW + 2 * 4 + 4
+
+
+def test_without_any_success_the_earlier_session_has_to_prove_it():
+    assert dispatched(lambda seq, _: seq < 30, count=30)[2] == "endpoint"
+    kept, order, error = dispatched(lambda seq, _: seq < 30, count=30, earlier=Call(99))
+    assert (kept, error) == (list(range(30)), None)
+    assert order.count(99) == 1
+    assert dispatched(lambda seq, _: True, count=30, earlier=Call(99))[2] == "endpoint"
+
+
+def smoked(fails, earlier=None):
+    class Handler:
+        kind = "ask"
+
+        async def perform(self, call):
+            status = "failed" if fails(call.seq) else "ok"
+            return Result(seq=call.seq, key=b"", status=status, body=b"", error_code="http_500")
+
+    kept = Kept()
+    calls = [Call(seq) for seq in range(3)]
+    return asyncio.run(smoke(calls, Handler(), kept, kept, asyncio.Event(), lambda: earlier)), kept.seqs
+
+
+def test_first_items_that_all_fail_stop_a_run_unless_what_succeeded_still_does():
+    with pytest.raises(Stopped, match="first 3 items"):
+        smoked(lambda seq: True)
+    with pytest.raises(Stopped, match="first 3 items"):
+        smoked(lambda seq: True, earlier=Call(99))
+    again, kept = smoked(lambda seq: seq != 99, earlier=Call(99))
+    assert ([call.seq for call in again], kept) == ([0, 1, 2], [])

@@ -7,7 +7,7 @@ import pytest
 
 from medbench.engine.cache import ResponseCache
 from medbench.engine.limits import Limits
-from medbench.engine.meter import Meter, RetryPolicy
+from medbench.engine.meter import Meter, RetryPolicy, uncached
 from medbench.engine.progress import Progress
 from medbench.models.model import CallError, Completion, Identity, Usage
 
@@ -79,6 +79,9 @@ def test_the_cache_answers_the_same_request_to_the_same_model_only(tmp_path):
     assert call(meter, scripted(ok("B")))[1:] == (1, False)
     completion, attempts, cached = call(meter, scripted())
     assert (completion.text, attempts, cached) == ("B", 0, True)
+    with uncached():
+        assert call(meter, scripted(ok("C")))[0].text == "C"
+    assert call(meter, scripted())[0].text == "B"
     cache.close()
     newer = ResponseCache(tmp_path / "cache.sqlite", Identity(spec="openai:m", name="m", revision="2"))
     meter = Meter(Limits(concurrency=2), Progress(1), cache=newer, retry=FAST)

@@ -172,6 +172,15 @@ class Ledger:
                 ).fetchall()
             )
 
+    def succeeded(self, kind: str) -> int | None:
+        """The first place whose result is `ok`; None: there is none."""
+        with database_errors(self.path):
+            row = self._connection.execute(
+                "SELECT MIN(seq) FROM result WHERE kind = ? AND status = 'ok'", (kind,)
+            ).fetchone()
+        seq: int | None = row[0]
+        return seq
+
     def bodies(self, kind: str, first: int = 0, last: int = LAST) -> Iterator[tuple[int, bytes]]:
         """Stream (seq, body) in the order of the plan, of the results with `first <= seq <= last`."""
         with database_errors(self.path):

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterable, Iterator
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from typing import Any, Protocol, TypeVar
 
 from medbench.engine.budget import BudgetReached
 from medbench.engine.ledger import FLUSH_SECONDS, Recorder, Result
-from medbench.engine.meter import Meter
+from medbench.engine.meter import Meter, uncached
 from medbench.engine.progress import Progress
 from medbench.text import say
 
 FAILURES_IN_A_ROW = 20
-"""This many calls in a row that failed for good, with no success among them, mean that the endpoint is down."""
+"""After this many calls in a row that failed for good, with no success among them, the endpoint has to prove that it is
+not down: by answering again what it answered before."""
 
 SMOKE_ITEMS = 3
 """An endpoint is not called down by fewer items than this: one item may be asked more than 20 times."""
@@ -40,6 +41,7 @@ class Call(Protocol):
         """What it is about: calls about the same item may all fail where others succeed."""
 
 
+T = TypeVar("T")
 C = TypeVar("C", bound=Call)
 C_contra = TypeVar("C_contra", bound=Call, contravariant=True)
 
@@ -54,9 +56,14 @@ class Handler(Protocol[C_contra]):
 
 
 async def smoke(
-    calls: list[C], handler: Handler[C], recorder: Recorder, progress: Progress, stop: asyncio.Event
+    calls: list[C],
+    handler: Handler[C],
+    recorder: Recorder,
+    progress: Progress,
+    stop: asyncio.Event,
+    earlier: Callable[[], C | None] = lambda: None,
 ) -> list[C]:
-    """Ask the first items before anything else, to fail before it costs.
+    """Perform the first calls, each about another item, before anything is spent on the rest.
 
     Args:
         calls: One of each item.
@@ -64,29 +71,22 @@ async def smoke(
         recorder: Keeps their results.
         progress: Counts them.
         stop: Ends the work when it is set.
+        earlier: A call that succeeded in an earlier session, if there is one.
 
     Returns:
         The calls that failed while others succeeded; they are asked again with the rest.
 
     Raises:
-        Stopped: All of them failed, or `stop` was set.
+        Stopped: All of them failed and so did the earlier one, or `stop` was set.
     """
     progress.in_flight = progress.limit = len(calls)
-    asking = asyncio.gather(*(handler.perform(call) for call in calls))
-    stopping = asyncio.ensure_future(stop.wait())
-    try:
-        await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
-        if not asking.done():
-            raise Stopped("interrupted", say("engine.interrupted"))
-    finally:
-        stopping.cancel()
-        asking.cancel()
-        await asyncio.gather(asking, return_exceptions=True)
-    results = await _reach_budget(asking)
+    results = await _unless(stop, [handler.perform(call) for call in calls])
     failed = [result for result in results if result.status == "failed"]
     if calls and len(failed) == len(calls):
-        codes = ", ".join(sorted({result.error_code for result in failed}))
-        raise Stopped("smoke", say("engine.smoke_failed", n=len(calls), codes=codes, detail=_detail(failed[0])))
+        known = earlier()
+        if known is None or not all(await _unless(stop, [_succeeds_again(known, handler)])):
+            codes = ", ".join(sorted({result.error_code for result in failed}))
+            raise Stopped("smoke", say("engine.smoke_failed", n=len(calls), codes=codes, detail=_detail(failed[0])))
     for result in results:
         if result.status != "failed":
             recorder.add(result)
@@ -103,6 +103,7 @@ async def dispatch(
     progress: Progress,
     meter: Meter,
     stop: asyncio.Event,
+    earlier: Callable[[], C | None] = lambda: None,
 ) -> None:
     """Perform all calls with bounded memory, recording results as they come.
 
@@ -116,6 +117,7 @@ async def dispatch(
         progress: Counts them.
         meter: Tells how many may be in flight.
         stop: Ends the work when it is set.
+        earlier: A call that succeeded in an earlier session, if there is one.
 
     Raises:
         Stopped: The budget is reached, the endpoint is down, or `stop` was set.
@@ -124,9 +126,12 @@ async def dispatch(
     crew: set[asyncio.Task[None]] = set()
     held: list[Result] = []
     failing: set[str] = set()
+    known: C | None = None
+    proving = asyncio.Lock()
     troubles: list[BaseException] = []
     over = asyncio.Event()
     exhausted = False
+    busy = 0
 
     def size() -> int:
         limit = meter.concurrency.limit
@@ -146,7 +151,7 @@ async def dispatch(
             over.set()
 
     async def work() -> None:
-        nonlocal exhausted
+        nonlocal exhausted, busy
         me = asyncio.current_task()
         assert me is not None
         while not exhausted:
@@ -162,22 +167,41 @@ async def dispatch(
             if call is None:
                 exhausted = True
                 return
-            take(call, await handler.perform(call))
+            busy += 1
+            result = await handler.perform(call)
+            busy -= 1
+            take(call, result)
+            if looks_down():
+                await prove()
             fill()
 
     def take(call: C, result: Result) -> None:
+        nonlocal known
         if result.status == "failed":
             # Only later successes prove that it was the item and not a dead endpoint, so failures wait for one.
             held.append(result)
             failing.add(call.item)
-            if len(held) >= FAILURES_IN_A_ROW and len(failing) >= SMOKE_ITEMS:
-                raise Stopped("endpoint", say("engine.endpoint_down", n=len(held), detail=_detail(held[-1])))
             return
-        if held:
-            keep(held)
-            held.clear()
-            failing.clear()
+        known = call
+        release()
         keep((result,))
+
+    def looks_down() -> bool:
+        return len(held) >= FAILURES_IN_A_ROW and len(failing) >= SMOKE_ITEMS
+
+    async def prove() -> None:
+        # Items that fail for good take longest and so come last, where no other success follows them.
+        async with proving:
+            if looks_down():
+                good = known or earlier()
+                if good is None or not await _succeeds_again(good, handler):
+                    raise Stopped("endpoint", say("engine.endpoint_down", n=len(held), detail=_detail(held[-1])))
+                release()
+
+    def release() -> None:
+        keep(held)
+        held.clear()
+        failing.clear()
 
     def keep(results: Iterable[Result]) -> None:
         for result in results:
@@ -187,7 +211,7 @@ async def dispatch(
     try:
         fill()
         while crew and not troubles:
-            progress.in_flight, progress.limit = len(crew), meter.concurrency.limit
+            progress.in_flight, progress.limit = busy, meter.concurrency.limit
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(over.wait(), FLUSH_SECONDS)
             recorder.flush_if_due()
@@ -205,9 +229,30 @@ async def dispatch(
         recorder.flush()
 
 
-async def _reach_budget(results: Awaitable[list[Result]]) -> list[Result]:
+async def _succeeds_again(call: C, handler: Handler[C]) -> bool:
+    """Whether what succeeded before still does; the result is not kept."""
+    with uncached():
+        return (await handler.perform(call)).status != "failed"
+
+
+async def _unless(stop: asyncio.Event, several: list[Coroutine[Any, Any, T]]) -> list[T]:
+    """All of them at the same time.
+
+    Raises:
+        Stopped: `stop` was set before their end, or the budget is reached.
+    """
+    asking = asyncio.gather(*several)
+    stopping = asyncio.ensure_future(stop.wait())
     try:
-        return await results
+        await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not asking.done():
+            raise Stopped("interrupted", say("engine.interrupted"))
+    finally:
+        stopping.cancel()
+        asking.cancel()
+        await asyncio.gather(asking, return_exceptions=True)
+    try:
+        return await asking
     except BudgetReached as error:
         raise Stopped("budget", say("engine.budget_reached")) from error
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 
 import msgspec
 
@@ -15,6 +17,17 @@ from medbench.engine.progress import Progress
 from medbench.models.model import CallError, Completion
 
 Send = Callable[[bytes], Awaitable[Completion]]
+_UNCACHED = ContextVar("uncached", default=False)
+
+
+@contextmanager
+def uncached() -> Iterator[None]:
+    """Calls made within reach the endpoint, whatever the cache holds."""
+    token = _UNCACHED.set(True)
+    try:
+        yield
+    finally:
+        _UNCACHED.reset(token)
 
 
 class RetryPolicy(msgspec.Struct, frozen=True):
@@ -79,9 +92,10 @@ class Meter:
             BudgetReached: The budget does not allow it.
         """
         key = b""
-        if self._cache:
-            key = self._cache.key(request, variant, attachments)
-            found = self._cache.get(key)
+        cache = None if _UNCACHED.get() else self._cache
+        if cache:
+            key = cache.key(request, variant, attachments)
+            found = cache.get(key)
             if found:
                 return found, 0, True
         attempt = 0
@@ -100,8 +114,8 @@ class Meter:
                 await self._pause(self._retry.delay_s(attempt, error, self._chance))
                 continue
             self.concurrency.succeeded()
-            if self._cache and completion.status == "ok":
-                self._cache.put(key, completion)
+            if cache and completion.status == "ok":
+                cache.put(key, completion)
             return completion, attempt, False
 
     async def _send_once(self, request: bytes, send: Send, output_limit: int, image_tokens: int) -> Completion:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -351,8 +352,9 @@ async def _ask(
         ledger.set_state("running")
         calls = handler.ahead(_unanswered(source, pins, ledger))
         first, others = _first_items(calls)
-        again = await smoke(first, handler, recorder, progress, stop)
-        await dispatch(chain(again, others, calls), handler, recorder, progress, meter, stop)
+        earlier = partial(_answered, source, pins, ledger)
+        again = await smoke(first, handler, recorder, progress, stop, earlier)
+        await dispatch(chain(again, others, calls), handler, recorder, progress, meter, stop, earlier)
     except Stopped as error:
         return error.code, str(error)
     finally:
@@ -395,6 +397,12 @@ def _unanswered(source: ItemSource, pins: Pins, ledger: Ledger) -> Iterator[Aske
                 yield call
             elif key != call_key(call):
                 raise WorkError(say("runs.foreign_result", path=ledger.path, uid=call.question.uid))
+
+
+def _answered(source: ItemSource, pins: Pins, ledger: Ledger) -> Asked | None:
+    """A call of an earlier session that the model answered."""
+    seq = ledger.succeeded(KIND)
+    return None if seq is None else next((call for call in asked(source, pins.selection) if call.seq == seq), None)
 
 
 async def _stop_without_folder(run_dir: Path, stop: asyncio.Event) -> None:
