@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from medbench.engine.ledger import Result
-from medbench.engine.local import dispatch, smoke
+from medbench.engine.local import Stopped, dispatch, smoke
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -77,3 +77,22 @@ def test_the_first_items_asked_are_shown_as_in_flight():
     asyncio.run(smoke([Call(seq) for seq in range(3)], Handler(), kept, kept, asyncio.Event()))
     assert shown == [(3, 3)] * 3
     assert kept.seqs == [0, 1, 2]
+
+
+@pytest.mark.parametrize(("error_class", "blamed"), [("submitter", True), ("retryable", True), ("ours", False)])
+def test_where_all_fail_the_endpoint_is_blamed_only_for_what_it_did(error_class, blamed):
+    class Handler:
+        kind = "ask"
+
+        async def perform(self, call):
+            return Result(call.seq, b"", "failed", b"", error_class, "environment_failed")
+
+    meter = SimpleNamespace(concurrency=SimpleNamespace(limit=4), waiting=0)
+    kept = Kept()
+    with pytest.raises(Stopped) as first:
+        asyncio.run(smoke([Call(seq) for seq in range(3)], Handler(), kept, kept, asyncio.Event()))
+    calls = iter([Call(seq) for seq in range(60)])
+    with pytest.raises(Stopped) as later:
+        asyncio.run(dispatch(calls, Handler(), kept, kept, meter, asyncio.Event()))
+    assert ("the model name and the key" in str(first.value), "endpoint" in str(later.value)) == (blamed, blamed)
+    assert all(("no fault of the model" in str(each.value)) != blamed for each in (first, later))

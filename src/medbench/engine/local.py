@@ -86,7 +86,9 @@ async def smoke(
     failed = [result for result in results if result.status == "failed"]
     if calls and len(failed) == len(calls):
         codes = ", ".join(sorted({result.error_code for result in failed}))
-        raise Stopped("smoke", say("engine.smoke_failed", n=len(calls), codes=codes, detail=_detail(failed[0])))
+        ours = all(result.error_class == "ours" for result in failed)
+        message = "engine.smoke_failed_here" if ours else "engine.smoke_failed"
+        raise Stopped("smoke", say(message, n=len(calls), codes=codes, detail=_detail(failed[0])))
     for result in results:
         if result.status != "failed":
             recorder.add(result)
@@ -171,7 +173,9 @@ async def dispatch(
             held.append(result)
             failing.add(call.item)
             if len(held) >= FAILURES_IN_A_ROW and len(failing) >= SMOKE_ITEMS:
-                raise Stopped("endpoint", say("engine.endpoint_down", n=len(held), detail=_detail(held[-1])))
+                ours = all(result.error_class == "ours" for result in held)
+                message = "engine.failing_here" if ours else "engine.endpoint_down"
+                raise Stopped("endpoint", say(message, n=len(held), detail=_detail(held[-1])))
             return
         if held:
             keep(held)
