@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medbench.agents import session as sessions
+from medbench.agents.environment import State
 from medbench.agents.limits import ItemLimits
 from medbench.agents.loop import MOST_CALLS, with_ids
 from medbench.agents.session import EnvironmentFailed, Session, answer_in, works_with_tools
@@ -26,7 +27,7 @@ def counting(**more):
 
     async def add(arguments):
         log.append(arguments["n"])
-        world.state = json.dumps(log).encode()
+        world.state = State(environment="test", answer=tuple(log)).snapshot()
         return str(sum(log))
 
     async def end(_):
@@ -56,7 +57,7 @@ def work(monkeypatch, tmp_path, world, model, limits=NO_LIMITS, price=FREE):
 
 
 def state(response: Response, context: FolderContext) -> object:
-    return json.loads(context.kept[response.artifacts[0]])
+    return json.loads(context.kept[response.artifacts[0]])["answer"]
 
 
 def transcript(response: Response, context: FolderContext) -> list[dict[str, object]]:
@@ -149,7 +150,7 @@ def test_nothing_is_done_after_the_task_is_over(monkeypatch, tmp_path):
     model = ScriptedModel([("end", "{}"), ("add", ADD)])
     response, context = work(monkeypatch, tmp_path, counting(), model)
     assert json.loads(transcript(response, context)[-1]["content"]) == {"error": "over"}
-    assert state(response, context) == {}
+    assert state(response, context) is None
 
 
 def test_a_turn_may_ask_for_no_more_calls_than_are_allowed(monkeypatch, tmp_path):
@@ -214,10 +215,10 @@ def test_what_an_agent_tells_of_unfinished_work_is_kept_where_a_limit_ends_it(mo
     response, context = work(monkeypatch, tmp_path, counting(), Agent(), ItemLimits(seconds=0.1))
     assert (response.status, response.error_code) == (status, "time_limit")
     assert (response.artifacts[1], response.trace) == ("notes", "own")
-    assert state(response, context) == {}
+    assert state(response, context) is None
 
 
-@pytest.mark.parametrize("what", ["made", "tools", "snapshot", "text", "over"])
+@pytest.mark.parametrize("what", ["made", "tools", "snapshot", "text", "bytes", "kind", "over"])
 def test_an_environment_that_fails_is_our_fault(monkeypatch, tmp_path, what):
     class Broken(World):
         @property
@@ -237,7 +238,7 @@ def test_an_environment_that_fails_is_our_fault(monkeypatch, tmp_path, what):
             pass
 
         def snapshot(self):
-            return "text" if what == "text" else 1 / 0
+            return {"text": "text", "bytes": b"\xff", "kind": b"[]"}.get(what) or 1 / 0
 
     world = None if what == "made" else Broken()
     with pytest.raises(EnvironmentFailed):

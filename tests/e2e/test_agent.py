@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from medbench.agents.orchestration.events import Drafted, Skipped, ToolUsed, decode_trace
+from medbench.engine.ledger import Ledger
 from medbench.errors import InputError
 from medbench.models.local import LocalModel
 from support.command import medbench, medbench_json
@@ -52,7 +53,8 @@ def agent_file(folder: Path, url: str, name: str = "agent", more: str = "") -> P
 def test_base_against_agent_with_an_ablation_in_one_suite(tmp_path):
     write_items(tmp_path / "items.jsonl", 5)
     with scripted_endpoint(script) as (url, _):
-        agent_file(tmp_path, url)
+        file = agent_file(tmp_path, url)
+        file.write_text(file.read_text("utf-8").replace("name: agent\n", "name: my-agent\n"), "utf-8")
         agent_file(tmp_path, url, "no-tools", "steps: {tools: false}\n")
         (tmp_path / "suite.yaml").write_text(
             "items: items.jsonl\nselection: {orders: first}\nmodels:\n"
@@ -61,8 +63,16 @@ def test_base_against_agent_with_an_ablation_in_one_suite(tmp_path):
             "  - {name: no-tools, model: 'agent:no-tools.yaml'}\n",
             "utf-8",
         )
-        medbench_json("suite", tmp_path / "suite.yaml", "--out", tmp_path / "suite")
+        done = medbench_json("suite", tmp_path / "suite.yaml", "--out", tmp_path / "suite")
     runs = tmp_path / "suite" / "runs"
+    # What is shown of a model is its name, and no place on this machine.
+    labels = {"base": "openai:scripted", "agent": "agent:my-agent", "no-tools": "agent:no-tools"}
+    standings = done["release"]["entries"]
+    assert {each["name"]: each["standing"]["model"] for each in standings} == labels
+    board = (tmp_path / "suite" / "board.html").read_text("utf-8")
+    assert all(label in board for label in labels.values())
+    assert str(tmp_path) not in board + json.dumps(done["release"])
+    assert "A: agent:my-agent (" in medbench("compare", runs / "agent", runs / "base").stdout
     found = medbench_json("compare", runs / "agent", runs / "base")
     (dataset,) = found["datasets"]
     assert (dataset["a"], dataset["b"]) == (40.0, 20.0)
@@ -116,7 +126,7 @@ def test_the_page_of_traces_shows_all_and_runs_nothing(tmp_path):
     assert audited["holds"]
     assert audited["summary"]["calls"] == {"ok": 1}
     page = medbench_json("agent", "trace", run, "--out", tmp_path / "page.html")
-    assert page == {"path": str(tmp_path / "page.html"), "shown": 1, "traces": 1}
+    assert page == {"path": str(tmp_path / "page.html"), "shown": 1, "traces": 1, "damaged": 0}
     html = (tmp_path / "page.html").read_text("utf-8")
     assert "<script" not in html
     assert "<img" not in html
@@ -277,6 +287,34 @@ def test_a_run_without_traces_says_so(tmp_path):
         medbench_json("run", "--items", items, "--model", "openai:m", "--base-url", url, "--out", tmp_path / "run")
     failed = medbench("--lang", "en", "agent", "trace", tmp_path / "run")
     assert (failed.returncode, "no traces" in failed.stderr) == (2, True), failed.stderr
+
+
+def test_traces_that_are_gone_or_damaged_are_counted_and_a_killed_run_is_not_without_any(tmp_path):
+    items = write_items(tmp_path / "items.jsonl", 3)
+    run = tmp_path / "run"
+    with scripted_endpoint(script) as (url, _):
+        medbench_json("run", "--items", items, "--model", f"agent:{agent_file(tmp_path, url)}", "--orders", "first",
+                      "--out", run)  # fmt: skip
+    first, second, third = sorted((run / "artifacts").glob("*.trace.json"))
+    first.write_bytes(first.read_bytes()[:100])
+    second.unlink()
+    told = medbench("agent", "trace", run)
+    assert (told.returncode, "1 of 1 answers" in told.stdout, "not shown: 2." in told.stderr) == (0, True, True)
+    html = (run / "traces.html").read_text("utf-8")
+    assert "are not shown: 2." in html
+    assert "未显示的轨迹：2 条" in html
+    third.unlink()
+    failed = medbench("agent", "trace", run)
+    assert (failed.returncode, "all 3 are missing" in failed.stderr) == (2, True), failed.stderr
+    # As SIGKILL leaves it.
+    for file in (run / "responses").iterdir():
+        file.unlink()
+    ledger = Ledger(run / "ledger.sqlite")
+    ledger.set_state("running")
+    ledger.close()
+    for command in ("trace", "audit"):
+        failed = medbench("agent", command, run)
+        assert (failed.returncode, "medbench resume" in failed.stderr) == (2, True), failed.stderr
 
 
 def test_an_agent_file_with_errors_stops_before_anything_is_asked(tmp_path):

@@ -442,6 +442,11 @@ def test_a_message_over_mcp_that_can_not_be_read_is_answered_with_an_error(world
         call(5, '{"id": 1, "name": "\\ud800"}'),
         "{{{",
         call(7, '{"name": "nobody"}'),
+        '{"jsonrpc": "2.0", "id": 8, "method": "tools/call", "params": []}',
+        '{"jsonrpc": "1.0", "id": "nine", "method": "tools/list", "params": {"id": 1}}',
+        '{"jsonrpc": "2.0", "id": 10, "result": 3}',
+        '{"jsonrpc": "2.0", "id": 11, "method": "prompts/get", "params": {"name": "task"}}',
+        '{"jsonrpc": "2.0", "id": 12, "method": "prompts/get", "params": {"name": "other"}}',
     ]
     serve = ("environment", "serve", "--items", world / "items.jsonl", "--catalog", world / "datasets")
     line = [*COMMAND, *map(str, serve), "--item", "SyntheticEHR/find-01", "--out", str(tmp_path / "left")]
@@ -450,13 +455,15 @@ def test_a_message_over_mcp_that_can_not_be_read_is_answered_with_an_error(world
     ) as server:
         server.stdin.write("".join(f"{each}\n" for each in lines))
         server.stdin.flush()
-        told = [json.loads(server.stdout.readline()) for _ in range(7)]
+        told = [json.loads(server.stdout.readline()) for _ in range(12)]
         server.stdin.close()
         server.wait(30)
-    refused = [each["id"] for each in told if "error" in each]
-    assert refused == [2, "deep", 4, None, None]
-    assert {each["error"]["code"] for each in told if "error" in each} == {-32700}
-    assert {each["id"] for each in told if "result" in each} == {1, 7}
+    refused = [(each["id"], each["error"]["code"]) for each in told if "error" in each]
+    unread = [2, "deep", 4, None, None, 8, "nine", None]
+    # What can be read is answered beside them.
+    assert [name for name, code in refused if code == -32700] == unread
+    assert [name for name, code in refused if code != -32700] == [12]
+    assert {each["id"] for each in told if "result" in each} == {1, 7, 11}
 
 
 @pytest.mark.skipif(util.find_spec("mcp") is None, reason="the extra `agents` is not installed")

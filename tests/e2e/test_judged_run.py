@@ -8,7 +8,7 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
-from support.command import COMMAND, environment, medbench, medbench_json
+from support.command import COMMAND, environment, medbench, medbench_json, write_items
 from support.endpoint import running_endpoint
 
 ANSWER = "Take the tablet with food and drink no alcohol."
@@ -390,6 +390,55 @@ def test_runs_are_held_against_each_other_only_where_the_same_judges_judged_them
     assert "different judges" in medbench("compare", a, c).stdout
     ranked = medbench_json("compare", a, b, c)
     assert (ranked["datasets"], ranked["left_out"]) == (["MedExam"], ["MedMC"])
+
+
+def test_a_suite_that_was_changed_is_not_gone_on_with(tmp_path):
+    """What its runs were asked is not what it asks now; how they are asked may change."""
+    write_items(tmp_path / "items.jsonl", 8)
+    write_items(tmp_path / "others.jsonl", 7)
+    file, out = tmp_path / "suite.yaml", tmp_path / "suite"
+    with running_endpoint() as endpoint:
+
+        def suite(models=("a", "b"), limit=4, items="items.jsonl", model="bench", more="", selection=""):
+            each = f"model: 'openai:{model}', base_url: '{endpoint.url}'{more}"
+            file.write_text(
+                f"items: {items}\nselection: {{limit: {limit}, orders: first{selection}}}\nmodels:\n"
+                + "".join(f"  - {{name: {name}, {each}}}\n" for name in models)
+            )
+            return file
+
+        def refused(*places, **changes):
+            told = medbench("suite", suite(**changes), "--out", out)
+            assert (told.returncode, told.stdout) == (2, "")
+            lines = [line for line in told.stderr.splitlines() if line.startswith("Error")]
+            assert [line.split(":")[3] for line in lines] == list(places), told.stderr
+            assert all("--out" in line for line in lines)
+            return told.stderr
+
+        first = medbench_json("suite", suite(), "--out", out)["release"]["id"]
+        asked = endpoint.totals()["requests"]
+        told = refused("selection.limit", "models[0].model", "models[1].model", limit=5, model="other")
+        assert "It was 4 when" in told
+        assert "is 5 now" in told
+        assert "(a, b)" in told
+        assert "openai:bench" in told
+        assert "openai:other" in told
+        # Also where only a new model would be asked.
+        refused("selection.limit", "selection.epochs", limit=5, selection=", epochs: 2", models=("a", "b", "c"))
+        refused("items", items="others.jsonl")
+        refused("models[0].parameters", "models[1].parameters", more=", parameters: {temperature: 0.5}")
+        assert endpoint.totals()["requests"] == asked
+        assert not (out / "runs" / "c").exists()
+        more = "concurrency: 3, price_input: 1.5"
+        again = medbench_json("suite", suite(more=f", {more}"), "--out", out)["release"]["id"]
+        assert (again, endpoint.totals()["requests"]) == (first, asked)
+        settings = json.loads((out / "runs" / "b" / "settings.json").read_text())
+        assert (settings["concurrency"], settings["price_input"]) == (3, 1.5)
+        # The same items elsewhere are the same items.
+        (tmp_path / "items.jsonl").rename(tmp_path / "moved.jsonl")
+        moved = medbench_json("suite", suite(models=("a", "b", "c"), items="moved.jsonl"), "--out", out)
+        assert len(moved["release"]["entries"]) == 3
+        assert endpoint.totals()["requests"] == asked + 4
 
 
 def test_a_wrong_suite_is_told_before_anything_is_asked(tmp_path):

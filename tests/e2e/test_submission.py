@@ -111,3 +111,12 @@ def test_a_failed_response_is_an_empty_row_and_counted(release, tmp_path):
     with zipfile.ZipFile(tmp_path / "answers.zip") as archive:
         answers = [json.loads(line)["answer"] for line in archive.read("MedMC.jsonl").decode().splitlines()]
     assert answers == ["T", "T", "", "T"]
+
+
+def test_a_run_over_other_items_is_refused_and_nothing_else_is_said(tmp_path):
+    items = write_items(tmp_path / "items.jsonl", 5)
+    with running_endpoint() as endpoint:
+        medbench_json(*ask(items, "openai:m", tmp_path / "run", "--base-url", endpoint.url))
+    refused = medbench("export", "submission", tmp_path / "run", "--out", tmp_path / "out.zip")
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1), refused.stderr
+    assert not (tmp_path / "out.zip").exists()

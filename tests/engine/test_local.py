@@ -145,3 +145,22 @@ def test_first_items_that_all_fail_stop_a_run_unless_what_succeeded_still_does()
         smoked(lambda seq: True, earlier=Call(99))
     again, kept = smoked(lambda seq: seq != 99, earlier=Call(99))
     assert ([call.seq for call in again], kept) == ([0, 1, 2], [])
+
+
+@pytest.mark.parametrize(("error_class", "blamed"), [("submitter", True), ("retryable", True), ("ours", False)])
+def test_where_all_fail_the_endpoint_is_blamed_only_for_what_it_did(error_class, blamed):
+    class Handler:
+        kind = "ask"
+
+        async def perform(self, call):
+            return Result(call.seq, b"", "failed", b"", error_class, "environment_failed")
+
+    meter = SimpleNamespace(concurrency=SimpleNamespace(limit=4), waiting=0)
+    kept = Kept()
+    with pytest.raises(Stopped) as first:
+        asyncio.run(smoke([Call(seq) for seq in range(3)], Handler(), kept, kept, asyncio.Event()))
+    calls = iter([Call(seq) for seq in range(60)])
+    with pytest.raises(Stopped) as later:
+        asyncio.run(dispatch(calls, Handler(), kept, kept, meter, asyncio.Event()))
+    assert ("the model name and the key" in str(first.value), "endpoint" in str(later.value)) == (blamed, blamed)
+    assert all(("no fault of the model" in str(each.value)) != blamed for each in (first, later))

@@ -127,3 +127,16 @@ def test_without_its_ledger_nothing_is_said_of_a_run(run):
     (run_dir / "ledger.sqlite").unlink()
     with pytest.raises(InputError, match="no ledger"):
         audit_run(run_dir)
+
+
+@pytest.mark.parametrize("item", [None, "D/1"])
+def test_a_run_that_is_at_work_or_was_killed_has_its_trails_only_later(run, item):
+    run_dir, rows = run
+    (run_dir / "responses" / "part-0.parquet").unlink()
+    ledger = Ledger(run_dir / "ledger.sqlite")
+    ledger.set_state("running")
+    ledger.close()
+    with pytest.raises(InputError, match="medbench resume"):
+        list(trails_of(run_dir, item))
+    list_responses(run_dir, rows)
+    assert list(trails_of(run_dir, item))

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from medbench.agents.environment import State
 from medbench.agents.limits import Count, ItemBounds, ItemLimits
 from medbench.engine.budget import Price
 from medbench.items.model import Media, Question
@@ -90,7 +91,7 @@ class World:
     def __init__(self, *tools: Tool) -> None:
         self.tools = tools
         self.over = False
-        self.state = b"{}"
+        self.state = State(environment="test").snapshot()
         self.closed = False
 
     def snapshot(self) -> bytes:

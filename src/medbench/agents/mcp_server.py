@@ -40,6 +40,7 @@ async def serve(session: Session, prompt: str, keep: Callable[[bytes], None]) ->
     import mcp_types as types
     from mcp.server.lowlevel import Server
     from mcp.server.stdio import stdio_server
+    from mcp.shared.exceptions import MCPError
     from mcp.shared.message import SessionMessage
 
     turn = asyncio.Lock()
@@ -65,7 +66,9 @@ async def serve(session: Session, prompt: str, keep: Callable[[bytes], None]) ->
     async def list_prompts(*_: Any) -> types.ListPromptsResult:  # noqa: ANN401
         return types.ListPromptsResult(prompts=[types.Prompt(name=TASK)])
 
-    async def get_prompt(*_: Any) -> types.GetPromptResult:  # noqa: ANN401
+    async def get_prompt(_: object, asked: types.GetPromptRequestParams) -> types.GetPromptResult:
+        if asked.name != TASK:
+            raise MCPError(types.INVALID_PARAMS, f"there is no prompt of this name; there is: {TASK}")
         message = types.PromptMessage(role="user", content=types.TextContent(text=prompt))
         return types.GetPromptResult(messages=[message])
 
@@ -98,9 +101,19 @@ async def serve(session: Session, prompt: str, keep: Callable[[bytes], None]) ->
 
 
 def _id_in(error: Exception) -> int | str | None:
-    """The id of a message that can't be read, told by its only `"id"`; None where there is none, or several."""
+    """The id of a message that can't be read; None where it has none, or that is not plain.
+
+    Of a request that is JSON it is known. Else it is told by the only `"id"` in the line.
+    """
     from pydantic import ValidationError
 
-    line = error.errors(include_url=False)[0]["input"] if isinstance(error, ValidationError) else ""
+    faults = error.errors(include_url=False) if isinstance(error, ValidationError) else []
+    for fault in faults:
+        message = fault["input"]
+        # A request lacks what a response has: that fault shows the whole message, others only what is wrong in it.
+        if fault["type"] == "missing" and len(fault["loc"]) == 2 and isinstance(message, dict) and "method" in message:
+            given = message.get("id")
+            return given if isinstance(given, int | str) and not isinstance(given, bool) else None
+    line = faults[0]["input"] if faults else ""
     found = _ID.findall(line) if isinstance(line, str) else []
     return json.loads(found[0]) if len(found) == 1 else None

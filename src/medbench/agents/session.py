@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from medbench.agents.checked import CheckedTool, shortened
-from medbench.agents.environment import ENVIRONMENT, Environment
+from medbench.agents.environment import ENVIRONMENT, Environment, decode_state
 from medbench.agents.limits import Count, ItemLimits, LimitReached
 from medbench.agents.loop import talk
 from medbench.agents.registry import environment_maker
@@ -57,11 +57,16 @@ class Session:
         """Its state now.
 
         Raises:
-            EnvironmentFailed: It can't be told.
+            EnvironmentFailed: It can't be told, or not be graded.
         """
         state = _ours(self.environment.snapshot)
         if not isinstance(state, bytes):
             raise EnvironmentFailed("the snapshot is not made of bytes")
+        try:
+            with suppress(RecursionError):  # what the model entered may be nested deeply: that is for the metric
+                decode_state(state)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise EnvironmentFailed(f"the snapshot is no state: {shortened(str(error))}") from error
         return state
 
     def over(self) -> bool:

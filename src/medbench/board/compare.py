@@ -295,7 +295,7 @@ def _side(run_dir: Path, summary: Summary) -> Side:
         median_s=summary.latency_s.get("p50"),
         refusals=sum(part.refusals for dataset in summary.datasets for part in dataset.parts),
     )
-    return Side(str(run_dir), summary.pins.model.spec, summary.coverage, score, cost)
+    return Side(str(run_dir), summary.pins.model.label, summary.coverage, score, cost)
 
 
 def _datasets(found: Found, differences: Sequence[Difference]) -> tuple[DatasetComparison, ...]:

@@ -179,7 +179,7 @@ def picture_effects(run_dir: Path, controls: Sequence[Path] = ()) -> PictureEffe
     kind_of = _probes(run_dir) if summaries[0].probes else {}
     given = dict(zip(kinds, paths, strict=True))
     return PictureEffects(
-        model=summaries[0].pins.model.spec,
+        model=summaries[0].pins.model.label,
         run_dir=str(run_dir),
         removed=str(given.get("removed", "")),
         swapped=str(given.get("swapped", "")),

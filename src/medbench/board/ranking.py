@@ -56,7 +56,7 @@ class Standing(msgspec.Struct, frozen=True):
 
     Attributes:
         run_dir: Folder of its run.
-        model: Its spec.
+        model: Its kind and name.
         score: Mean over the dimensions of means over their datasets.
         low: Lower limit of its 95 % interval, made as in the report of a run.
         high: Upper limit.
@@ -153,7 +153,7 @@ def rank(run_dirs: Sequence[Path]) -> Ranking:
     standings = [
         Standing(
             run_dir=str(path),
-            model=summary.pins.model.spec,
+            model=summary.pins.model.label,
             score=100 * float(drawn.values[index]),
             low=low,
             high=high,

@@ -74,6 +74,8 @@ def trace(
     print_json(page) if as_json else print(
         say("traces.trace_done", path=page.path, shown=page.shown, traces=page.traces)
     )
+    if page.damaged:
+        print(say("traces.traces_damaged", damaged=page.damaged), file=sys.stderr)
 
 
 @app.command()

@@ -86,7 +86,9 @@ async def smoke(
         known = earlier()
         if known is None or not all(await _unless(stop, [_succeeds_again(known, handler)])):
             codes = ", ".join(sorted({result.error_code for result in failed}))
-            raise Stopped("smoke", say("engine.smoke_failed", n=len(calls), codes=codes, detail=_detail(failed[0])))
+            ours = all(result.error_class == "ours" for result in failed)
+            message = "engine.smoke_failed_here" if ours else "engine.smoke_failed"
+            raise Stopped("smoke", say(message, n=len(calls), codes=codes, detail=_detail(failed[0])))
     for result in results:
         if result.status != "failed":
             recorder.add(result)
@@ -195,7 +197,9 @@ async def dispatch(
             if looks_down():
                 good = known or earlier()
                 if good is None or not await _succeeds_again(good, handler):
-                    raise Stopped("endpoint", say("engine.endpoint_down", n=len(held), detail=_detail(held[-1])))
+                    ours = all(result.error_class == "ours" for result in held)
+                    message = "engine.failing_here" if ours else "engine.endpoint_down"
+                    raise Stopped("endpoint", say(message, n=len(held), detail=_detail(held[-1])))
                 release()
 
     def release() -> None:

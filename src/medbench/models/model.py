@@ -136,6 +136,11 @@ class Identity(msgspec.Struct, frozen=True, omit_defaults=True):
     parameters: dict[str, object] = {}
     images: ImageLimits | None = None
 
+    @property
+    def label(self) -> str:
+        """Kind and name: what boards show. A spec may give away a path of this machine."""
+        return f"{self.spec.partition(':')[0]}:{self.name}"
+
 
 class Context(Protocol):
     """One question as it is asked, and the meter for every leaf call that answering it takes."""

@@ -125,7 +125,7 @@ def start_run(
         item_limits=item_limits,
         model=model.identity,
         selection=selection,
-        disclosure="hidden" if "hidden" in (disclosure, source.disclosure) else "local",
+        disclosure=disclosed(source, disclosure),
         n_items=items,
         n_calls=calls,
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -190,6 +190,11 @@ def rescore(run_dir: Path, *, judges: Sequence[Judge] = (), watch: Watch | None 
             stopped, reason = asyncio.run(_work(run_dir, source, None, pins, settings, judges, ledger, watch))
         figures = score_run(run_dir, source, pins, ledger)
     return Outcome(figures=figures, stopped=stopped, reason=reason, wall_s=time.perf_counter() - started)
+
+
+def disclosed(source: ItemSource, wanted: Disclosure) -> Disclosure:
+    """What a run discloses: no more than its items allow."""
+    return "hidden" if "hidden" in (wanted, source.disclosure) else "local"
 
 
 def open_pinned(pins: Pins) -> ItemSource:

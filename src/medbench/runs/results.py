@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -32,7 +32,7 @@ FIGURES_FILE = "figures.json"
 _decode = msgspec.json.Decoder(Response).decode
 
 
-def responses(ledger: Ledger) -> Iterator[tuple[int, Response]]:
+def responses(ledger: Ledger) -> Generator[tuple[int, Response]]:
     """Stream (seq, response) in the order of the plan."""
     for seq, body in ledger.bodies(KIND):
         yield seq, _decode(body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -48,6 +49,15 @@ class RunStatus(msgspec.Struct, frozen=True):
     score: float | None = None
     wall_s: float | None = None
     report: str | None = None
+
+
+def is_under_way(run_dir: Path) -> bool:
+    """Whether a session is at work, or was killed: the tables of the run lack what it got."""
+    path = run_dir / LEDGER_FILE
+    if not is_made(path):
+        return True
+    with closing(Ledger(path, read_only=True)) as ledger:
+        return ledger.state()[0] in ("planned", "running")
 
 
 def run_status(run_dir: Path) -> RunStatus:

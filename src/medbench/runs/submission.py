@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import zipfile
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -59,13 +60,12 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
     if pins.selection.media_control != "none":
         raise InputError(Problem(message=say("runs.submission_of_control"), file=str(run_dir)))
     source = open_pinned(pins)
-    ledger = Ledger(run_dir / LEDGER_FILE, read_only=True)
     files: dict[str, dict[int, bytes]] = {}
     missing: list[str] = []
     tracks: set[str] = set()
     empty = 0
-    try:
-        arriving = responses(ledger)
+    # What is still to come is closed before its ledger, also where the loop ends early.
+    with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger, closing(responses(ledger)) as arriving:
         upcoming = next(arriving, None)
         for call in asked(source, pins.selection):
             question = call.question
@@ -87,8 +87,6 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
             empty += not response.text
             row = dict(official_rows(question))[call.form.row] | {"answer": response.text}
             files.setdefault(str(question.meta["file"]), {})[call.form.row] = msgspec.json.encode(row)
-    finally:
-        ledger.close()
     if missing:
         raise InputError(say("runs.unanswered", n=len(missing), examples=", ".join(missing[:5]), path=run_dir))
     if not files:

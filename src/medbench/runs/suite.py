@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -12,12 +12,12 @@ from medbench.agents.limits import ItemLimits
 from medbench.catalog.model import TRACKS
 from medbench.engine.progress import Watch
 from medbench.errors import InputError
-from medbench.items.source import open_source
+from medbench.items.source import ItemSource, open_source
 from medbench.models.images import ImageLimits
-from medbench.models.model import Model
+from medbench.models.model import Identity, Model
 from medbench.models.registry import ModelOptions, create_model
-from medbench.runs.config import RUN_FILE, Disclosure, Selection
-from medbench.runs.execute import Outcome, resume_run, start_run
+from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pins
+from medbench.runs.execute import Outcome, disclosed, resume_run, start_run
 from medbench.runs.judges import Judge, JudgeSpec, read_judge
 from medbench.runs.plan import selected
 from medbench.runs.settings import Settings
@@ -26,6 +26,8 @@ from medbench.store.strict_yaml import read_yaml
 
 RUNS_FOLDER = "runs"
 _NAME = re.compile(r"[\w][\w.\-]{0,63}")
+_SETTINGS = ("concurrency", "budget_tokens", "price_input", "price_output", "cache", "timeout_s")
+"""Settings that a suite names. They may change from one session to the next; all others stay as a run has them."""
 
 
 class Contender(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,6 +111,9 @@ def run_suite(
 ) -> dict[str, Outcome]:
     """Run every model of a suite, one after the other; what is there already is gone on with.
 
+    Whatever decides what is asked must be as it was when a run that is there began: else runs over different items, or
+    of another model, would be ranked as those of this suite.
+
     Args:
         path: The suite file.
         out: Folder of the suite; `runs/NAME` in it holds each run.
@@ -131,14 +136,17 @@ def run_suite(
     if len(tracks) > 1:
         document.problem("runs.suite_several_tracks", "selection.track", tracks=", ".join(tracks))
         raise InputError(*document.problems)
+    there = {
+        contender.name: read_pins(out / RUNS_FOLDER / contender.name)
+        for contender in suite.models
+        if (out / RUNS_FOLDER / contender.name / RUN_FILE).exists()
+    }
+    _refuse_changes(suite, document, source, models, there)
     outcomes = {}
     for contender in suite.models:
         run_dir = out / RUNS_FOLDER / contender.name
         if on_run:
             on_run(contender.name)
-        if (run_dir / RUN_FILE).exists():
-            outcomes[contender.name] = resume_run(run_dir, judges=judges, watch=watch)
-            continue
         settings = Settings(
             concurrency=contender.concurrency,
             budget_tokens=suite.budget_tokens,
@@ -147,6 +155,16 @@ def run_suite(
             cache=str(_at(here, suite.cache)) if suite.cache else None,
             timeout_s=suite.timeout_s,
         )
+        if contender.name in there:
+            moved = there[contender.name].items != str(source.path.resolve())
+            outcomes[contender.name] = resume_run(
+                run_dir,
+                {name: getattr(settings, name) for name in _SETTINGS},
+                items=source.path if moved else None,
+                judges=judges,
+                watch=watch,
+            )
+            continue
         outcomes[contender.name] = start_run(
             run_dir,
             source,
@@ -160,6 +178,65 @@ def run_suite(
             watch=watch,
         )
     return outcomes
+
+
+def _refuse_changes(
+    suite: Suite, document: Document, source: ItemSource, models: Mapping[str, Model], there: Mapping[str, Pins]
+) -> None:
+    """Hold the suite against the runs that are there.
+
+    Raises:
+        InputError: With each difference, and the runs that have it.
+    """
+    runs: dict[tuple[str, str, str], list[str]] = {}
+    for index, contender in enumerate(suite.models):
+        if contender.name in there:
+            pins = there[contender.name]
+            differing = (
+                *_of_all(pins, suite, source),
+                *_of_model(pins.model, models[contender.name].identity, f"models[{index}]"),
+            )
+            for difference in differing:
+                runs.setdefault(difference, []).append(contender.name)
+    for (place, then, now), names in runs.items():
+        document.problem("runs.suite_changed", place, runs=", ".join(names), then=then, now=now)
+    if document.problems:
+        raise InputError(*document.problems)
+
+
+def _of_all(pins: Pins, suite: Suite, source: ItemSource) -> Iterator[tuple[str, str, str]]:
+    """(place, then, now) of what all models of a suite have in common, where it differs."""
+    if pins.items_fingerprint != source.fingerprint:
+        both = (pins.items, pins.items_fingerprint), (source.path.resolve(), source.fingerprint)
+        then, now = (f"{path} [{fingerprint[:12]}]" for path, fingerprint in both)
+        yield "items", then, now
+    if pins.catalog_version != source.catalog.version:
+        yield "catalog", pins.catalog_version, source.catalog.version
+    disclosure = disclosed(source, suite.disclosure)
+    if pins.disclosure != disclosure:
+        yield "disclosure", pins.disclosure, disclosure
+    yield from _of_fields(pins.selection, suite.selection, "selection")
+    yield from _of_fields(pins.item_limits, suite.item_limits, "item_limits")
+
+
+def _of_model(then: Identity, now: Identity, place: str) -> Iterator[tuple[str, str, str]]:
+    """(place, then, now) of what differs in a model."""
+    if then.spec != now.spec:
+        yield f"{place}.model", then.spec, now.spec
+    elif then.revision != now.revision:
+        yield f"{place}.model", then.revision or "?", now.revision or "?"
+    if then.endpoint != now.endpoint:
+        yield f"{place}.base_url", then.endpoint or "?", now.endpoint or "?"
+    yield from _of_fields(then, now, place, ("api_key_env", "parameters", "images"))
+
+
+def _of_fields(
+    then: msgspec.Struct, now: msgspec.Struct, place: str, names: Sequence[str] | None = None
+) -> Iterator[tuple[str, str, str]]:
+    for name in names or then.__struct_fields__:
+        old, new = (msgspec.json.encode(getattr(each, name), order="sorted").decode() for each in (then, now))
+        if old != new:
+            yield f"{place}.{name}", old, new
 
 
 def _made(suite: Suite, document: Document, here: Path) -> tuple[Sequence[Judge], Mapping[str, Model]]:

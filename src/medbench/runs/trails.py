@@ -21,6 +21,7 @@ from medbench.errors import InputError, Problem
 from medbench.runs.config import read_pins
 from medbench.runs.execute import LEDGER_FILE
 from medbench.runs.plan import KIND
+from medbench.runs.status import is_under_way
 from medbench.store.artifacts import ARTIFACTS_FOLDER
 from medbench.store.audit import Checked, check_trail
 from medbench.store.parquet import read_batches
@@ -104,7 +105,7 @@ def trails_of(run_dir: Path, item: str | None = None) -> Iterator[AnswerTrail]:
         item: Only the answers to this item; None: all.
 
     Raises:
-        InputError: The folder holds no run or no ledger, or there is no such trail.
+        InputError: The folder holds no run or no ledger, or there is no such trail, or not yet.
     """
     read_pins(run_dir)
     path = run_dir / LEDGER_FILE
@@ -117,6 +118,8 @@ def trails_of(run_dir: Path, item: str | None = None) -> Iterator[AnswerTrail]:
                 if item is None or each.item == item:
                     found = True
                     yield each
+    if not found and is_under_way(run_dir):
+        raise InputError(Problem(message=say("agent.under_way"), file=str(run_dir)))
     if not found and item is not None:
         raise InputError(Problem(message=say("agent.no_trail_of_item", item=item), file=str(run_dir), field="--item"))
     if not found:

@@ -13,6 +13,7 @@ from medbench.agents.orchestration.events import TRACE_SUFFIX, AnyEvent, Called,
 from medbench.board.report.render import NAMES, TAGS, environment
 from medbench.errors import InputError, Problem
 from medbench.runs.config import read_pins
+from medbench.runs.status import is_under_way
 from medbench.stats import half_up
 from medbench.store.artifacts import ARTIFACTS_FOLDER, Artifacts
 from medbench.store.files import write_atomically
@@ -28,12 +29,14 @@ class TracePage(msgspec.Struct, frozen=True):
     Attributes:
         path: The page.
         shown: Answers on it.
-        traces: Answers of the run that have a trace.
+        traces: Answers of the run whose trace can be read.
+        damaged: Answers whose trace is gone, or not what the agent wrote.
     """
 
     path: str
     shown: int
     traces: int
+    damaged: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,15 @@ def write_traces(run_dir: Path, language: Language, *, limit: int, out: Path | N
         WorkError: The page can't be written.
     """
     pins = read_pins(run_dir)
-    found = list(_answers(run_dir))
+    answers = list(_answers(run_dir))
+    found = [(path, status, error, seconds) for path, status, error, seconds in answers if path is not None]
+    damaged = len(answers) - len(found)
+    if not answers and is_under_way(run_dir):
+        raise InputError(Problem(message=say("agent.under_way"), file=str(run_dir)))
+    if damaged and not found:
+        raise InputError(
+            Problem(message=say("traces.all_damaged", damaged=damaged), file=str(run_dir / ARTIFACTS_FOLDER))
+        )
     if not found:
         raise InputError(Problem(message=say("traces.no_traces"), file=str(run_dir)))
     shown = [_shown(*answer) for answer in islice(found, limit)]
@@ -93,6 +104,7 @@ def write_traces(run_dir: Path, language: Language, *, limit: int, out: Path | N
         pins=pins,
         answers=shown,
         left=len(found) - len(shown),
+        damaged=damaged,
         languages=ordered,
         tags=TAGS,
         names=NAMES,
@@ -101,18 +113,20 @@ def write_traces(run_dir: Path, language: Language, *, limit: int, out: Path | N
     )
     path = out or run_dir / TRACES_FILE
     write_atomically(path, text.encode())
-    return TracePage(str(path), len(shown), len(found))
+    return TracePage(str(path), len(shown), len(found), damaged)
 
 
-def _answers(run_dir: Path) -> Iterator[tuple[Path, str, str, float]]:
-    """File of the agent's trace, status, error and seconds of each answer that has one; other models keep others."""
+def _answers(run_dir: Path) -> Iterator[tuple[Path | None, str, str, float]]:
+    """File of the agent's trace, status, error and seconds of each answer that has one; other models keep others.
+
+    The file is None where it is gone or has another content.
+    """
     artifacts = Artifacts(run_dir / ARTIFACTS_FOLDER)
     columns = ["seq", "trace", "status", "error_code", "latency_s"]
     for batch in read_batches(run_dir / "responses", columns):
         for row in batch.to_pylist():
-            path = artifacts.path(row["trace"]) if row["trace"].endswith(TRACE_SUFFIX) else None
-            if path is not None:
-                yield path, row["status"], row["error_code"] or "", row["latency_s"]
+            if row["trace"].endswith(TRACE_SUFFIX):
+                yield artifacts.path(row["trace"]), row["status"], row["error_code"] or "", row["latency_s"]
 
 
 def _shown(path: Path, status: str, error: str, seconds: float) -> Shown:
