@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from operator import attrgetter
 from pathlib import Path
 
@@ -177,7 +177,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
     people = compare_people((run_a, run_b), (first, second))
     checks = compare_checks((run_a, run_b), (first, second))
     if not found and not checks and not any(each.people for each in people):
-        raise InputError(say("compare.all_other_judges" if by_code else "compare.nothing_shared"))
+        raise InputError(nothing_shared((run_a, run_b), (first, second)))
     differences = [combine([pair.difference for pair in paired]) for _, _, paired in found]
     datasets = _datasets(found, differences)
     dimensions, means = _dimensions(first, found, differences)
@@ -223,6 +223,29 @@ def not_judged_alike(summaries: Sequence[Summary]) -> frozenset[str]:
         panels.append(sorted(msgspec.json.encode(each, order="deterministic") for each in alike))
     some, every = set().union(*judged), set(judged[0]).intersection(*judged[1:])
     return frozenset(some - every if all(panel == panels[0] for panel in panels) else some)
+
+
+def judges_by_run(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -> dict[str, tuple[str, ...]]:
+    """The judges of each run: spec and identity."""
+    return {
+        str(path): tuple(f"{use.judge.model.spec} [{use.judge.id}]" for use in summary.judges)
+        for path, summary in zip(run_dirs, summaries, strict=True)
+    }
+
+
+def judges_text(judges: Mapping[str, Sequence[str]]) -> str:
+    """Which runs have which judges, those with the same together."""
+    runs: dict[tuple[str, ...], list[str]] = {}
+    for run, names in judges.items():
+        runs.setdefault(tuple(sorted(names)), []).append(run)
+    return "; ".join(f"{', '.join(those)}: {' + '.join(names) or '–'}" for names, those in runs.items())
+
+
+def nothing_shared(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -> str:
+    """Why there is nothing to compare, in words."""
+    if not not_judged_alike(summaries):
+        return say("compare.nothing_shared")
+    return say("compare.all_other_judges", judges=judges_text(judges_by_run(run_dirs, summaries)))
 
 
 def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary], *, controls: bool = False) -> None:

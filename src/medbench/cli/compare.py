@@ -202,6 +202,8 @@ def _print_ranking(ranking: Ranking) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from medbench.board.compare import judges_text
+
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     table = Table(box=None, pad_edge=False)
     table.add_column(say("compare.rank"), justify="right", no_wrap=True)
@@ -238,6 +240,8 @@ def _print_ranking(ranking: Ranking) -> None:
         console.print(Text(say("board.checks_legend")))
     if ranking.left_out:
         console.print(Text(say("compare.ranking_left_out", names=", ".join(ranking.left_out))))
+    if ranking.judges:
+        console.print(Text(say("compare.ranking_judges", judges=judges_text(ranking.judges))))
 
 
 def _checks_of(standings: Sequence[Standing]) -> Table:

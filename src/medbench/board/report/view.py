@@ -157,6 +157,8 @@ class View:
             lines.append(self.t("at_chance", names=self.names(guessed)))
         if uncalibrated(self):
             lines.append(self.t("uncalibrated"))
+        elif metrics := summary.unmeasured():
+            lines.append(self.t("unmeasured", metrics=self.names(self.t(f"metric_{each}") for each in metrics)))
         if summary.awaiting_judge:
             lines.append(self.t("awaiting", names=self.names(summary.awaiting_judge)))
         if summary.uncounted_usage:
