@@ -25,7 +25,7 @@ from medbench.models.model import Identity
 from medbench.runs.config import Pins, Selection, write_pins
 from medbench.scoring.score import DatasetFigures, Figures
 from medbench.scoring.tally import PartFigures, RunTotals
-from medbench.stats import clustered_mean, holm, micro_f1
+from medbench.stats import clustered_mean, half_up, holm, micro_f1
 from medbench.store.parquet import write_rows
 
 SCHEMA = pa.schema(
@@ -412,6 +412,43 @@ def test_command_line(make_run):
         assert "MedOutcome *" in text
     same = CliRunner().invoke(app, ["--lang", "en", "compare", str(run_a), str(run_a)])
     assert "No difference is shown" in same.stdout
+
+
+def test_a_page_shows_what_the_terminal_shows_in_both_languages(make_run, tmp_path):
+    from medbench.cli.main import app
+
+    hostile = "<script>alert(1)</script>"
+    run_a = make_run({"MedHG": Set(one(bits(60, 0.9, 1))), "MedOutcome": Set(one([1, 0]), awaiting=("llm_judge",))})
+    run_b = make_run(
+        {"MedHG": Set(one(bits(60, 0.3, 2))), "MedOutcome": Set(one([1, 1]), awaiting=("llm_judge",))}, hostile
+    )
+    page = tmp_path / "page.html"
+    done = CliRunner().invoke(app, ["--lang", "en", "compare", str(run_a), str(run_b), "--out", str(page)])
+    assert done.exit_code == 0, done.output
+    html = page.read_text("utf-8")
+    found = compare(run_a, run_b)
+    (dataset,) = (each for each in found.datasets if each.name == "MedHG")
+    assert dataset.mcnemar is not None
+    for figure in (
+        f"{half_up(dataset.difference):+} ({half_up(dataset.low):+} … {half_up(dataset.high):+})",
+        f"{dataset.mcnemar.b}:{dataset.mcnemar.c} (&lt;0.001)",
+        f"{dataset.mcnemar.b}:{dataset.mcnemar.c}（&lt;0.001）",
+        "is ahead by",
+        "领先",
+        "MedOutcome *",
+        "input tokens",
+        "输入词元",
+        "default-src 'none'",
+    ):
+        assert figure in html, figure
+    assert "<script" not in html
+    assert "src=" not in html
+    assert html.index('lang="en"') < html.index('lang="zh-Hans"')
+    again = CliRunner().invoke(app, ["--lang", "zh", "compare", str(run_a), str(run_b), "--out", str(page)])
+    assert str(page) in "".join(again.stdout.split())
+    assert page.read_text("utf-8").index('lang="zh-Hans"') < page.read_text("utf-8").index('lang="en"')
+    refused = CliRunner().invoke(app, ["compare", str(run_a), str(run_b), str(run_a), "--out", str(page)])
+    assert isinstance(refused.exception, InputError)
 
 
 def test_three_models_are_ranked_on_the_items_that_all_answered(make_run):

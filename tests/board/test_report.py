@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from html.parser import HTMLParser
+from importlib.resources import files
 
 import msgspec
 import numpy as np
@@ -238,6 +240,11 @@ def test_one_file_that_loads_and_runs_nothing(page):
         attributes["content"] for tag, attributes in page.elements if "content-security" in str(attributes).lower()
     )
     assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:;")
+
+
+def test_its_words_hold_no_marks_of_another_format():
+    messages = tomllib.loads(files("medbench.text").joinpath("messages", "report.toml").read_text("utf-8"))
+    assert not [name for name, each in messages.items() if "`" in str(each)]
 
 
 def test_headline_says_what_it_is_and_is_not(page):

@@ -45,7 +45,8 @@ def test_a_parrot_earns_nothing_and_the_table_says_so():
             *("judge", "attack", "--judge", "openai:m", "--judge-base-url", endpoint.url, "--sample", 17),
         )
     assert done.returncode == 0, done.stderr
-    assert "does not tell the good answers from the poor ones" in done.stdout
+    assert "Rubric: this judge gave no verdict on any clean answer" in done.stdout
+    assert "does not tell the good answers from the poor ones" not in done.stdout
     assert "Forged verdict JSON" in done.stdout
     assert "judge failed on 100%" in done.stdout
 

@@ -8,6 +8,11 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
+from medbench.board.release import freeze
+from medbench.board.report.board import write_board
+from medbench.catalog import load_admission
+from medbench.errors import InputError
+from medbench.runs.judges import read_judges
 from support.command import COMMAND, environment, medbench, medbench_json, write_items
 from support.endpoint import running_endpoint
 
@@ -277,7 +282,21 @@ def test_a_judge_that_calls_all_alike_and_one_that_fails(tmp_path):
             *("judge", "pairs", *runs, "--judge", "openai:j", "--judge-base-url", judge.url),
             *("--out", tmp_path / "fails"),
         )
+        told = medbench(
+            *("judge", "pairs", *runs, "--judge", "openai:j", "--judge-base-url", judge.url),
+            *("--out", tmp_path / "fails"),
+        )
     assert (found["judged"], found["preference"]) == (0, None)
+    assert "no verdict in both orders on any of the 12 pairs" in told.stdout
+    assert "Preference" not in told.stdout
+    faults = ({"fault": "prose", "contains": "question 3:"},)
+    with running_endpoint(text='{"reason": "x", "better": "tie"}', faults=faults) as judge:
+        some = medbench(
+            *("judge", "pairs", *runs, "--judge", "openai:j", "--judge-base-url", judge.url),
+            *("--out", tmp_path / "some"),
+        )
+    assert "tied or inconsistent 11, of 11 pairs" in some.stdout
+    assert "on 1 of 12 pairs" in some.stdout
 
 
 def test_people_rate_a_blind_sheet_and_a_judge_is_calibrated_to_them(tmp_path):
@@ -324,6 +343,11 @@ def test_people_rate_a_blind_sheet_and_a_judge_is_calibrated_to_them(tmp_path):
     refused = medbench("score", run, "--calibration", other)
     assert refused.returncode == 2
     assert "somebody" in refused.stderr
+    for name, value in (("criterion", "politeness"), ("scale", [0.0, 20.0])):
+        other.write_text(json.dumps(json.loads(calibration.read_text()) | {name: value}))
+        refused = medbench("score", run, "--calibration", other)
+        assert refused.returncode == 2
+        assert f"other.json: is about {'politeness' if name == 'criterion' else 'llm_judge'}" in refused.stderr
     page.cell(2, score + 1).value = 11
     page.cell(3, score + 1).value = "good"
     book.save(sheet)
@@ -390,6 +414,58 @@ def test_runs_are_held_against_each_other_only_where_the_same_judges_judged_them
     assert "different judges" in medbench("compare", a, c).stdout
     ranked = medbench_json("compare", a, b, c)
     assert (ranked["datasets"], ranked["left_out"]) == (["MedExam"], ["MedMC"])
+    assert {run: [name.split(" ")[0] for name in names] for run, names in ranked["judges"].items()} == {
+        str(a): ["openai:j"], str(b): ["openai:j"], str(c): ["openai:other"]
+    }  # fmt: skip
+    assert f"{c}: openai:other [" in medbench("compare", a, b, c).stdout
+
+
+def test_runs_of_open_answers_alone_with_other_judges_are_refused_and_named(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 6, points=False)
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT) as judge:
+        for run, name in (("a", "j"), ("b", "j"), ("c", "other")):
+            medbench_json(
+                *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", tmp_path / run),
+                *("--judge", f"openai:{name}", "--judge-base-url", judge.url),
+            )
+    a, b, c = (tmp_path / run for run in "abc")
+    refused = medbench("compare", a, b, c)
+    assert refused.returncode == 2
+    assert f"{a}, {b}: openai:j [" in refused.stderr
+    assert f"{c}: openai:other [" in refused.stderr
+    with pytest.raises(InputError, match=r"b: openai:j \[.*c: openai:other \["):
+        freeze(tmp_path, {"b": b, "c": c})
+
+
+def test_a_judge_admitted_by_the_rubric_is_not_measured_by_its_key_points(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 20)
+    run = tmp_path / "run"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT) as judge:
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", "openai:j", "--judge-base-url", judge.url),
+        )
+    (pins,) = read_judges(run)
+    about = {"criterion": "llm_judge", "scale": [0, 10]}
+    rows = [
+        {"item": f"q{n}", "response": f"r{n}", "rater": rater, "kind": kind, "score": n % 11, **about}
+        for n in range(80)
+        for rater, kind in ((pins.id, "judge"), ("p", "human"))
+    ]
+    ratings, calibration = tmp_path / "ratings.jsonl", tmp_path / "calibration.json"
+    ratings.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    measured = medbench_json("judge", "calibrate", "--ratings", ratings, "--out", calibration)
+    assert (measured["admitted"], measured["gate"]) == (True, load_admission().absolute)
+    medbench_json("score", run, "--calibration", calibration)
+    page = (run / "report.html").read_text("utf-8")
+    assert "What the judges gave by key-point recall was not held against people" in page
+    assert "要点召回未与人工对照" in page
+    assert "a judge that was not measured" not in page
+    release, _ = freeze(tmp_path, {"run": run})
+    assert release.unmeasured == ("keypoint_macro_recall",)
+    board = write_board(tmp_path, release, "en").read_text("utf-8")
+    assert "What the judges gave by key-point recall was not held against people" in board
+    assert "要点召回未与人工对照" in board
 
 
 def test_a_suite_that_was_changed_is_not_gone_on_with(tmp_path):

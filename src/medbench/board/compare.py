@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from medbench.catalog.model import Bilingual, Track
 from medbench.errors import InputError, Problem
 from medbench.stats import half_up, holm, mcnemar_exact
 from medbench.store.parquet import read_batches
-from medbench.text import say
+from medbench.text import Language, say
 
 
 class McNemarTest(msgspec.Struct, frozen=True):
@@ -177,7 +178,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
     people = compare_people((run_a, run_b), (first, second))
     checks = compare_checks((run_a, run_b), (first, second))
     if not found and not checks and not any(each.people for each in people):
-        raise InputError(say("compare.all_other_judges" if by_code else "compare.nothing_shared"))
+        raise InputError(nothing_shared((run_a, run_b), (first, second)))
     differences = [combine([pair.difference for pair in paired]) for _, _, paired in found]
     datasets = _datasets(found, differences)
     dimensions, means = _dimensions(first, found, differences)
@@ -190,7 +191,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
         dimensions=tuple(dimensions),
         datasets=datasets,
         not_compared=not_compared,
-        notes=tuple(_notes(first, second, left_out)),
+        notes=compare_notes(first, second, left_out),
         epochs=common_epochs((first, second)),
         pass_at_k=_overall_pass(first, found, attrgetter("best")),
         pass_all_k=_overall_pass(first, found, attrgetter("worst")),
@@ -223,6 +224,29 @@ def not_judged_alike(summaries: Sequence[Summary]) -> frozenset[str]:
         panels.append(sorted(msgspec.json.encode(each, order="deterministic") for each in alike))
     some, every = set().union(*judged), set(judged[0]).intersection(*judged[1:])
     return frozenset(some - every if all(panel == panels[0] for panel in panels) else some)
+
+
+def judges_by_run(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -> dict[str, tuple[str, ...]]:
+    """The judges of each run: spec and identity."""
+    return {
+        str(path): tuple(f"{use.judge.model.spec} [{use.judge.id}]" for use in summary.judges)
+        for path, summary in zip(run_dirs, summaries, strict=True)
+    }
+
+
+def judges_text(judges: Mapping[str, Sequence[str]]) -> str:
+    """Which runs have which judges, those with the same together."""
+    runs: dict[tuple[str, ...], list[str]] = {}
+    for run, names in judges.items():
+        runs.setdefault(tuple(sorted(names)), []).append(run)
+    return "; ".join(f"{', '.join(those)}: {' + '.join(names) or '–'}" for names, those in runs.items())
+
+
+def nothing_shared(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -> str:
+    """Why there is nothing to compare, in words."""
+    if not not_judged_alike(summaries):
+        return say("compare.nothing_shared")
+    return say("compare.all_other_judges", judges=judges_text(judges_by_run(run_dirs, summaries)))
 
 
 def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary], *, controls: bool = False) -> None:
@@ -261,28 +285,30 @@ def _names(run_dir: Path) -> set[str]:
     return {uid for batch in read_batches(run_dir / "scores", ["uid"]) for uid in batch["uid"].to_pylist()}
 
 
-def _notes(first: Summary, second: Summary, left_out: int) -> list[str]:
+def compare_notes(first: Summary, second: Summary, left_out: int, language: Language | None = None) -> tuple[str, ...]:
+    """What to bear in mind; None: in the language of the process."""
+    t = partial(say, language=language)
     notes = []
     if first.pins.model == second.pins.model:
-        notes.append(say("compare.same_model"))
+        notes.append(t("compare.same_model"))
     for run, summary in (("A", first), ("B", second)):
         if not summary.complete:
-            notes.append(say("compare.incomplete", run=run, answered=summary.answered, planned=summary.planned))
+            notes.append(t("compare.incomplete", run=run, answered=summary.answered, planned=summary.planned))
     shares = [f"{half_up(100 * summary.coverage)}%" for summary in (first, second)]
     if shares[0] != shares[1]:
-        notes.append(say("compare.coverage_differs", first=shares[0], second=shares[1]))
+        notes.append(t("compare.coverage_differs", first=shares[0], second=shares[1]))
     if left_out:
-        notes.append(say("compare.left_out", count=left_out))
+        notes.append(t("compare.left_out", count=left_out))
     epochs = [summary.pins.selection.epochs for summary in (first, second)]
     if epochs[0] != epochs[1]:
-        notes.append(say("compare.other_epochs", first=epochs[0], second=epochs[1]))
+        notes.append(t("compare.other_epochs", first=epochs[0], second=epochs[1]))
     if first.pins.item_limits != second.pins.item_limits:
-        notes.append(say("compare.other_item_limits"))
+        notes.append(t("compare.other_item_limits"))
     if first.pins.code_version != second.pins.code_version:
-        notes.append(say("compare.other_code", first=first.pins.code_version, second=second.pins.code_version))
+        notes.append(t("compare.other_code", first=first.pins.code_version, second=second.pins.code_version))
     if first.keys_fingerprint != second.keys_fingerprint:
-        notes.append(say("compare.other_keys"))
-    return notes
+        notes.append(t("compare.other_keys"))
+    return tuple(notes)
 
 
 def _side(run_dir: Path, summary: Summary) -> Side:

@@ -13,7 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medbench.board.checks import checks_of
-from medbench.board.compare import common_epochs, not_judged_alike, require_comparable
+from medbench.board.compare import (
+    common_epochs,
+    judges_by_run,
+    not_judged_alike,
+    nothing_shared,
+    require_comparable,
+)
 from medbench.board.pairing import EPOCHS, Epoch, Outcomes, read_outcomes
 from medbench.board.summary import COVERAGE_GATE, Summary, load_summary
 from medbench.errors import InputError
@@ -26,7 +32,6 @@ from medbench.stats import (
     micro_f1,
     rank_intervals,
 )
-from medbench.text import say
 
 DRAWS = 2_000
 LEVEL = 0.95
@@ -96,6 +101,7 @@ class Ranking(msgspec.Struct, frozen=True):
         datasets: Datasets that count, whole in every run.
         left_out: Datasets that do not: some run lacks them, awaits a judge, or was judged by others.
         epochs: k, how often all runs asked each item; 1 where they differ.
+        judges: Run -> its judges; empty where no dataset is left out for them.
     """
 
     standings: tuple[Standing, ...]
@@ -103,6 +109,7 @@ class Ranking(msgspec.Struct, frozen=True):
     datasets: tuple[str, ...]
     left_out: tuple[str, ...]
     epochs: int = 1
+    judges: dict[str, tuple[str, ...]] = {}
 
 
 class _Drawn(NamedTuple):
@@ -141,7 +148,7 @@ def rank(run_dirs: Sequence[Path]) -> Ranking:
     whole = [name for name in parts if name not in by_code and all(_whole(summary, name) for summary in summaries)]
     counted = {name: found for name in whole if (found := _dataset(name, parts[name])) is not None}
     if not counted:
-        raise InputError(say("compare.all_other_judges" if by_code else "compare.nothing_shared"))
+        raise InputError(nothing_shared(run_dirs, summaries))
     of_dimension = {each.name: (each.track, each.dimension) for each in summaries[0].datasets}
     dimensions, drawn = _together(counted, of_dimension)
     ranks = rank_intervals(drawn.values, drawn.draws, LEVEL)
@@ -171,7 +178,8 @@ def rank(run_dirs: Sequence[Path]) -> Ranking:
     ]
     standings.sort(key=lambda each: (each.rank, each.run_dir))
     left_out = tuple(name for name in parts if name not in counted)
-    return Ranking(tuple(standings), drawn.items, tuple(counted), left_out, epochs)
+    judges = judges_by_run(run_dirs, summaries) if by_code else {}
+    return Ranking(tuple(standings), drawn.items, tuple(counted), left_out, epochs, judges)
 
 
 def _dataset(name: str, parts: Sequence[Sequence[Outcomes | None]]) -> _Drawn | None:

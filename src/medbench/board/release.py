@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from medbench import __version__
+from medbench.board.compare import judges_by_run, judges_text
 from medbench.board.ranking import Ranking, Standing, rank
 from medbench.board.summary import load_summary
 from medbench.errors import InputError
@@ -50,6 +51,7 @@ class Release(msgspec.Struct, frozen=True):
         datasets: Datasets that count.
         left_out: Datasets that do not.
         judges: Of the first run; all have the same.
+        unmeasured: Judged metrics that nobody held against people.
         epochs: How often every run asked each item; 1 where they differ.
         entries: Best first.
         illustrative: Items asked that are simulated or made up to show how the bench works.
@@ -70,6 +72,7 @@ class Release(msgspec.Struct, frozen=True):
     format: int = FORMAT
     epochs: int = 1
     illustrative: int = 0
+    unmeasured: tuple[str, ...] = ()
 
 
 def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
@@ -91,7 +94,8 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
     first = next(iter(summaries.values()))
     judged = {tuple(sorted(use.judge.id for use in summary.judges)) for summary in summaries.values()}
     if len(judged) > 1:
-        raise InputError(say("board.different_judges"))
+        judges = judges_text(judges_by_run([Path(name) for name in runs], list(summaries.values())))
+        raise InputError(say("board.different_judges", judges=judges))
     if any(summary.pins.selection.media_control != "none" for summary in summaries.values()):
         raise InputError(say("board.media_control"))
     ranking: Ranking | None = rank(list(runs.values())) if len(runs) > 1 else None
@@ -120,6 +124,7 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
         entries=tuple(entries),
         epochs=first.pins.selection.epochs if ranking is None else ranking.epochs,
         illustrative=first.illustrative,
+        unmeasured=first.unmeasured(),
     )
     digest = hashlib.sha256(msgspec.json.encode(release, order="deterministic")).hexdigest()[:16]
     release = msgspec.structs.replace(release, id=digest)

@@ -13,6 +13,7 @@ from medbench.catalog import Catalog
 from medbench.catalog.model import Bilingual, Dataset, Track
 from medbench.runs.config import Pins
 from medbench.scoring.judging.people import PeopleUse
+from medbench.scoring.judging.sheet import CRITERION
 from medbench.scoring.media_use import MediaUse
 from medbench.scoring.repeats import RepeatFigures
 from medbench.scoring.score import Figures, JudgeUse
@@ -178,6 +179,12 @@ class Summary(msgspec.Struct, frozen=True):
         for dataset in self.datasets:
             for part in dataset.parts:
                 yield f"{dataset.name} {part.name}".strip(), part
+
+    def unmeasured(self) -> tuple[str, ...]:
+        """Judged metrics of the run that nobody held against people: they rate by the rubric alone."""
+        judged = (each for _, part in self.named_parts() for each in part.judged)
+        found = dict.fromkeys(each.metric for each in judged if each.estimate is not None)
+        return tuple(metric for metric in found if metric != CRITERION)
 
 
 def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:

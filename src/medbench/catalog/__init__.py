@@ -2,10 +2,11 @@
 
 from medbench.catalog.catalog import Catalog
 from medbench.catalog.instructions import default_instruction
-from medbench.catalog.load import load_catalog
+from medbench.catalog.load import load_admission, load_catalog
 from medbench.catalog.model import (
     JUDGED_METRICS,
     TRACKS,
+    Admission,
     AnswerForm,
     Bilingual,
     BoxesForm,
@@ -27,6 +28,7 @@ from medbench.catalog.model import (
 __all__ = [
     "JUDGED_METRICS",
     "TRACKS",
+    "Admission",
     "AnswerForm",
     "Bilingual",
     "BoxesForm",
@@ -45,5 +47,6 @@ __all__ = [
     "TextForm",
     "Track",
     "default_instruction",
+    "load_admission",
     "load_catalog",
 ]

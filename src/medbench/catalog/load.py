@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from medbench.catalog.catalog import Catalog
-from medbench.catalog.model import Bilingual, Dataset, Dimension, Specialty
+from medbench.catalog.model import Admission, Bilingual, Dataset, Dimension, Specialty
 
 
 @cache
@@ -19,6 +19,12 @@ def load_catalog() -> Catalog:
     index = _table("dimensions.toml")
     datasets = [msgspec.convert(_table("datasets", f"{name}.toml"), Dataset) for name in index["order"]]
     return Catalog(datasets, msgspec.convert(index["dimensions"], list[Dimension]), _specialties())
+
+
+@cache
+def load_admission() -> Admission:
+    """What agreement with people a judge has to reach."""
+    return msgspec.convert(_table("admission.toml"), Admission)
 
 
 def _specialties() -> list[Specialty]:

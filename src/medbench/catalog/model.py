@@ -219,6 +219,18 @@ class Dimension(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     named_by_us: bool = False
 
 
+class Admission(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the lower limit of a judge's quadratic kappa with people has to reach.
+
+    Attributes:
+        share_of_people: As a share of people's own kappa.
+        absolute: Where one person rated and there is no such kappa.
+    """
+
+    share_of_people: float
+    absolute: float
+
+
 class Specialty(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A clinical department of the Chinese catalogue (卫医发〔1994〕第27号 and revisions).
 

@@ -105,7 +105,11 @@ def verdict_lines(outcome: AttackOutcome, titles: dict[str, str]) -> list[str]:
         kinds = [kind for kind in outcome.kinds if kind.task == clean.task and kind.kind != "all"]
         moved = [titles[kind.kind] for kind in kinds if kind.moved == "moved"]
         unknown = [titles[kind.kind] for kind in kinds if kind.moved == "unknown"]
-        if not clean.tells_apart:
+        if clean.good is None and clean.poor is None:
+            lines.append(say("judge.no_verdict", task=task))
+        elif clean.apart is None or clean.apart.low is None:
+            lines.append(say("judge.tells_unknown", task=task))
+        elif not clean.tells_apart:
             lines.append(say("judge.tells_nothing", task=task))
         if moved:
             lines.append(say("judge.moved_by", task=task, kinds=say("judge.comma").join(moved)))

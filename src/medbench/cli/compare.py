@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medbench.cli.output import print_json
+from medbench.errors import InputError, Problem
 from medbench.text import current_language, say
 
 if TYPE_CHECKING:
@@ -17,11 +18,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from medbench.board.checks import CheckComparison
-    from medbench.board.compare import Comparison, DatasetComparison
-    from medbench.board.controls import Gap, PictureEffects
-    from medbench.board.effects import Effect
-    from medbench.board.people import PeopleComparison, Points
+    from medbench.board.compare import Comparison
+    from medbench.board.controls import PictureEffects
     from medbench.board.ranking import PassFigure, Ranking, Standing
     from medbench.catalog.model import Bilingual
 
@@ -36,6 +34,10 @@ def compare(
     more: Annotated[
         list[Path] | None, typer.Argument(metavar="[RUN]...", help="Further runs: all are then ranked.")
     ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Of two runs: also write it as a page (HTML) in both languages."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")] = False,
 ) -> None:
     """Compare two models item by item: difference A − B with its interval, per dataset, dimension and overall.
@@ -46,13 +48,17 @@ def compare(
     \b
     Examples:
       medbench compare run-qwen run-llama
+      medbench compare run-qwen run-llama --out comparison.html
       medbench compare run-qwen run-llama run-mistral
       medbench compare run run-removed run-swapped
     """
     from medbench.board.controls import has_controls, picture_effects
 
     others = [run_b, *(more or [])]
-    if has_controls(run_a, others):
+    controls = has_controls(run_a, others)
+    if out is not None and (more or controls):
+        raise InputError(Problem(message=say("compare.no_page"), field="--out"))
+    if controls:
         effects = picture_effects(run_a, others)
         print_json(effects) if as_json else _print_effects(effects)
         return
@@ -65,10 +71,16 @@ def compare(
     from medbench.board.compare import compare as compute
 
     comparison = compute(run_a, run_b)
+    if out is not None:
+        from medbench.board.report.comparison import write_comparison
+
+        write_comparison(out, comparison, current_language())
     if as_json:
         print_json(comparison)
     else:
         _print(comparison)
+        if out is not None:
+            print(say("compare.page_written", path=out))
 
 
 def _print(comparison: Comparison) -> None:
@@ -76,131 +88,34 @@ def _print(comparison: Comparison) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from medbench.board.report.comparison import comparison_lines, comparison_tables, comparison_title
+
     # A file or a pipe has no width to fit into; the tables below then stand on one line per row.
     console = Console(width=None if sys.stdout.isatty() else WIDE)
-    first, second = (_named(side.model, side.run_dir) for side in (comparison.a, comparison.b))
-    console.print(Text(say("compare.title", first=first, second=second, items=f"{comparison.items:,}")))
+    language = current_language()
+    console.print(Text(comparison_title(comparison, language)))
     console.print()
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column(say("compare.dataset"), overflow="fold")
-    for header in ("items", "a", "b", "difference", "p_holm", "mcnemar", "mde"):
-        table.add_column(say(f"compare.{header}"), justify="right", no_wrap=header == "difference")
-    for dataset in comparison.datasets:
-        name = dataset.name if dataset.whole else f"{dataset.name} *"
-        cells = [f"{dataset.n:,}", _number(dataset.a), _number(dataset.b), _gap(dataset)]
-        table.add_row(Text(name), *cells, _p(dataset.p_holm), _mcnemar(dataset), _number(dataset.mde))
-    if comparison.datasets:
-        console.print(table)
-        console.print()
-
-    if comparison.overall:
+    for shown in comparison_tables(comparison, language):
         table = Table(box=None, pad_edge=False)
-        table.add_column(say("compare.dimension"), overflow="fold")
-        for header in ("difference", "p", "mde"):
-            table.add_column(say(f"compare.{header}"), justify="right", no_wrap=header == "difference")
-        for dimension in comparison.dimensions:
-            table.add_row(Text(getattr(dimension.title, current_language())), *_effect(dimension))
-        table.add_row(Text(say("compare.overall"), style="bold"), *_effect(comparison.overall))
+        table.add_column(shown.headers[0], overflow="fold")
+        for header in shown.headers[1:]:
+            table.add_column(header, justify="right", no_wrap=header == say("compare.difference"))
+        for row in shown.rows:
+            table.add_row(Text(row.name, style="bold" if row.strong else ""), *row.cells)
         console.print(table)
+        if shown.legend:
+            console.print(Text(shown.legend))
         console.print()
-    if comparison.checks:
-        console.print(_checks(comparison.checks))
-        console.print(Text(say("compare.checks_legend")))
-        console.print()
-    if comparison.epochs > 1:
-        console.print(_pass_table(comparison))
-        console.print()
-    console.print(_costs(comparison))
-    console.print()
-    if comparison.people:
-        console.print(_people(comparison.people))
-        console.print(Text(say("compare.people_legend")))
-        console.print()
-    for line in _lines(comparison):
+    for line in (*comparison_lines(comparison, language), *comparison.notes):
         console.print(Text(line))
-
-
-def _pass_table(comparison: Comparison) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column(say("compare.dataset"), overflow="fold")
-    for name in (f"pass@{comparison.epochs}", f"pass^{comparison.epochs}"):
-        table.add_column(f"{name} {say('compare.a')}", justify="right")
-        table.add_column(say("compare.b"), justify="right")
-        table.add_column(say("compare.difference"), justify="right", no_wrap=True)
-    for dataset in comparison.datasets:
-        cells: list[str] = []
-        for each in (dataset.pass_at_k, dataset.pass_all_k):
-            cells += [NOTHING] * 3 if each is None else [_number(each.a), _number(each.b), _gap(each)]
-        table.add_row(Text(dataset.name), *cells)
-    cells = []
-    for overall in (comparison.pass_at_k, comparison.pass_all_k):
-        cells += ["", "", NOTHING if overall is None else _gap(overall)]
-    table.add_row(Text(say("compare.overall"), style="bold"), *cells)
-    return table
-
-
-def _checks(checks: Sequence[CheckComparison]) -> Table:
-    """What running the answers showed."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column(say("report.checks"), overflow="fold")
-    for header in ("items", "a", "b", "difference", "p", "mde"):
-        table.add_column(say(f"compare.{header}"), justify="right", no_wrap=header == "difference")
-    for check in checks:
-        table.add_row(Text(check.name))
-        for name, figure in (("check_covered", check.covered), ("check_passed", check.passed)):
-            cells = (
-                ["0"] if figure is None else [f"{figure.n:,}", _number(figure.a), _number(figure.b), *_effect(figure)]
-            )
-            table.add_row(Text(f"  {say(f'report.{name}')}"), *cells)
-    return table
-
-
-def _costs(comparison: Comparison) -> Table:
-    """What the answers of either run took."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column(say("compare.cost"))
-    for header in ("answers", "calls", "input_tokens", "output_tokens", "median_s", "refusals"):
-        table.add_column(say(f"compare.{header}"), justify="right")
-    for name, side in (("a", comparison.a), ("b", comparison.b)):
-        cost = side.cost
-        counts = (cost.answers, cost.calls, cost.input_tokens, cost.output_tokens)
-        cells = [*(f"{count:,}" for count in counts), _number(cost.median_s), f"{cost.refusals:,}"]
-        table.add_row(Text(say(f"compare.{name}")), *cells)
-    return table
-
-
-def _people(people: Sequence[PeopleComparison]) -> Table:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False)
-    table.add_column(say("compare.dataset"), overflow="fold")
-    for header in ("rated", "people", "ratings_alone", "judge_alone", "lambda"):
-        table.add_column(say(f"compare.{header}"), justify="right")
-    for each in people:
-        rated = " : ".join(f"{n:,} / {judged:,}" for n, judged in zip(each.n, each.judged, strict=True))
-        if each.people is None or each.labels is None or each.judge is None:
-            table.add_row(Text(each.name), rated, say(f"compare.why_{each.reason}"))
-            continue
-        weights = " : ".join(str(_rounded(weight, 2)) for weight in each.weights)
-        table.add_row(Text(each.name), rated, *map(_gap, (each.people, each.labels, each.judge)), weights)
-    return table
 
 
 def _print_ranking(ranking: Ranking) -> None:
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from medbench.board.compare import judges_text
 
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     table = Table(box=None, pad_edge=False)
@@ -238,6 +153,8 @@ def _print_ranking(ranking: Ranking) -> None:
         console.print(Text(say("board.checks_legend")))
     if ranking.left_out:
         console.print(Text(say("compare.ranking_left_out", names=", ".join(ranking.left_out))))
+    if ranking.judges:
+        console.print(Text(say("compare.ranking_judges", judges=judges_text(ranking.judges))))
 
 
 def _checks_of(standings: Sequence[Standing]) -> Table:
@@ -264,6 +181,8 @@ def _print_effects(effects: PictureEffects) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    from medbench.board.report.figures import difference
+
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     console.print(Text(say("report.effects_title", name=_named(effects.model, effects.run_dir))))
     console.print()
@@ -274,7 +193,7 @@ def _print_effects(effects: PictureEffects) -> None:
     for row in effects.controls:
         name = say(f"report.group_{row.id or row.group}") if row.title is None else _titled(row.title)
         scores = (_number(row.own), _number(row.removed), _number(row.swapped))
-        gaps = (_gap(row.own_less_removed), _gap(row.own_less_swapped))
+        gaps = (difference(row.own_less_removed), difference(row.own_less_swapped))
         table.add_row(Text(name), f"{row.n:,}", f"{row.clusters:,}", *scores, *gaps)
     console.print(table)
     console.print()
@@ -285,7 +204,7 @@ def _print_effects(effects: PictureEffects) -> None:
             table.add_column(say(f"report.probe_{header}"), justify="right")
         for probe in effects.probes:
             name = say("report.group_overall") if probe.title is None else _titled(probe.title)
-            scores = (_number(probe.perception), _number(probe.reasoning), _gap(probe.gap))
+            scores = (_number(probe.perception), _number(probe.reasoning), difference(probe.gap))
             table.add_row(Text(name), f"{probe.pictures:,}", *scores)
         console.print(table)
         console.print()
@@ -298,14 +217,6 @@ def _print_effects(effects: PictureEffects) -> None:
 
 def _titled(title: Bilingual) -> str:
     return str(getattr(title, current_language()))
-
-
-def _gap(gap: Gap | Effect | Points | None) -> str:
-    if gap is None:
-        return NOTHING
-    if gap.low is None or gap.high is None:
-        return f"{_rounded(gap.difference):+}"
-    return f"{_rounded(gap.difference):+} ({_rounded(gap.low):+} … {_rounded(gap.high):+})"
 
 
 def _pass(figure: PassFigure | None) -> str:
@@ -325,50 +236,8 @@ def _bar(low: float, value: float, high: float, least: float, most: float) -> st
     return "".join(line)
 
 
-def _lines(comparison: Comparison) -> list[str]:
-    """The verdict in words, and what to bear in mind."""
-    overall = comparison.overall
-    lines = [say("compare.no_overall") if overall is None else _verdict(comparison, overall), say("compare.legend")]
-    if comparison.epochs > 1:
-        lines.append(say("compare.pass_legend", k=comparison.epochs))
-    if not all(dataset.whole for dataset in comparison.datasets):
-        lines.append(say("compare.closed_only"))
-    for why in dict.fromkeys(comparison.not_compared.values()):
-        names = ", ".join(name for name, reason in comparison.not_compared.items() if reason == why)
-        lines.append(say("compare.not_compared", names=names, why=say(f"compare.why_{why}")))
-    return [*lines, *comparison.notes]
-
-
-def _verdict(comparison: Comparison, overall: Effect) -> str:
-    if overall.low is None or overall.high is None or overall.low <= 0 <= overall.high:
-        if overall.mde is None:
-            return say("compare.no_difference_no_mde")
-        return say("compare.no_difference", mde=_number(overall.mde))
-    ahead, limits = comparison.a, (overall.low, overall.high)
-    if overall.difference < 0:
-        ahead, limits = comparison.b, (-overall.high, -overall.low)
-    interval = "–".join(_number(limit) for limit in limits)
-    points = _number(abs(overall.difference))
-    return say("compare.better", name=_named(ahead.model, ahead.run_dir), points=points, interval=interval)
-
-
 def _named(model: str, run_dir: str) -> str:
     return f"{model} ({run_dir})"
-
-
-def _effect(effect: Effect) -> tuple[str, str, str]:
-    return _gap(effect), _p(effect.p), _number(effect.mde)
-
-
-def _mcnemar(dataset: DatasetComparison) -> str:
-    test = dataset.mcnemar
-    return NOTHING if test is None else say("compare.mcnemar_cell", b=test.b, c=test.c, p=_p(test.p))
-
-
-def _p(p: float | None) -> str:
-    if p is None:
-        return NOTHING
-    return "<0.001" if p < 0.001 else str(_rounded(p, 3))
 
 
 def _number(value: float | None) -> str:

@@ -60,6 +60,9 @@ def pairs(
     if as_json:
         print_json(outcome)
         return
+    if not outcome.judged:
+        print(say("cli.pairs_no_verdict", pairs=outcome.pairs))
+        return
     preference = outcome.preference
     print(
         say(
@@ -67,7 +70,7 @@ def pairs(
             wins=outcome.wins,
             losses=outcome.losses,
             ties=outcome.ties,
-            pairs=outcome.pairs,
+            pairs=outcome.judged,
             preference="–" if preference is None else half_up(100 * preference.value),
             low="–" if preference is None or preference.low is None else half_up(100 * preference.low),
             high="–" if preference is None or preference.high is None else half_up(100 * preference.high),
@@ -75,6 +78,8 @@ def pairs(
             first="–" if outcome.first_place is None else half_up(100 * outcome.first_place),
         )
     )
+    if failed := outcome.pairs - outcome.judged:
+        print(say("cli.pairs_failed", failed=failed, pairs=outcome.pairs))
 
 
 @app.command()

@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Annotated, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -30,6 +30,8 @@ from medbench.scoring.judging.calls import JudgePlanner
 from medbench.scoring.judging.judge import judge_once
 from medbench.scoring.judging.people import Attached
 from medbench.scoring.judging.plan import MOST_REPEATS, JudgeCall, JudgePins
+from medbench.scoring.judging.sheet import CRITERION, SCALE
+from medbench.store.document import Document
 from medbench.store.files import write_json
 from medbench.text import say
 
@@ -64,12 +66,12 @@ class JudgeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     base_url: str | None = None
     api_key_env: str | None = None
     parameters: dict[str, object] = {}
-    repeats: int = 1
-    points: str = "together"
-    concurrency: int | None = None
-    price_input: float = 0.0
-    price_output: float = 0.0
-    timeout_s: float = 600.0
+    repeats: Annotated[int, msgspec.Meta(ge=1, le=MOST_REPEATS)] = 1
+    points: Literal["together", "one_by_one"] = "together"
+    concurrency: Annotated[int, msgspec.Meta(ge=1, le=4096)] | None = None
+    price_input: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+    price_output: Annotated[float, msgspec.Meta(ge=0.0)] = 0.0
+    timeout_s: Annotated[float, msgspec.Meta(ge=0.1)] = 600.0
 
 
 class Judge:
@@ -81,13 +83,8 @@ class Judge:
         Raises:
             InputError: The spec can't be used.
         """
-        problems = []
-        if not 1 <= spec.repeats <= MOST_REPEATS:
-            problems.append(Problem(message=say("runs.judge_repeats", n=spec.repeats, most=MOST_REPEATS)))
-        if spec.points not in ("together", "one_by_one"):
-            problems.append(Problem(message=say("runs.judge_points", text=spec.points)))
-        if problems:
-            raise InputError(*problems)
+        if spec.model.startswith("answers:"):
+            raise InputError(Problem(message=say("runs.judge_answers", spec=spec.model), field="--model"))
         self.spec = spec
         self.model: Model = create_model(
             spec.model,
@@ -99,9 +96,7 @@ class Judge:
                 images=None,
             ),
         )
-        self.pins = JudgePins(
-            self.model.identity, spec.repeats, "one_by_one" if spec.points == "one_by_one" else "together"
-        )
+        self.pins = JudgePins(self.model.identity, spec.repeats, spec.points)
 
     @property
     def limits(self) -> Limits:
@@ -119,16 +114,25 @@ def read_judge(text: str, *, base_url: str | None = None, api_key_env: str | Non
     """A judge from a spec string, or from a TOML file with the fields of `JudgeSpec`.
 
     Raises:
-        InputError: Neither can be used.
+        InputError: Neither can be used; with all that is wrong.
     """
     if not text.endswith(".toml"):
         return Judge(JudgeSpec(text, base_url=base_url, api_key_env=api_key_env))
     try:
-        spec = msgspec.convert(tomllib.loads(Path(text).read_text("utf-8-sig")), JudgeSpec)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        content = Path(text).read_bytes()
+        document = Document(text, content, tomllib.loads(content.decode("utf-8-sig")))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise InputError(Problem(message=say("runs.bad_judge_file", reason=reason), file=text)) from error
-    return Judge(spec)
+    spec = document.read(JudgeSpec)
+    if spec.model is not None:  # else it could not be read
+        try:
+            judge = Judge(spec)
+        except InputError as error:
+            document.problems += (document.of_option(problem, "") for problem in error.problems)
+    if document.problems:
+        raise InputError(*document.problems)
+    return judge
 
 
 def read_judges(run_dir: Path) -> tuple[JudgePins, ...]:
@@ -157,9 +161,11 @@ def add_calibrations(run_dir: Path, files: Sequence[Path], upcoming: Sequence[Ju
         upcoming: Judges that are about to be asked.
 
     Raises:
-        InputError: A file is wrong, or is about a judge that this run does not have.
+        InputError: A file is wrong, or is about a judge that this run does not have, or about another criterion or
+            scale than its judges rate by.
     """
     known = {each.id for each in (*read_judges(run_dir), *upcoming)}
+    scale = tuple(map(float, SCALE))
     problems: list[Problem] = []
     together = {each.judge: each for each in read_calibrations(run_dir)}
     for file in files:
@@ -170,6 +176,15 @@ def add_calibrations(run_dir: Path, files: Sequence[Path], upcoming: Sequence[Ju
             continue
         if found.judge not in known:
             message = say("runs.calibration_of_other", judge=found.judge, known=", ".join(sorted(known)) or "–")
+            problems.append(Problem(message=message, file=str(file)))
+        if (found.criterion, found.scale) != (CRITERION, scale):
+            message = say(
+                "runs.calibration_other_scale",
+                criterion=found.criterion,
+                scale=found.scale,
+                wanted=CRITERION,
+                ours=scale,
+            )
             problems.append(Problem(message=message, file=str(file)))
         together[found.judge] = found
     if problems:

@@ -71,12 +71,12 @@ class Document:
         return msgspec.structs.replace(problem, file=self.file, line=self._lines.get(above), field=place or None)
 
     def of_option(self, problem: Problem, place: str) -> Problem:
-        """A problem with what `medbench run` takes as options, and this file says under a place.
+        """A problem with what `medbench run` takes as options, and this file says under a place; empty: the whole.
 
         There `--base-url` is called `base_url`. A problem of another file stays one.
         """
         field = (problem.field or "model").removeprefix("--").replace("-", "_")
-        return problem if problem.file else self.located(problem, f"{place}.{field}")
+        return problem if problem.file else self.located(problem, below(place, field))
 
     def is_wrong(self, place: str) -> bool:
         """Whether there is a problem at a place, or below it."""

@@ -14,7 +14,7 @@ from medbench.board.ranking import Standing
 from medbench.board.release import Release
 from medbench.board.report.charts import Bar, dataset_chart, draw
 from medbench.board.report.checks import shares_text
-from medbench.board.report.figures import interval, number, percent, with_interval
+from medbench.board.report.figures import interval, metric_names, number, percent, with_interval
 from medbench.board.report.render import NAMES, TAGS, environment
 from medbench.board.summary import SAFETY_DIMENSIONS
 from medbench.catalog import load_catalog
@@ -68,6 +68,7 @@ def write_board(out: Path, release: Release, language: Language) -> Path:
         words={each: partial(_say, each, "board") for each in ordered},
         report={each: partial(_say, each, "report") for each in ordered},
         dimensions={each: _dimensions(release, each) for each in ordered},
+        unmeasured={each: metric_names(release.unmeasured, each) for each in ordered},
         tags=TAGS,
         names=NAMES,
         number=number,

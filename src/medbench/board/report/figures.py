@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from medbench.stats import Estimate, half_up
+from medbench.text import Language, say
 
 NOTHING = "–"
 
@@ -27,6 +29,14 @@ class HasValue(HasLimits, Protocol):
     @property
     def value(self) -> float | None:
         """The figure."""
+
+
+class HasDifference(HasLimits, Protocol):
+    """A difference with its interval, where that is known."""
+
+    @property
+    def difference(self) -> float:
+        """In points of 100."""
 
 
 def number(value: float | None, places: int = 1) -> str:
@@ -57,6 +67,21 @@ def with_interval(figure: HasValue | None, scale: float = 1.0, places: int = 1) 
         return NOTHING
     value, limits = number(scale * figure.value, places), interval(figure, scale, places)
     return value if limits == NOTHING else f"{value} ({limits})"
+
+
+def difference(gap: HasDifference | None) -> str:
+    """A difference as shown: with its sign, its limits in brackets if it has any."""
+    if gap is None:
+        return NOTHING
+    if gap.low is None or gap.high is None:
+        return f"{half_up(gap.difference):+}"
+    return f"{half_up(gap.difference):+} ({half_up(gap.low):+} … {half_up(gap.high):+})"
+
+
+def metric_names(metrics: Iterable[str], language: Language) -> str:
+    """Judged metrics in a row."""
+    names = (say(f"report.metric_{metric}", language=language) for metric in metrics)
+    return ("、" if language == "zh" else ", ").join(names)
 
 
 def estimate_text(found: Estimate | None) -> str:

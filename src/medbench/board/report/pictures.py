@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from medbench.board.controls import Gap
 from medbench.board.report.boxes import BoxCase
-from medbench.board.report.figures import NOTHING, estimate_text, number
+from medbench.board.report.figures import NOTHING, difference, estimate_text, number
 from medbench.board.report.volumes import DrawnSlice, VolumeCase
 from medbench.stats import half_up
 
@@ -68,8 +67,8 @@ def effect_lines(view: View) -> list[EffectLine]:
             own=number(row.own),
             removed=number(row.removed),
             swapped=number(row.swapped),
-            own_less_removed=_gap(row.own_less_removed),
-            own_less_swapped=_gap(row.own_less_swapped),
+            own_less_removed=difference(row.own_less_removed),
+            own_less_swapped=difference(row.own_less_swapped),
         )
         for row in view.effects.controls
     ]
@@ -85,7 +84,7 @@ def probe_lines(view: View) -> list[ProbeLine]:
             pictures=f"{row.pictures:,}",
             perception=f"{number(row.perception)} ({row.perception_items:,})",
             reasoning=f"{number(row.reasoning)} ({row.reasoning_items:,})",
-            gap=_gap(row.gap),
+            gap=difference(row.gap),
         )
         for row in view.effects.probes
     ]
@@ -163,11 +162,3 @@ def slice_caption(view: View, case: VolumeCase, drawn: DrawnSlice) -> str:
         true=f"{made.true_mm2:,.0f}",
         given=f"{made.given_mm2:,.0f}",
     )
-
-
-def _gap(gap: Gap | None) -> str:
-    if gap is None:
-        return NOTHING
-    if gap.low is None or gap.high is None:
-        return f"{half_up(gap.difference):+}"
-    return f"{half_up(gap.difference):+} ({half_up(gap.low):+} … {half_up(gap.high):+})"

@@ -10,7 +10,7 @@ from medbench.board.report.boxes import BoxCase
 from medbench.board.report.charts import Bar, Positions
 from medbench.board.report.checks import CheckLine, check_lines
 from medbench.board.report.epochs import EpochLine, epoch_lines
-from medbench.board.report.figures import NOTHING, interval, number, percent, with_interval
+from medbench.board.report.figures import NOTHING, interval, metric_names, number, percent, with_interval
 from medbench.board.report.judges import (
     JudgedLine,
     JudgeLine,
@@ -157,6 +157,8 @@ class View:
             lines.append(self.t("at_chance", names=self.names(guessed)))
         if uncalibrated(self):
             lines.append(self.t("uncalibrated"))
+        elif metrics := summary.unmeasured():
+            lines.append(self.t("unmeasured", metrics=metric_names(metrics, self.language)))
         if summary.awaiting_judge:
             lines.append(self.t("awaiting", names=self.names(summary.awaiting_judge)))
         if summary.uncounted_usage:

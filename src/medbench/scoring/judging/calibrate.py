@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from medbench.catalog import load_admission
 from medbench.errors import InputError, Problem
 from medbench.scoring.judging.meta import Agreement, evaluate
 from medbench.scoring.ratings import Rating
@@ -15,10 +16,6 @@ from medbench.stats import CalibrationMap, calibrate
 from medbench.text import say
 
 FORMAT = 1
-SHARE_OF_PEOPLE = 0.8
-"""A judge is admitted where the lower limit of its quadratic kappa reaches this share of people's own."""
-ABSOLUTE_GATE = 0.6
-"""Where one person rated and there is no ceiling to compare with."""
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -91,7 +88,8 @@ def measure(ratings: Sequence[Rating], judge: str, criterion: str) -> Measured:
     figures = next(each for each in evaluate(ratings) if each.criterion == criterion)
     agreement = next(each.agreement for each in figures.judges if each.judge == judge)
     ceiling = figures.people.quadratic_kappa.value
-    gate = ABSOLUTE_GATE if ceiling is None else SHARE_OF_PEOPLE * ceiling
+    admission = load_admission()
+    gate = admission.absolute if ceiling is None else admission.share_of_people * ceiling
     low = agreement.quadratic_kappa.low
     return Measured(
         judge=judge,
