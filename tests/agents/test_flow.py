@@ -551,7 +551,7 @@ def test_instructions_in_what_a_tool_says_never_reach_the_backbone(tmp_path, fai
 
 @pytest.mark.parametrize(
     "outcome",
-    [RuntimeError("no"), SystemExit(0), asyncio.CancelledError(), 7, object()],
+    [RuntimeError("no"), SystemExit(0), KeyboardInterrupt(), asyncio.CancelledError(), 7, object()],
     ids=lambda each: repr(each)[:20],
 )
 @pytest.mark.parametrize("asked", ["bound", "hint"])
