@@ -31,7 +31,6 @@ from medbench.plugins import TOOLS, load_plugin, plugin_names
 from medbench.store.document import Document
 from medbench.text import say
 
-
 _TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
