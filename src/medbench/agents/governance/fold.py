@@ -86,7 +86,7 @@ _RIGHT_TO_LEFT = "\u202e"
 
 
 def visible(text: str) -> str:
-    """The text without characters that no reader sees: zero-width, bidirectional, control, private, tags, selectors, blanks."""
+    """The text without characters that no reader sees: zero-width, bidirectional, control, tags, selectors, blanks."""
     return text if text.isascii() and text.replace("\n", "").isprintable() else text.translate(_SEEN)
 
 
