@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from medbench.agents.checked import CheckedTool
 from medbench.agents.orchestration.apart import Apart, apart
 from medbench.agents.orchestration.events import ToolUsed
@@ -28,6 +30,13 @@ class Blocking:
     async def call(self, arguments):
         self._asked.wait(20)
         return threading.current_thread().name
+
+
+def wait_for_end(name):
+    deadline = time.monotonic() + 20
+    while name in {thread.name for thread in threading.enumerate()}:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_tool_that_blocks_ends_in_its_time_and_the_item_is_answered(tmp_path):
@@ -66,11 +75,12 @@ def test_its_next_call_waits_behind_the_one_that_blocks_and_is_answered_after_it
     assert asyncio.run(twice()) == ["timeout", "tool blocking"]
 
 
-def test_what_ends_a_program_ends_neither_it_nor_the_tool():
+@pytest.mark.parametrize("leaving", [SystemExit, KeyboardInterrupt])
+def test_what_ends_a_program_ends_neither_it_nor_the_tool(leaving):
     class Leaving(Blocking):
         async def call(self, arguments):
             if arguments:
-                raise SystemExit(3)
+                raise leaving
             return "here"
 
     made = Apart(Leaving("leaving"))
@@ -85,12 +95,28 @@ def test_what_ends_a_program_ends_neither_it_nor_the_tool():
                 found.append((error.code, error.detail))
         return found
 
-    assert asyncio.run(three()) == ["here", ("tool_failed", "SystemExit"), "here"]
+    assert asyncio.run(three()) == ["here", ("tool_failed", leaving.__name__), "here"]
     made.close()
-    deadline = time.monotonic() + 10
-    while "tool leaving" in {thread.name for thread in threading.enumerate()}:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_for_end("tool leaving")
+
+
+def test_a_tool_that_stops_its_own_loop_is_called_again_and_closed():
+    class Stopping(Blocking):
+        async def call(self, arguments):
+            asyncio.get_running_loop().stop()
+            return "here"
+
+    made = Apart(Stopping("stopping"))
+
+    async def twice():
+        found = []
+        for _ in range(2):
+            found.append(await made.call({}))
+            await asyncio.to_thread(wait_for_end, "tool stopping")
+        return found
+
+    assert asyncio.run(asyncio.wait_for(twice(), 20)) == ["here", "here"]
+    made.close()
 
 
 def test_a_tool_of_the_question_at_hand_stays_in_the_loop_of_the_run():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import time
 
 import pytest
@@ -96,6 +97,7 @@ def raising(error):
         (raising(asyncio.CancelledError()), "CancelledError"),
         (cancels_itself, "CancelledError"),
         (raising(SystemExit(0)), "SystemExit"),
+        (raising(KeyboardInterrupt()), "KeyboardInterrupt"),
         (raising(GeneratorExit()), "GeneratorExit"),
         (raising(Strange()), "Strange"),
         (raising(ToolError("not_found", 5)), "TypeError"),
@@ -126,6 +128,19 @@ def test_who_is_cancelled_while_a_tool_works_is_cancelled():
 def test_a_code_that_is_none_is_not_told(code):
     told, _ = use(raising(ToolError(code, "no such patient")), '{"text": ""}')
     assert json.loads(told) == {"error": "tool_error", "detail": "no such patient"}
+
+
+def test_ctrl_c_within_a_tool_still_ends_the_program():
+    async def pressed(_):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # as after the first one
+        signal.raise_signal(signal.SIGINT)
+
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            use(pressed, '{"text": ""}')
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def test_a_tool_that_returns_no_text_failed():

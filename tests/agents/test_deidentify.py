@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from medbench.agents.governance.deidentify import Deidentified, Pseudonyms, is_local
+from medbench.agents.governance.identifiers import identifiers
 from medbench.items.model import Question, Turn
 from medbench.items.synthetic import records
 from medbench.models.chat import ChatReply, Message
@@ -98,6 +99,12 @@ def test_nothing_planted_leaves_and_all_of_it_comes_back(number, mobile, name, e
         "Patient Denies pain. Potassium 4.1 mmol/L on 2023-11-15.",
         "A 45-year-old man with fever for 3 days; HbA1c 7.2 %.",
         "110105194912310021 has a wrong check digit",
+        "Patient: Male, 54. Patient: CT ABDOMEN. Patient HIV DNA. Name: ECG. Mr. and Mrs.",
+        "患者：男，54岁。患者：老年男性，65岁。患者：头痛，发热。患者：没有。患者：谢谢。患者 出现头痛",
+        "患者姓名不详；姓名：不详；姓名 性别 年龄；| 姓名 | 性别 |；患者头痛·恶心·呕吐",
+        "Drug name: Aspirin 100 mg. 患者：雷公藤，柴胡",
+        '{"name": "RequestPreoperativeBed"}',
+        '{"name": {"use": "usual"}, "maritalStatus": {"text": "Married"}}',
     ],
 )
 def test_what_names_nobody_stays(text):
@@ -109,6 +116,114 @@ def test_what_names_nobody_stays(text):
 )
 def test_a_name_behind_its_cue_is_hidden_however_they_are_set_apart(said):
     assert Pseudonyms().hide(said.format("李小明")) == said.format("[NAME_1]")
+
+
+SURE = [
+    "Mr. {}",
+    "Mrs {} was seen",
+    "Patient name: {}, 54",
+    "PATIENT NAME: {}",
+    "Name: {}.",
+    "My name is {}",
+    "Patient: {}",
+]
+ONE_NAMES = ["O'Brien", "McDonald", "SMITH", "Müller", "Jean-Luc", "D’Angelo", "DeShawn", "Garci\u0301a", "ЧЕХОВ"]
+MORE_NAMES = [
+    *("José García", "Jean-Luc Picard", "Nguyen Thi Minh Khai", "JOHN SMITH", "ZHANG San", "Ludwig van Beethoven"),
+    *("J. R. O'Neil", "Anne-Marie St. John", "Иван Петров", "John F Kennedy"),
+]
+
+
+@given(st.sampled_from(SURE), st.sampled_from(ONE_NAMES + MORE_NAMES))
+def test_a_name_in_latin_letters_is_hidden_whole(said, name):
+    if name in ONE_NAMES and said in SURE[-2:]:
+        return  # where other words stand as well, one with a capital is no sign of a name
+    pseudonyms = Pseudonyms()
+    assert pseudonyms.hide(said.format(name)) == said.format("[NAME_1]")
+    assert pseudonyms.restore(said.format("[NAME_1]")) == said.format(name)
+
+
+@pytest.mark.parametrize(
+    ("text", "hidden"),
+    [
+        ("患者：滕子京", "患者：[NAME_1]"),
+        ("病人：褚时健，因", "病人：[NAME_1]，因"),
+        ("患者：阿依古丽·买买提，女", "患者：[NAME_1]，女"),
+        ("患者阿依古丽·买买提因头痛入院", "患者[NAME_1]因头痛入院"),
+        ("患者：尼玛次仁，男，45岁", "患者：[NAME_1]，男，45岁"),
+        ("姓名 张三", "姓名 [NAME_1]"),
+        ("患者姓名 张三 男", "患者姓名 [NAME_1] 男"),
+        ("姓名：张三男45岁", "姓名：[NAME_1]男45岁"),
+        ("| 姓名 | 张三 |", "| 姓名 | [NAME_1] |"),
+        ("姓 名：张 三，张三好转", "姓 名：[NAME_1]，[NAME_2]好转"),
+        ("Patient Name John Smith DOB", "Patient Name [NAME_1] DOB"),
+        ("Mr. Smith's wife", "Mr. [NAME_1]'s wife"),
+        ("Mr. Jos, then José", "Mr. [NAME_1], then José"),
+        ('{"name":[{"given":["三"],"text":"张三"}]}', '{"name":[{"given":["[NAME_1]"],"text":"[NAME_2]"}]}'),
+        ('{"name": {"period": {"start": "2001"}, "text": "Zoë"}}', None),
+    ],
+)
+def test_a_name_is_hidden_whole_behind_every_form_of_its_cue(text, hidden):
+    pseudonyms = Pseudonyms()
+    given_away = pseudonyms.hide(text)
+    assert given_away == (hidden or text.replace("Zoë", "[NAME_1]"))
+    assert pseudonyms.restore(given_away) == text
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                *ONE_NAMES,
+                *MORE_NAMES,
+                "Mr. ",
+                "Patient: ",
+                "患者：",
+                "姓名 ",
+                "张 三",
+                "·",
+                "'",
+                "-",
+                ", ",
+                " ",
+                "男",
+                "s",
+                "A",
+            ]
+        )
+    )
+)
+def test_whatever_stands_together_comes_back(pieces):
+    text = "".join(pieces)
+    pseudonyms = Pseudonyms()
+    assert pseudonyms.restore(pseudonyms.hide(text)) == text
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "Mr. A",
+        "Mr. O'",
+        "Mr. Anna-Anna de ",
+        "Patient: A. ",
+        "姓 名",
+        "患者：张·",
+        "张·",
+        '"name":[{',
+        "A. de la ",
+        "\u0301",
+    ],
+)
+def test_searching_takes_linear_time(piece):
+    def seconds(size):
+        text = piece * (size // len(piece))
+        began = time.process_time()
+        for _ in identifiers(text):
+            pass
+        return time.process_time() - began
+
+    # Work grows with the text: sixteen times as long is far less than quadratic's 256 times.
+    assert seconds(160_000) < 60 * max(seconds(10_000), 0.005)
 
 
 def as_text(value):

@@ -7,10 +7,12 @@ from importlib.resources import files
 import pytest
 
 from medbench.agents.governance.guard import LONGEST as GUARD_READS
+from medbench.agents.orchestration import agent as agent_module
 from medbench.agents.orchestration.agent import agent_model
 from medbench.agents.orchestration.file import read_agent_file
 from medbench.errors import InputError
 from medbench.models.registry import ModelOptions, create_model
+from medbench.models.tools import ToolSpec
 from medbench.store.strict_yaml import LONGEST
 
 MINIMAL = "backbone: {model: 'openai:x', base_url: 'http://127.0.0.1:9/v1'}\n"
@@ -111,6 +113,41 @@ def all_told(folder, text, **options):
         agent_model("agent.yaml", ModelOptions(folder=folder, **options))
     return [(str(problem.file).removeprefix(f"{folder}/"), problem.line, problem.field)
             for problem in caught.value.problems]  # fmt: skip
+
+
+class Made:
+    """A tool of another package, with the spec that a test gives it."""
+
+    def __init__(self, *spec):
+        self.spec = ToolSpec(*spec) if spec else None
+
+    async def call(self, arguments):
+        return ""
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        ValueError("no beds"),
+        SystemExit(9),
+        None,
+        object(),
+        Made(),
+        Made("take bed", "d", {}),
+        Made("bed", None, {}),
+        Made("bed", "d", [1]),
+    ],
+    ids=lambda each: repr(each)[:20],
+)
+def test_a_tool_that_can_not_be_made_is_told_with_all_else(tmp_path, monkeypatch, made):
+    def make(settings):
+        if isinstance(made, BaseException):
+            raise made
+        return made
+
+    monkeypatch.setattr(agent_module, "load_plugin", lambda *_, **__: make)
+    text = "backbone: {model: 'openai:x', base_url: 'http://127.0.0.1:9/v1'}\ntools:\n  bed: {}\napprover: fax\n"
+    assert all_told(tmp_path, text) == [("agent.yaml", 3, "tools.bed"), ("agent.yaml", 4, "approver")]
 
 
 def test_problems_of_the_file_and_of_all_that_it_names_come_together(tmp_path):

@@ -243,3 +243,29 @@ def test_an_environment_that_fails_is_our_fault(monkeypatch, tmp_path, what):
     world = None if what == "made" else Broken()
     with pytest.raises(EnvironmentFailed):
         work(monkeypatch, tmp_path, world, ScriptedModel("Nothing to do."))
+
+
+@pytest.mark.parametrize("leaving", [SystemExit(4), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("where", ["made", "snapshot"])
+def test_an_environment_that_would_end_the_program_is_our_fault_too(monkeypatch, tmp_path, leaving, where):
+    def leave():
+        raise leaving
+
+    class Leaving(World):
+        snapshot = staticmethod(leave)
+
+        async def close(self):
+            leave()
+
+    def make(*_):
+        return leave() if where == "made" else Leaving()
+
+    monkeypatch.setattr(sessions, "environment_maker", lambda _: make)
+
+    async def main():
+        session = Session(question("world"), FolderContext(tmp_path))
+        await session.close()
+        session.snapshot()
+
+    with pytest.raises(EnvironmentFailed, match=type(leaving).__name__):
+        asyncio.run(main())

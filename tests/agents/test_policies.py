@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from medbench.agents.governance.doses import excesses
+from medbench.agents.governance.fold import fold
 from medbench.agents.governance.policy import load_policies
 from medbench.errors import InputError
 from medbench.scoring.extract.refusal import is_refusal
@@ -106,6 +108,54 @@ def test_all_problems_of_one_file_are_told_at_once_and_none_twice(tmp_path):
     assert messages["rule[0].severity"] == "'dire' is not allowed here. Allowed: low, medium, high, critical."
     assert "Allowed: input, config, call, result, output" in messages["rule[0].where[2]"]
     assert "Known: zh, en" in messages["rule[0].title.english"]
+
+
+DOSE = """
+[[dose]]
+drug = ["Acétazolamide"]
+route = "oral"
+unit = "mg"
+most_single = 15
+source = "s"
+"""
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "field"),
+    [
+        ('["saline", "生理盐水"]', "[]", "words.fluids"),
+        ('"saline"', '""', "words.fluids"),
+        ('"saline"', '"\u200b "', "words.fluids"),
+        ('"saline"', '"*"', "words.fluids"),
+        ('"saline"', '"＊"', "words.fluids"),
+        ('"saline"', '"sa*line"', "words.fluids"),
+        ('"saline"', '"^"', "words.fluids"),
+        ('"saline"', '"@patient"', "words.fluids"),
+        ('"@patient"', '"＊"', "rule[0].when[0]"),
+        ('"Acétazolamide"', '""', "dose[0]"),
+        ('"Acétazolamide"', '"a", "*"', "dose[0]"),
+        ("15", "nan", "dose[0]"),
+        ("15", "inf", "dose[0]"),
+        ("15", "15\nmost_day = nan", "dose[0]"),
+    ],
+)
+def test_what_could_never_be_met_or_searched_for_is_refused(tmp_path, good, bad, field):
+    path = tmp_path / "ward.toml"
+    path.write_text(GOOD + DOSE, "utf-8")
+    load_policies(path)
+    path.write_text((GOOD + DOSE).replace(good, bad), "utf-8")
+    with pytest.raises(InputError) as raised:
+        load_policies(path)
+    assert [str(problem.field) for problem in raised.value.problems] == [field]
+
+
+@pytest.mark.parametrize("text", ["acetazolamide 500 mg", "Acétazolamide 500 mg", "ＡＣＥＴＡＺＯＬＡＭＩＤＥ 500 mg"])
+@pytest.mark.parametrize("name", ["Acétazolamide", "ａｃｅｔａｚｏｌａｍｉｄｅ "])
+def test_the_name_of_a_drug_may_be_spelled_as_texts_may(tmp_path, text, name):
+    path = tmp_path / "ward.toml"
+    path.write_text(GOOD + DOSE.replace("Acétazolamide", name), "utf-8")
+    (excess,) = excesses(fold(text), load_policies(path).doses)
+    assert excess.amount == 500
 
 
 def test_a_rule_can_be_added_but_not_changed(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import signal
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -92,7 +93,11 @@ class CheckedTool:
         except ToolError as error:
             code = error.code if _CODE.fullmatch(error.code) else "tool_error"
             raise ToolError(code, shortened(error.detail, self._longest)) from error
-        except SystemExit as error:  # a task hands it to the event loop, which would end the whole run
+        except (
+            SystemExit,
+            KeyboardInterrupt,
+        ) as error:  # a task hands them to the event loop, which ends the whole run
+            raise_ctrl_c(error)
             raise self._failed(error) from error
 
     def _failed(self, error: BaseException) -> ToolError:
@@ -121,6 +126,16 @@ def shortened(text: str, longest: int = LONGEST_RESULT) -> str:
     note = "" if len(text) <= longest else f"\n[cut; {len(text)} characters in all]"
     # Half of a surrogate pair can't be sent.
     return text[: longest - len(note)].encode("utf-8", "replace").decode() + note
+
+
+def raise_ctrl_c(error: BaseException) -> None:
+    """Raise what comes of Ctrl-C again; a `KeyboardInterrupt` that a third party raised by itself is its own failure.
+
+    A run has Ctrl-C handled by its event loop, and no exception comes of it. Only the second one, which ends the run at
+    once, finds Python's own handler.
+    """
+    if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        raise error
 
 
 def _read(task: asyncio.Future[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from medbench.agents.checked import CheckedTool, shortened
+from medbench.agents.checked import CheckedTool, raise_ctrl_c, shortened
 from medbench.agents.environment import ENVIRONMENT, Environment, decode_state
 from medbench.agents.limits import Count, ItemLimits, LimitReached
 from medbench.agents.loop import talk
@@ -79,8 +79,10 @@ class Session:
 
     async def close(self) -> None:
         """Give back what it holds; an environment that can't has no say any more."""
-        with suppress(Exception):  # whatever a third party raises: the state is kept already
+        try:
             await self.environment.close()
+        except (Exception, SystemExit, KeyboardInterrupt) as error:  # noqa: BLE001 - the state is kept already
+            raise_ctrl_c(error)
 
 
 class WorkContext(ContextOf):
@@ -197,5 +199,6 @@ def _ours(do: Callable[..., Any], *arguments: object) -> Any:  # noqa: ANN401 - 
         raise EnvironmentFailed(shortened(str(error))) from error
     except InputError as error:
         raise EnvironmentFailed(shortened("; ".join(map(str, error.problems)))) from error
-    except Exception as error:  # an environment may raise whatever it likes
+    except BaseException as error:  # an environment may raise whatever it likes, and nothing is awaited
+        raise_ctrl_c(error)
         raise EnvironmentFailed(f"{type(error).__name__}: {shortened(str(error))}") from error

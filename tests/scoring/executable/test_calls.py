@@ -104,6 +104,54 @@ def test_an_optional_parameter_may_be_empty_and_a_later_result_may_stand_in():
     )
 
 
+WRONG = {"patient_id": 1001}
+CALL = {"named": lambda given: json.dumps({"name": "BookBed", "arguments": given}, ensure_ascii=False)}
+CALL["python"] = lambda given: "BookBed(" + ", ".join(f"{name}={value!r}" for name, value in given.items()) + ")"
+CALL["object"] = lambda given: f"BookBed {json.dumps(given)}"
+CALL["fence"] = lambda given: f"```json\n{CALL['named'](given)}\n```"
+
+
+@pytest.mark.parametrize("form", CALL)
+@pytest.mark.parametrize(
+    "said",
+    [
+        "错误示例（不要这样）：{wrong}\n正确：{right}",
+        "{wrong}\n更正：\n{right}",
+        "{wrong}\n\n**修正后的调用如下：**\n{right}",
+        "正确调用：{right}\n反例：{wrong}",
+        "Wrong (don't): {wrong}\nRight: {right}",
+        "{wrong}\nThat lacks the ward. Corrected call:\n{right}",
+        "{wrong}\n更正：{wrong}\n再更正：{right}",
+    ],
+)
+def test_a_call_that_is_taken_back_or_shown_as_wrong_does_not_count(form, said):
+    answer = said.format(wrong=CALL[form](WRONG), right=CALL[form](RIGHT))
+    assert check(BED, answer).evidence["calls"] == [{"name": "BookBed", "arguments": RIGHT}]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "{wrong}\n{right}",
+        "{right}\n更正：\n{wrong}",
+        "错误示例：{wrong}",
+        "{right}\n确认信息正确后再调用一次。\n{wrong}",
+        "{wrong}\nIf the ward is wrong, call again: {right}",
+        "不正确：{wrong}",
+    ],
+)
+def test_a_wrong_call_that_nothing_takes_back_counts(said):
+    answer = said.format(wrong=CALL["named"](WRONG), right=CALL["named"](RIGHT))
+    assert check(BED, answer).status == "failed"
+
+
+def test_a_correction_takes_back_as_many_calls_as_it_makes():
+    calls = [CALL["named"](WRONG | {"days": days}) for days in (1, 2)]
+    answer = f"{calls[0]}\n{calls[1]}\n更正：{CALL['named'](RIGHT)}"
+    kept = [call["arguments"] for call in check(BED, answer).evidence["calls"]]
+    assert kept == [WRONG | {"days": 1}, RIGHT]
+
+
 def test_unknown_apis_are_found_in_json_and_where_a_line_is_a_call():
     assert found(PLAN, [{"name": "find_patiant", "arguments": {"name": "a"}}]) == (
         "failed",

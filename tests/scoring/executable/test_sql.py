@@ -75,6 +75,7 @@ def test_right_answers_find_something(name):
         ("SELECT COUNT(*) FROM lab a, lab b, lab c, lab d, lab e", "too_much_work"),
         ("WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT MAX(n) FROM r", "too_much_work"),
         ("SELECT zeroblob(1000000000) FROM dual", "too_big"),
+        ("SELECT zeroblob(200000) FROM dual", "too_big"),
         ("SELECT * FROM sqlite_master", "forbidden"),
     ],
 )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from string import ascii_letters, digits
 from urllib.parse import urlsplit
 
 import msgspec
@@ -22,7 +21,6 @@ from medbench.models.model import Completion, Context, Identity, Response, ToolC
 from medbench.models.tools import ToolSpec
 
 _PLACEHOLDER = re.compile(r"\[[A-Z]+_[0-9]+\]")
-_LATIN = frozenset(ascii_letters + digits)
 
 
 class Pseudonyms:
@@ -71,8 +69,8 @@ class Pseudonyms:
     def _known_at(self, text: str, place: int) -> str:
         """The longest known identifier there, since a name may be part of an address; empty: there is none.
 
-        One of Latin letters or digits is no part of a longer word, and a single Chinese sign, as a family name in a
-        record, no part of a Chinese one.
+        One of letters that are set in words, or of digits, is no part of a longer word, and a single Chinese sign, as a
+        family name in a record, no part of a Chinese one.
         """
         if place and _is_inside_word(text, place):
             return ""
@@ -188,8 +186,13 @@ def _restored(completion: Completion, pseudonyms: Pseudonyms) -> Completion:
 
 
 def _is_inside_word(text: str, place: int) -> bool:
-    """Whether a place has a Latin letter or digit on either side."""
-    return place < len(text) and text[place - 1] in _LATIN and text[place] in _LATIN
+    """Whether a place has a letter of words with letters, or a digit, on either side."""
+    return place < len(text) and _is_of_word(text[place - 1]) and _is_of_word(text[place])
+
+
+def _is_of_word(sign: str) -> bool:
+    # What stands behind these, Chinese and full-width signs among it, is set without spaces.
+    return sign < "\u2e80" and (sign.isalnum() or "\u0300" <= sign <= "\u036f")
 
 
 def _is_beside_chinese(text: str, place: int) -> bool:

@@ -8,6 +8,7 @@ from functools import cache
 
 import msgspec
 
+from medbench.agents.governance.fold import fold
 from medbench.agents.governance.policy import Dose, Route
 from medbench.agents.governance.recognise import spans
 
@@ -74,8 +75,7 @@ def excesses(text: str, limits: Iterable[Dose]) -> Iterator[Excess]:
     """
     for limit in limits:
         for name in limit.drug:
-            stem = name.casefold()
-            for _, end in spans(text, stem):
+            for _, end in spans(text, fold(name).strip()):
                 after = text[end : end + REACH]
                 stop = _ENDS.search(after)
                 after = after[: stop.start()] if stop else after

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import tomllib
 from collections import Counter
@@ -187,9 +188,15 @@ def _check(
         for place, rule in enumerate(policy.rule)
         for field, key, values in _faults(rule, policy.theme, words, times)
     ]
+    for name, terms in policy.words.items():
+        if not terms:
+            found.append((f"words.{name}", "agent.words_empty", {"name": name}))
+        bad = [term for term in terms if term.startswith("@") or not _is_term(term)]
+        found += [(f"words.{name}", "agent.words_bad_term", {"name": name, "term": term}) for term in bad]
     for place, dose in enumerate(policy.dose):
         limits = [limit for limit in (dose.most_single, dose.most_day) if limit is not None]
-        if not dose.drug or not limits or min(limits) <= 0:
+        named = bool(dose.drug) and all(map(_is_term, dose.drug))
+        if not named or not limits or not all(limit > 0 and math.isfinite(limit) for limit in limits):
             found.append((f"dose[{place}]", "agent.dose_without_limit", {"drug": ", ".join(dose.drug or ())}))
     for field, key, values in [each for each in found if not document.is_wrong(each[0])]:
         document.problem(key, field, **values)
@@ -220,8 +227,14 @@ def _faults(
             if term.startswith("@"):
                 if term[1:] not in words:
                     yield f"when[{place}]", "agent.rule_unknown_words", {"name": term[1:]}
-            elif not fold(term.removeprefix("^").removesuffix("*")).strip() or "*" in term[:-1]:
+            elif not _is_term(term):
                 yield f"when[{place}]", "agent.rule_bad_term", {"term": term}
+
+
+def _is_term(term: str) -> bool:
+    """Whether there is something to look for in a term as it is searched for, folded."""
+    stem = fold(term).strip().removeprefix("^").removesuffix("*")
+    return bool(stem.strip()) and "*" not in stem
 
 
 def _resolved(rule: Rule, words: Mapping[str, Sequence[str]]) -> Rule:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from medbench.agents.checked import shortened
 from medbench.agents.governance.approval import Approver, Nobody, make_approver
 from medbench.agents.governance.deidentify import Deidentified
 from medbench.agents.governance.guard import LONGEST, Guard
@@ -24,10 +26,12 @@ from medbench.models.chat import ChatModel, TalkingModel
 from medbench.models.http import LOOPBACK
 from medbench.models.model import Context, Identity, Model, Response
 from medbench.models.registry import ModelOptions, create_model
-from medbench.models.tools import Tool
+from medbench.models.tools import Tool, ToolSpec
 from medbench.plugins import TOOLS, load_plugin, plugin_names
 from medbench.store.document import Document
 from medbench.text import say
+
+_TOOL_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def agent_model(path: str, options: ModelOptions) -> AgentModel:
@@ -207,4 +211,27 @@ def _tool(name: str, settings: dict[str, object]) -> Tool:
     if make is None:
         known = ", ".join(plugin_names(TOOLS)) or "–"
         raise InputError(Problem(message=say("agent_file.unknown_tool", name=name, known=known), field=field))
-    return make(settings)
+    try:
+        tool = make(settings)
+        if problem := _unusable(tool):
+            raise TypeError(problem)
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:  # of a third party
+        said = f"{type(error).__name__}: {shortened(str(error), 200)}"
+        raise InputError(Problem(message=say("agent_file.broken_tool", name=name, error=said), field=field)) from error
+    return tool
+
+
+def _unusable(tool: Tool) -> str:
+    """Why what was made is no tool; empty: it is one."""
+    spec = getattr(tool, "spec", None)
+    if not isinstance(spec, ToolSpec):
+        return "its spec is no ToolSpec"
+    if not (isinstance(spec.name, str) and _TOOL_NAME.fullmatch(spec.name) and isinstance(spec.description, str)):
+        return "name must be 1 to 64 letters, digits, _ or -, and description a text"
+    if not isinstance(spec.parameters, Mapping):
+        return "parameters must be a mapping"
+    if not callable(getattr(tool, "call", None)):
+        return "it has no method call"
+    return ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Mapping
+from contextlib import suppress
 
 from medbench.agents.checked import TOOL_SECONDS
 from medbench.agents.orchestration.toolbox import Hinting, OfQuestion
@@ -26,7 +27,7 @@ class Apart:
 
     async def call(self, arguments: Mapping[str, object]) -> str:
         """Call it; see `medbench.models.tools.Tool`."""
-        if self._loop is None:
+        if self._loop is None or self._loop.is_closed():
             self._loop = asyncio.new_event_loop()
             # Nobody can end a thread that hangs, and the program must not wait for it.
             threading.Thread(target=_run, args=(self._loop,), name=f"tool {self.spec.name}", daemon=True).start()
@@ -39,13 +40,14 @@ class Apart:
     def close(self) -> None:
         """End its thread, unless it hangs."""
         if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            with suppress(RuntimeError):  # its tool has stopped it, and it is closed
+                self._loop.call_soon_threadsafe(self._loop.stop)
             self._loop = None
 
     async def _called(self, arguments: Mapping[str, object]) -> str:
         try:
             return await self._tool.call(arguments)
-        except SystemExit as error:  # would end the thread and leave its caller waiting
+        except (SystemExit, KeyboardInterrupt) as error:  # would end the thread and leave its caller waiting
             raise ToolError("tool_failed", type(error).__name__) from error
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
 
+from medbench.agents.checked import raise_ctrl_c
 from medbench.agents.governance.approval import Approver
 from medbench.agents.governance.audit import SUFFIX as TRAIL_SUFFIX
 from medbench.agents.governance.guard import Guard
@@ -223,7 +223,8 @@ class _Item:
             return ask()
         except WorkError:
             raise
-        except (Exception, SystemExit, GeneratorExit, asyncio.CancelledError):  # noqa: BLE001 - of a third party
+        except BaseException as error:  # noqa: BLE001 - of a third party, and nothing is awaited
+            raise_ctrl_c(error)
             self._spending.note(Skipped(step=tool.spec.name, why="tool_failed"))
             return None
 

@@ -112,7 +112,7 @@ class Oversight:
         return decision.text
 
     def called(self, name: str, arguments: Mapping[str, object], status: str, result: str) -> None:
-        """Write a tool call that was made into the trail."""
+        """Write a tool call into the trail, also one that no tool got."""
         if self._guard is not None:
             self._trail.append(call_record(name, arguments, status, result))
 

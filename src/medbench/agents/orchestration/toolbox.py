@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from medbench.agents.checked import TOOL_SECONDS, CheckedTool, arguments_of, shortened
+from medbench.agents.checked import LONGEST_ARGUMENTS, TOOL_SECONDS, CheckedTool, arguments_of, shortened
 from medbench.agents.orchestration.events import ToolUsed
 from medbench.agents.orchestration.oversight import Oversight
 from medbench.agents.orchestration.spending import Spending
@@ -89,10 +89,7 @@ class Toolbox:
         return result
 
     async def _do(self, call: ToolCall) -> str:
-        tool = self._tools.get(call.name)
-        if tool is None:
-            raise ToolError("unknown_tool", f"There is no tool {call.name[:80]}; there are {', '.join(self._tools)}.")
-        arguments = arguments_of(call.arguments)
+        tool, arguments = self._read(call)
         await self._oversight.before(call.name, arguments)
         status, result = "unfinished", ""
         failure: ToolError | None = None
@@ -108,6 +105,24 @@ class Toolbox:
         if failure is not None:
             raise ToolError(failure.code, seen) from failure
         return seen
+
+    def _read(self, call: ToolCall) -> tuple[CheckedTool, dict[str, object]]:
+        """The tool and the arguments that are meant. A call of which these can't be told stands in the trail as well.
+
+        Raises:
+            ToolError: `unknown_tool`, `bad_arguments`.
+        """
+        arguments: dict[str, object] = {"unread": call.arguments[:LONGEST_ARGUMENTS]}
+        try:
+            arguments = arguments_of(call.arguments)
+            tool = self._tools.get(call.name)
+            if tool is None:
+                known = ", ".join(self._tools)
+                raise ToolError("unknown_tool", f"There is no tool {call.name[:80]}; there are {known}.")
+        except ToolError as error:
+            self._oversight.called(call.name, arguments, error.code, error.detail)
+            raise
+        return tool, arguments
 
 
 def _checked(tool: Tool) -> CheckedTool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
@@ -60,6 +61,21 @@ _QUOTES = {'"': '"', "'": "'", "“": "”", "‘": "’"}
 _LONE_CALL = re.compile(r"^[ \t>*\-\d.、)]*`*([A-Za-z_][A-Za-z0-9_.]*)\s*(?=[(（]\s*[A-Za-z_]\w*\s*[=:：])", re.M)
 _BEFORE_RESULT = re.compile(r"返回|输出|响应|结果|output|response|return", re.I)
 _NUMBERED = re.compile(r"\s*API\s*(\d{1,3})\s*", re.I)
+# What stands directly before a call that takes an earlier one back, and before one that shows how not to do it.
+_BEFORE_CALL = (
+    r"(?:示例|例子|调用|写法|做法|用法|格式|版本|后|的| example| call| version| form){0,3} ?"
+    r"(?:[（(][^（）()]{0,30}[）)])? ?(?:如下|为|是|is)? ?[:：] ?[*`]{0,3} ?"
+    r"(?:```\w{0,10} ?)?(?:- |\d{1,2}[.、)] ?)?[`\[ ]*$"
+)
+_CORRECTED = re.compile(
+    r"(?:更正|改正|修正|纠正|(?<![不确])正确|应改为|应为|\bcorrect(?:ed|ion)?|\bfixed|\brevised|\bshould be)"
+    + _BEFORE_CALL,
+    re.I,
+)
+_COUNTER_EXAMPLE = re.compile(
+    r"(?:错误|反例|反面|不正确|不要这样|\bwrong|\bincorrect|\bbad|\bdon't do this)" + _BEFORE_CALL, re.I
+)
+_LOOKED_BACK = 80
 _JSON = json.JSONDecoder()
 _LONGEST_BRACKET = 10_000
 
@@ -83,7 +99,8 @@ def extract_calls(answer: str, apis: Sequence[Api]) -> list[Call]:
 
     Read are JSON objects (`{"name": …, "arguments": …}`, `{NAME: {…}}`, lists of them, within others), `NAME(a=1)`, and
     a name followed by a JSON object of arguments or by a list of `parameter: value`, in prose or code fences. Where
-    there is but one API, an object of its arguments is a call without a name.
+    there is but one API, an object of its arguments is a call without a name. Where an API is called again
+    behind a word such as 更正 or `corrected`, or beside an example of how not to call it, what is meant counts.
 
     Args:
         answer: Without reasoning.
@@ -111,13 +128,14 @@ def extract_calls(answer: str, apis: Sequence[Api]) -> list[Call]:
             continue
         following = mentions[index + 1][0] if index + 1 < len(mentions) else len(answer)
         following = min([following, *(first for first, _, _ in found if first > start)])
-        said = _said_after(answer, end, following, objects, known.parameters(name))
-        found += [(start, end, Call(name, given, start)) for given in said] or [(start, end, Call(name, None, start))]
+        said = _said_after(answer, start, end, following, objects, known.parameters(name))
+        made = [(start, end, Call(name, given, place)) for place, given in said]
+        found += made or [(start, end, Call(name, None, start))]
     if len(apis) == 1 and all(call.arguments is None for *_, call in found):
         unnamed = _unnamed(objects, known, apis[0])
         found += [(start, end, Call(apis[0].name, given, start)) for start, end, given in unnamed]
     found.sort(key=lambda each: each[0])
-    return _without_repeats([call for *_, call in found])[:MOST_CALLS]
+    return _as_corrected(_without_repeats([call for *_, call in found])[:MOST_CALLS], answer)
 
 
 def response_calls(response: Response) -> list[Call]:
@@ -217,6 +235,22 @@ def _without_repeats(calls: list[Call]) -> list[Call]:
         if call.arguments is None and (call.name in called or any(each.name == call.name for each in kept)):
             continue
         kept.append(call)
+    return kept
+
+
+def _as_corrected(calls: list[Call], answer: str) -> list[Call]:
+    """Calls without those that the answer takes back, or shows as wrong, where it also calls the API as it means to."""
+    places = {call.place for call in calls}
+    before = {place: " ".join(answer[max(0, place - _LOOKED_BACK) : place].split()) for place in places}
+    shown = {place for place, text in before.items() if _COUNTER_EXAMPLE.search(text)}
+    right = {call.name for call in calls if call.place not in shown and call.arguments is not None}
+    kept = [call for call in calls if call.place not in shown or call.name not in right]
+    for place in sorted(place for place in before.keys() - shown if _CORRECTED.search(before[place])):
+        again = Counter(call.name for call in kept if call.place >= place and call.arguments is not None)
+        for call in [call for call in reversed(kept) if call.place < place and call.arguments is not None]:
+            if again[call.name]:
+                again[call.name] -= 1
+                kept.remove(call)
     return kept
 
 
@@ -351,13 +385,14 @@ def _split(text: str, place: int) -> tuple[list[str] | None, int]:
 
 def _said_after(
     text: str,
+    mention: int,
     start: int,
     end: int,
     objects: Sequence[tuple[int, int, object]],
     parameters: Mapping[str, Any],
-) -> list[dict[str, object]]:
-    """Arguments between the mention of a name and the next: JSON objects, or lists of `parameter: value`."""
-    made: list[dict[str, object]] = []
+) -> list[tuple[int, dict[str, object]]]:
+    """Arguments between the mention of a name and the next, and where: JSON objects, or lists of `parameter: value`."""
+    made: list[tuple[int, dict[str, object]]] = []
     for first, last, value in objects:
         if not (start <= first and last <= end and isinstance(value, dict) and value):
             continue
@@ -369,8 +404,8 @@ def _said_after(
         inner = _given({key.lower().strip(): each for key, each in value.items()})
         given = value if inner is None else inner
         if not made or any(name in parameters for name in given):
-            made.append(given)
-    return made or _listed(text[start : min(end, start + _LONGEST_BRACKET)], parameters)
+            made.append((first if made else mention, given))
+    return made or [(mention, given) for given in _listed(text[start : min(end, start + _LONGEST_BRACKET)], parameters)]
 
 
 def _listed(text: str, parameters: Mapping[str, Any]) -> list[dict[str, object]]:

@@ -17,7 +17,9 @@ from medbench.scoring.executable.sql_orders import Order, Reply
 from medbench.scoring.judging.plan import answer_of
 
 SECONDS = 10.0
-"""Until the process that runs an answer is ended. Work is bounded by steps long before, the same on every machine."""
+"""Until the process that runs an answer is ended. Work is bounded by steps and by the length of values long before, the
+same on every machine; only a statement that makes a long value at each of millions of steps may take as long, and is
+then not covered."""
 
 LONGEST_REPLY = 1024**2
 
