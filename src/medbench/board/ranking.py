@@ -13,10 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from medbench.board.checks import checks_of
-from medbench.board.compare import common_epochs, not_judged_alike, require_comparable
+from medbench.board.compare import common_epochs, not_judged_alike, nothing_shared, require_comparable
 from medbench.board.pairing import EPOCHS, Epoch, Outcomes, read_outcomes
 from medbench.board.summary import COVERAGE_GATE, Summary, load_summary
-from medbench.errors import InputError
 from medbench.scoring.executable.tally import CheckFigures
 from medbench.stats import (
     Estimate,
@@ -26,7 +25,6 @@ from medbench.stats import (
     micro_f1,
     rank_intervals,
 )
-from medbench.text import say
 
 DRAWS = 2_000
 LEVEL = 0.95
@@ -141,7 +139,7 @@ def rank(run_dirs: Sequence[Path]) -> Ranking:
     whole = [name for name in parts if name not in by_code and all(_whole(summary, name) for summary in summaries)]
     counted = {name: found for name in whole if (found := _dataset(name, parts[name])) is not None}
     if not counted:
-        raise InputError(say("compare.all_other_judges" if by_code else "compare.nothing_shared"))
+        raise nothing_shared(run_dirs, summaries, by_code)
     of_dimension = {each.name: (each.track, each.dimension) for each in summaries[0].datasets}
     dimensions, drawn = _together(counted, of_dimension)
     ranks = rank_intervals(drawn.values, drawn.draws, LEVEL)

@@ -23,9 +23,14 @@ SMOKE_ITEMS = 3
 class Stopped(Exception):
     """The run stopped before its end for a reason that a person should read; what came back is kept."""
 
-    def __init__(self, code: str, reason: str) -> None:
+    def __init__(self, code: str, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.code = code
+        self.detail = detail
+
+    def of_judge(self, name: str) -> str:
+        """The reason where it was a judge that was asked: other commands go on then."""
+        return say(f"engine.judge_{self.code}", judge=name, detail=self.detail)
 
 
 class Call(Protocol):
@@ -171,7 +176,8 @@ async def dispatch(
             held.append(result)
             failing.add(call.item)
             if len(held) >= FAILURES_IN_A_ROW and len(failing) >= SMOKE_ITEMS:
-                raise Stopped("endpoint", say("engine.endpoint_down", n=len(held), detail=_detail(held[-1])))
+                detail = _detail(held[-1])
+                raise Stopped("endpoint", say("engine.endpoint_down", n=len(held), detail=detail), detail)
             return
         if held:
             keep(held)
