@@ -241,8 +241,9 @@ def _said(run: Path) -> Iterator[tuple[str, Any, float | None]]:
         assert panel is not None
         answers = files.enter_context(closing(responses(ledger)))
         for call in asked(open_pinned(pins), pins.selection):
-            assert next(answers)[0] == call.seq
-            (opinion,) = panel.of(call.seq, keys.of(call.question.uid))
+            seq, response = next(answers)
+            assert seq == call.seq
+            (opinion,) = panel.of(call, response, keys.of(call.question.uid))
             (repeats,) = opinion.repeats.values()
             yield call.question.id, repeats[0], mean_of(repeats)
 

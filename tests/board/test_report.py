@@ -13,7 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from medbench.board.report.render import render_report, write_report
-from medbench.board.report.repeat import command_line
+from medbench.board.report.repeat import command_line, judge_files
 from medbench.board.report.view import View
 from medbench.board.summary import Summary, summarise
 from medbench.catalog import Bilingual, Catalog, ChoiceForm, Dataset, Part, load_catalog
@@ -489,6 +489,29 @@ def test_the_command_repeats_every_choice():
         "--disclosure=hidden",
         "--catalog=/own datasets",
         "--out=repeated-run",
+    ]
+
+
+def test_the_command_names_the_judges_and_what_options_can_not_say_stands_in_their_files():
+    import tomllib
+
+    from medbench.models.openai import DEFAULTS
+    from medbench.runs.judges import PARAMETERS, JudgeSpec
+    from medbench.scoring.judging.plan import JudgePins
+
+    asked = {"endpoint": "https://host/v1", "api_key_env": "KEY", "parameters": {**DEFAULTS, **PARAMETERS}}
+    plain = JudgePins(Identity(spec="openai:j", name="j", **asked))
+    assert judge_files([plain]) == {}
+    lines = command_line(make_pins(), [plain]).replace(" \\\n ", "").split()
+    assert lines[-4:-1] == ["--judge=openai:j", "--judge-base-url=https://host/v1", "--judge-api-key-env=KEY"]
+    other = {"temperature": 0.5, "stop": ['"\n'], "response_format": {"type": "json", "deep": {"a b": [1, True]}}}
+    often = JudgePins(Identity(spec="local:x", name="x", parameters=other), repeats=3, points="one_by_one")
+    files = judge_files([plain, often])
+    assert command_line(make_pins(), [plain, often]).count("--judge=judge-") == len(files) == 2
+    read = [msgspec.convert(tomllib.loads(text), JudgeSpec) for text in files.values()]
+    assert read == [
+        JudgeSpec("openai:j", "https://host/v1", "KEY", asked["parameters"]),
+        JudgeSpec("local:x", parameters=other, repeats=3, points="one_by_one"),
     ]
 
 

@@ -133,6 +133,104 @@ def test_a_failing_judge_ends_in_statuses_and_never_in_a_zero(tmp_path):
     assert again["coverage"] == 1.0
 
 
+ONE_POINT = json.dumps({"overall": 7, "points": [{"point": 1, "found": "hit", "span": "with food"}]})
+
+
+@pytest.mark.parametrize(
+    ("verdict", "more", "disclosure"),
+    [
+        (VERDICT, {}, "local"),
+        (ONE_POINT, {"points": "one_by_one", "repeats": 2}, "local"),
+        (VERDICT, {}, "hidden"),
+    ],
+)
+def test_a_verdict_counts_only_for_the_key_that_it_was_given_by(tmp_path, verdict, more, disclosure):
+    items = write_open_items(tmp_path / "items.jsonl", 8)
+    run = tmp_path / "run"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=verdict) as judge:
+        file = judge_file(tmp_path / "judge.toml", judge.url, **more)
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", file, "--disclosure", disclosure),
+        )
+        asked = judge.totals()["requests"]
+        lines = items.read_text("utf-8").splitlines()
+        lines[2] = lines[2].replace("no driving", "no alcohol")
+        lines[5] = lines[5].replace('"With food."', '"With food and water."')
+        items.write_text("\n".join(lines) + "\n", "utf-8")
+        told = medbench("score", run)
+        assert (told.returncode, told.stderr.count("Warning")) == (0, 1)
+        assert "Warning: 2 answers were judged by a key" in told.stderr
+        by_status = {row["uid"]: row["status"] for row in scores(run)}
+        assert {uid for uid, status in by_status.items() if status == "awaiting_judge"} == {"MedMC/q2", "MedMC/q5"}
+        assert f"2 answers await a judge: `medbench score {run} --judge SPEC`" in medbench("status", run).stdout
+        assert judge.totals()["requests"] == asked
+        again = medbench("score", run, "--judge", file)
+        assert (again.returncode, again.stderr) == (0, "")
+        assert judge.totals()["requests"] == asked + asked // 4
+    assert {row["status"] for row in scores(run)} == {"scored"}
+
+
+def test_a_judge_that_gave_no_verdict_leaves_the_score_to_the_others_and_says_why(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 12, points=False)
+    run = tmp_path / "run"
+    no_key = ({"fault": "http", "status": 401},)
+    with (
+        running_endpoint(text=ANSWER) as model,
+        running_endpoint(text=VERDICT, faults=no_key) as failing,
+        running_endpoint(text=VERDICT) as good,
+    ):
+        run_model = ("run", "--items", items, "--model", "openai:m", "--base-url", model.url)
+        wrong = judge_file(tmp_path / "wrong.toml", failing.url)
+        alone = medbench(*run_model, "--judge", wrong, "--out", run)
+        assert "Judge judge gave no verdict at all (http_401×12)" in alone.stderr
+        assert {(row["status"], row["reason"]) for row in scores(run)} == {("judge_failed", "http_401")}
+        page = (run / "report.html").read_text("utf-8")
+        assert "12 · http_401 12" in page
+        assert "read these scores as its opinion" not in page
+        other = tmp_path / "other.toml"
+        other.write_text(f'model = "openai:other"\nbase_url = "{good.url}"\n')
+        both = medbench("score", run, "--judge", other)
+        assert "Judge judge gave no verdict at all (http_401×12): the score is that of the others" in both.stderr
+        assert {(row["status"], row["value"]) for row in scores(run)} == {("scored", 0.7)}
+        page = (run / "report.html").read_text("utf-8")
+        assert "left out of the score" in page
+        assert "read these scores as its opinion" in page
+        # Once it answers, it counts.
+        failing.plan()
+        assert medbench("score", run, "--judge", wrong).stderr == ""
+        assert {tuple(use[name] for name in ("left_out", "awaited", "failed")) for use in all_judges(run)} == {
+            (False, 0, 0)
+        }
+
+
+def all_judges(run) -> list[dict[str, object]]:
+    return json.loads((run / "figures.json").read_text())["judges"]
+
+
+def test_a_judge_that_is_down_is_asked_again_by_the_same_command_and_one_that_stays_so_is_dropped(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 40, points=False)
+    run = tmp_path / "run"
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT) as judge:
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", judge_file(tmp_path / "j.toml", judge.url)),
+        )
+        gone = tmp_path / "gone.toml"
+        gone.write_text(f'model = "openai:gone"\nbase_url = "{judge.url}"\nconcurrency = 1\n')
+        judge.plan({"fault": "http", "status": 401, "ordinals": [*range(5, 200)]})
+        stopped = medbench("score", run, "--judge", gone)
+        assert stopped.returncode == 1
+        assert "`medbench score RUN_DIR --judge …`" in stopped.stderr
+        assert "medbench resume" not in stopped.stderr
+    assert "36 answers await judge gone" in stopped.stderr
+    assert medbench_json("status", run)["awaiting_judge"] == 36
+    refused = medbench("score", run, "--drop-judge", "nobody")
+    assert refused.returncode == 2
+    assert "gone [" in refused.stderr
+    assert medbench_json("score", run, "--drop-judge", "gone")["score"] == pytest.approx(70.0)
+
+
 def test_an_answer_that_never_came_is_wrong_without_a_judge(tmp_path):
     items = write_open_items(tmp_path / "items.jsonl", 30)
     run = tmp_path / "run"
@@ -193,7 +291,11 @@ def test_a_killed_judging_goes_on_where_it_was(tmp_path):
                 time.sleep(0.05)
             process.send_signal(signal.SIGKILL)
         before = judge.totals()["requests"]
+        status = medbench_json("status", run)
+        assert (status["state"], status["scored"]) == ("answered", None)
+        assert f"`medbench score {run}` goes on" in status["reason"]
         medbench_json("score", run, "--judge", tmp_path / "j.toml")
+        assert medbench_json("status", run)["awaiting_judge"] == 0
         # At most what was in flight or waited to be written is paid twice.
         assert count - before <= judge.totals()["requests"] - before <= count - before + 16
     assert {row["status"] for row in scores(run)} == {"scored"}
@@ -380,6 +482,14 @@ def test_a_suite_ranks_its_models_and_freezes_a_release(tmp_path):
     assert found["release"]["id"] in page
     for text in ("名次", "rank (95", "openai:b"):
         assert text in page
+    # Where no judge gave a verdict there is no board, and that is why.
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text="Very good!") as judge:
+        (tmp_path / "judge.toml").write_text(f'model = "openai:j"\nbase_url = "{judge.url}"\n')
+        models = "\n".join(f"  - {{name: {n}, model: 'openai:{n}', base_url: '{model.url}'}}" for n in ("a", "b"))
+        file.write_text(f"items: {items.name}\nmodels:\n{models}\njudges: [judge.toml]\nselection: {{limit: 4}}\n")
+        failed = medbench("suite", file, "--out", tmp_path / "none")
+    assert failed.returncode == 1
+    assert "the judges gave no verdict in a (not_json), b (not_json)" in failed.stderr
     compared = medbench_json("compare", *(out / "runs" / name for name in "abc"))
     assert [each["rank"] for each in compared["standings"]] == [1, 1, 1]
 

@@ -121,9 +121,10 @@ def scored(number: int, met: tuple[int, ...], tags: list[str]):
     question = Question(f"q{number}", "D", "What now?", meta={"tags": tags})
     pins = JudgePins(Identity("m", "m"))
     asked = Asked(number, question, PART, 0, Variant())
-    key = Key(question.uid, criteria=CRITERIA)
-    panel = Panel([pins], {pins.id: [(number * SLOTS + FIRST_CRITERION, judged(*met))]})
-    return score_response(asked, Response("ok", text="x"), key, panel), key
+    key, response = Key(question.uid, criteria=CRITERIA), Response("ok", text="x")
+    (call,) = (each for each in judge_calls(asked, response, key, pins) if each.task == "criteria")
+    panel = Panel([pins], {pins.id: [(call.seq, call.hash(pins), judged(*met))]})
+    return score_response(asked, response, key, panel), key
 
 
 def test_only_the_mean_is_clipped_and_tags_break_it_down():

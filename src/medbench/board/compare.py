@@ -178,7 +178,7 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
     people = compare_people((run_a, run_b), (first, second))
     checks = compare_checks((run_a, run_b), (first, second))
     if not found and not checks and not any(each.people for each in people):
-        raise InputError(nothing_shared((run_a, run_b), (first, second)))
+        raise nothing_shared((run_a, run_b), (first, second), by_code)
     differences = [combine([pair.difference for pair in paired]) for _, _, paired in found]
     datasets = _datasets(found, differences)
     dimensions, means = _dimensions(first, found, differences)
@@ -200,6 +200,18 @@ def compare(run_a: Path, run_b: Path) -> Comparison:
     )
 
 
+def nothing_shared(run_dirs: Sequence[Path], summaries: Sequence[Summary], by_code: frozenset[str]) -> InputError:
+    """Why runs without a scored item in common have none."""
+    if by_code:
+        return InputError(say("compare.all_other_judges", judges=judges_text(judges_by_run(run_dirs, summaries))))
+    failed = [
+        f"{path.name} ({', '.join(sorted({code for use in summary.judges for code in use.by_error})) or '–'})"
+        for path, summary in zip(run_dirs, summaries, strict=True)
+        if summary.headline is None and any(dataset.why == "judge_failed" for dataset in summary.datasets)
+    ]
+    return InputError(say("compare.no_verdict", runs=", ".join(failed)) if failed else say("compare.nothing_shared"))
+
+
 def common_epochs(summaries: Sequence[Summary]) -> int:
     """How often all runs asked each item; 1 where they differ."""
     several = {summary.pins.selection.epochs for summary in summaries}
@@ -218,7 +230,7 @@ def not_judged_alike(summaries: Sequence[Summary]) -> frozenset[str]:
     ]
     panels = []
     for summary in summaries:
-        pins = [each.judge for each in summary.judges]
+        pins = [each.judge for each in summary.judges if not each.left_out]
         models = [msgspec.structs.replace(each.model, endpoint="", api_key_env="") for each in pins]
         alike = [msgspec.structs.replace(each, model=model) for each, model in zip(pins, models, strict=True)]
         panels.append(sorted(msgspec.json.encode(each, order="deterministic") for each in alike))
@@ -240,13 +252,6 @@ def judges_text(judges: Mapping[str, Sequence[str]]) -> str:
     for run, names in judges.items():
         runs.setdefault(tuple(sorted(names)), []).append(run)
     return "; ".join(f"{', '.join(those)}: {' + '.join(names) or '–'}" for names, those in runs.items())
-
-
-def nothing_shared(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -> str:
-    """Why there is nothing to compare, in words."""
-    if not not_judged_alike(summaries):
-        return say("compare.nothing_shared")
-    return say("compare.all_other_judges", judges=judges_text(judges_by_run(run_dirs, summaries)))
 
 
 def require_comparable(run_dirs: Sequence[Path], summaries: Sequence[Summary], *, controls: bool = False) -> None:

@@ -22,7 +22,6 @@ from medbench.board.compare import (
 )
 from medbench.board.pairing import EPOCHS, Epoch, Outcomes, read_outcomes
 from medbench.board.summary import COVERAGE_GATE, Summary, load_summary
-from medbench.errors import InputError
 from medbench.scoring.executable.tally import CheckFigures
 from medbench.stats import (
     Estimate,
@@ -148,7 +147,7 @@ def rank(run_dirs: Sequence[Path]) -> Ranking:
     whole = [name for name in parts if name not in by_code and all(_whole(summary, name) for summary in summaries)]
     counted = {name: found for name in whole if (found := _dataset(name, parts[name])) is not None}
     if not counted:
-        raise InputError(nothing_shared(run_dirs, summaries))
+        raise nothing_shared(run_dirs, summaries, by_code)
     of_dimension = {each.name: (each.track, each.dimension) for each in summaries[0].datasets}
     dimensions, drawn = _together(counted, of_dimension)
     ranks = rank_intervals(drawn.values, drawn.draws, LEVEL)

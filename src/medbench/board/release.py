@@ -92,7 +92,9 @@ def freeze(out: Path, runs: Mapping[str, Path]) -> tuple[Release, Path]:
 
     summaries = {name: load_summary(path) for name, path in runs.items()}
     first = next(iter(summaries.values()))
-    judged = {tuple(sorted(use.judge.id for use in summary.judges)) for summary in summaries.values()}
+    judged = {
+        tuple(sorted(use.judge.id for use in summary.judges if not use.left_out)) for summary in summaries.values()
+    }
     if len(judged) > 1:
         judges = judges_text(judges_by_run([Path(name) for name in runs], list(summaries.values())))
         raise InputError(say("board.different_judges", judges=judges))

@@ -135,6 +135,7 @@ class Summary(msgspec.Struct, frozen=True):
         probes: Items marked as probes of perception or reasoning.
         repeats: Where items were asked in several epochs: means over the dimensions that this run scored.
         people: People's ratings of its answers; None where there are none.
+        outdated: Responses judged by a key, or in a wording, that has changed since: these verdicts do not count.
     """
 
     pins: Pins
@@ -173,6 +174,7 @@ class Summary(msgspec.Struct, frozen=True):
     probes: int = 0
     repeats: Repeats | None = None
     people: PeopleUse | None = None
+    outdated: int = 0
 
     def named_parts(self) -> Iterator[tuple[str, PartFigures]]:
         """(name, part) of all parts; a part without a name of its own has that of its dataset."""
@@ -245,6 +247,7 @@ def summarise(pins: Pins, figures: Figures, catalog: Catalog) -> Summary:
         media=figures.media,
         probes=figures.probes,
         people=figures.people,
+        outdated=figures.outdated,
         cached=totals.cached,
         latency_s=_quantiles(totals.latencies),
         served_models=tuple(sorted(totals.served_models)),

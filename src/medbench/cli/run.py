@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from importlib import util
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -240,6 +241,8 @@ def status(run_dir: RunDirectory, as_json: Json = False) -> None:
     )
     if found.reason:
         print(harmless(found.reason))
+    if found.awaiting_judge:
+        print(say("cli.awaiting_judge", count=f"{found.awaiting_judge:,}", path=run_dir))
 
 
 def score(
@@ -247,6 +250,12 @@ def score(
     judge: Judges = None,
     judge_base_url: JudgeUrl = None,
     judge_api_key_env: JudgeKey = None,
+    drop_judge: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Judge of this run that counts no longer, by name or id, repeatable; --judge brings it back."
+        ),
+    ] = None,
     calibration: Annotated[
         list[Path] | None,
         typer.Option(help="What `medbench judge calibrate` wrote of a judge of this run, repeatable."),
@@ -261,6 +270,7 @@ def score(
 
     With --judge, judges first judge every open answer that they have not judged yet; what failed is judged again.
     Safe to interrupt: the same command goes on. The judges of a run form a panel, whose median counts.
+    A judge that gave no verdict at all is not waited for; --drop-judge leaves out one that gave some and can't go on.
     With --ratings, the report shows what people would say of all answers, and what that makes of the judges.
 
     
@@ -268,14 +278,17 @@ def score(
       medbench score run
       medbench score run --judge openai:qwen3-32b --judge-base-url https://host/v1
       medbench score run --judge one.toml --judge two.toml --judge three.toml
+      medbench score run --drop-judge qwen3-32b --judge other.toml
       medbench score run --calibration calibration.json
       medbench score run --ratings physician-1.jsonl --ratings physician-2.jsonl
     """
     from medbench.runs.execute import rescore
-    from medbench.runs.judges import add_calibrations
+    from medbench.runs.judges import add_calibrations, drop_judges
     from medbench.runs.people import attach_ratings
 
     judges = _judges(judge, judge_base_url, judge_api_key_env)
+    if drop_judge:
+        drop_judges(run_dir, drop_judge)
     if calibration:
         add_calibrations(run_dir, calibration, [each.pins for each in judges])
     if ratings:
@@ -334,9 +347,27 @@ def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 
                 "–" if each is None else half_up(each.value) for each in (repeats.pass_at_k, repeats.pass_all_k)
             )
             print(say("cli.run_epochs", k=repeats.epochs, at_k=at_k, all_k=all_k))
+    for line in _of_judges(run_dir, summary):
+        print(f"{say('cli.warning')} {harmless(line)}", file=sys.stderr)
     if outcome.stopped:
         print(f"{say('cli.error')} {harmless(outcome.reason)}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _of_judges(run_dir: Path, summary: Summary) -> Iterator[str]:
+    """What is wrong with the judges of a run and their verdicts."""
+    several = sum(not use.left_out for use in summary.judges) > 1
+    for use in summary.judges:
+        if use.failed or use.left_out:
+            kind = "left_out" if use.left_out else "silent" if use.silent else "failed"
+            codes = ", ".join(f"{code}×{count:,}" for code, count in sorted(use.by_error.items())) or "–"
+            failed, judgements = f"{use.failed:,}", f"{use.judgements:,}"
+            yield say(f"cli.judge_{kind}", name=use.judge.model.name, codes=codes, failed=failed, judgements=judgements)
+        if use.awaited and several:
+            name = use.judge.model.name
+            yield say("cli.judge_awaited", name=name, id=use.judge.id, count=f"{use.awaited:,}", path=run_dir)
+    if summary.outdated:
+        yield say("cli.outdated", count=f"{summary.outdated:,}", path=run_dir)
 
 
 def _why_no_score(summary: Summary) -> str:
@@ -359,6 +390,7 @@ def _status(run_dir: Path, summary: Summary | None = None) -> RunStatus:
     return msgspec.structs.replace(
         found,
         scored=summary.scored,
+        awaiting_judge=summary.by_score_status.get("awaiting_judge", 0),
         coverage=round(summary.coverage, 6),
         score=round(summary.headline.value, 4) if summary.headline else None,
         report=str(report) if report.exists() else None,

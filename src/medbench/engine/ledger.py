@@ -188,6 +188,13 @@ class Ledger:
                 "SELECT seq, body FROM result WHERE kind = ? AND seq BETWEEN ? AND ? ORDER BY seq", (kind, first, last)
             )
 
+    def keyed(self, kind: str) -> Iterator[tuple[int, bytes, bytes]]:
+        """Stream (seq, key, body) in the order of the plan."""
+        with database_errors(self.path):
+            yield from self._connection.execute(
+                "SELECT seq, key, body FROM result WHERE kind = ? ORDER BY seq", (kind,)
+            )
+
     def kinds(self) -> list[str]:
         """Kinds of calls that have a result, sorted."""
         with database_errors(self.path):

@@ -24,9 +24,14 @@ SMOKE_ITEMS = 3
 class Stopped(Exception):
     """The run stopped before its end for a reason that a person should read; what came back is kept."""
 
-    def __init__(self, code: str, reason: str) -> None:
+    def __init__(self, code: str, reason: str, detail: str = "") -> None:
         super().__init__(reason)
         self.code = code
+        self.detail = detail
+
+    def of_judge(self, name: str) -> str:
+        """The reason where it was a judge that was asked: other commands go on then."""
+        return say(f"engine.judge_{self.code}", judge=name, detail=self.detail)
 
 
 class Call(Protocol):
@@ -199,7 +204,8 @@ async def dispatch(
                 if good is None or not await _succeeds_again(good, handler):
                     ours = all(result.error_class == "ours" for result in held)
                     message = "engine.failing_here" if ours else "engine.endpoint_down"
-                    raise Stopped("endpoint", say(message, n=len(held), detail=_detail(held[-1])))
+                    detail = _detail(held[-1])
+                    raise Stopped("endpoint", say(message, n=len(held), detail=detail), detail)
                 release()
 
     def release() -> None:

@@ -189,6 +189,8 @@ def rescore(run_dir: Path, *, judges: Sequence[Judge] = (), watch: Watch | None 
         if judges:
             stopped, reason = asyncio.run(_work(run_dir, source, None, pins, settings, judges, ledger, watch))
         figures = score_run(run_dir, source, pins, ledger)
+        if ledger.state()[0] == "answered":
+            ledger.set_state("scored")
     return Outcome(figures=figures, stopped=stopped, reason=reason, wall_s=time.perf_counter() - started)
 
 
@@ -288,6 +290,8 @@ async def _work(
                 _make_folder(path.parent)
                 judgements = files.enter_context(closing(Ledger(path)))
             add_judges(run_dir, [judge.pins for judge in judges])
+            if ledger.state()[0] == "scored":
+                ledger.set_state("answered")  # until their judgements are scored too; also where this process is killed
         budget = _budget(settings, ledger, judgements, judges)
         judging = asyncio.create_task(
             judge_answers(
@@ -304,6 +308,8 @@ async def _work(
                 outcome = await _ask(run_dir, source, model, pins, settings, budget, ledger, progress, stop)
             answered.set()
             verdict = await judging
+            if outcome[0] and judges:
+                outcome = outcome[0], f"{outcome[1]} {say('runs.judges_again')}"
             return outcome if outcome[0] else verdict
         finally:
             judging.cancel()

@@ -32,7 +32,7 @@ from medbench.scoring.judging.people import Attached
 from medbench.scoring.judging.plan import MOST_REPEATS, JudgeCall, JudgePins
 from medbench.scoring.judging.sheet import CRITERION, SCALE
 from medbench.store.document import Document
-from medbench.store.files import write_json
+from medbench.store.files import exclusive, write_json
 from medbench.text import say
 
 JUDGES_FILE = "judges.json"
@@ -150,6 +150,31 @@ def add_judges(run_dir: Path, judges: Sequence[JudgePins]) -> tuple[JudgePins, .
     pins = tuple(together.values())
     write_json(run_dir / JUDGES_FILE, pins)
     return pins
+
+
+def drop_judges(run_dir: Path, names: Sequence[str]) -> None:
+    """Take judges off the list of a run; what they said is kept, and counts again once they are asked again.
+
+    Args:
+        run_dir: The run.
+        names: Name, spec or id of each.
+
+    Raises:
+        InputError: With each name that is not that of one judge of the run.
+    """
+    with exclusive(run_dir):
+        judges = read_judges(run_dir)
+        known = ", ".join(f"{judge.model.name} [{judge.id}]" for judge in judges) or "–"
+        dropped: set[str] = set()
+        problems: list[Problem] = []
+        for name in names:
+            found = [judge.id for judge in judges if name in (judge.id, judge.model.name, judge.model.spec)]
+            if len(found) != 1:
+                problems.append(Problem(message=say("runs.drop_which", name=name, known=known), field="--drop-judge"))
+            dropped.update(found)
+        if problems:
+            raise InputError(*problems)
+        write_json(run_dir / JUDGES_FILE, tuple(judge for judge in judges if judge.id not in dropped))
 
 
 def add_calibrations(run_dir: Path, files: Sequence[Path], upcoming: Sequence[JudgePins] = ()) -> None:

@@ -101,7 +101,7 @@ async def _one(
             ]
         )
     except Stopped as error:
-        return f"judge_{error.code}", str(error)
+        return f"judge_{error.code}", error.of_judge(judge.model.identity.name)
     finally:
         await judge.model.close()
         if cache:
@@ -167,7 +167,7 @@ async def ask_what_is_left(
     try:
         await ask_judge(judge, left, lambda meter: JudgeHandler(judge, meter), ledger, watch)
     except Stopped as error:
-        return error.code, str(error)
+        return error.code, error.of_judge(judge.model.identity.name)
     return "", ""
 
 

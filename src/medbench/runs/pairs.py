@@ -146,7 +146,7 @@ def judge_pairs(run_a: Path, run_b: Path, judge: Judge, out: Path, *, watch: Wat
             try:
                 asyncio.run(ask_judge(judge, missing, lambda meter: _Handler(judge, meter), ledger, watch))
             except Stopped as error:
-                raise WorkError(str(error)) from error
+                raise WorkError(error.of_judge(judge.model.identity.name)) from error
         verdicts = {seq: msgspec.json.decode(body, type=Verdict).better for seq, body in ledger.bodies(KIND)}
     outcome = PairOutcome.of(
         [

@@ -152,7 +152,7 @@ def propose_key_points(
             try:
                 asyncio.run(ask_judge(model, left, lambda meter: _Handler(model, meter), ledger, watch))
             except Stopped as error:
-                raise WorkError(str(error)) from error
+                raise WorkError(error.of_judge(model.model.identity.name)) from error
         proposals = {seq: msgspec.json.decode(body, type=Proposal) for seq, body in ledger.bodies(KIND)}
         proposed = [(call.candidate, proposals[call.seq]) for call in calls]
         used = ledger.totals(KIND)

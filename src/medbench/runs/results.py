@@ -18,8 +18,7 @@ from medbench.runs.plan import KIND, asked
 from medbench.scoring.asked import Asked
 from medbench.scoring.judging.contract import decode_judgement
 from medbench.scoring.judging.people import People
-from medbench.scoring.judging.verdict import Judgement
-from medbench.scoring.opinions import Panel
+from medbench.scoring.opinions import Panel, Said
 from medbench.scoring.rows import ScoreRow
 from medbench.scoring.score import Figures, JudgeUse, Scorer
 from medbench.store.artifacts import ARTIFACTS_FOLDER, Artifacts
@@ -179,7 +178,8 @@ def score_run(run_dir: Path, source: ItemSource, pins: Pins, ledger: Ledger) -> 
         )
         rows = (_columns(row) for row in scorer.rows(asked(source, pins.selection), responses(ledger)))
         write_rows(run_dir / "scores", schema, rows, {"medbench": pins.config_hash()})
-        figures = msgspec.structs.replace(scorer.figures(), judges=_judge_use(run_dir, pins, ledger))
+        judges = _judge_use(run_dir, pins, ledger, panel) if panel else ()
+        figures = msgspec.structs.replace(scorer.figures(), judges=judges)
     write_json(run_dir / FIGURES_FILE, figures)
     return figures
 
@@ -190,24 +190,29 @@ def _judgements(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> 
 
 
 def panel_of(run_dir: Path, pins: Pins, ledger: Ledger, files: ExitStack) -> Panel | None:
-    """The judges of the run with what they said; None where it has none."""
+    """The judges of the run with what they said; None where it has none.
+
+    A judge that gave no verdict at all, as one without a valid key, is not waited for where another one did.
+    """
     judges = read_judges(run_dir)
     if not judges:
         return None
     judgements = _judgements(run_dir, pins, ledger, files)
 
-    def said(kind: str) -> Iterator[tuple[int, Judgement]]:
-        return ((seq, decode_judgement(body)) for seq, body in judgements.bodies(kind))
+    def said(kind: str) -> Iterator[Said]:
+        return ((seq, key, decode_judgement(body)) for seq, key, body in judgements.keyed(kind))
 
+    silent = {judge.id for judge in judges if not judgements.totals(judge.kind).by_status.get("judged")}
+    left_out = silent if len(silent) < len(judges) else set[str]()
     maps = {found.judge: found.map_of() for found in read_calibrations(run_dir)}
-    return Panel(judges, {judge.id: said(judge.kind) for judge in judges}, calibrations=maps)
+    said_by = {judge.id: said(judge.kind) for judge in judges}
+    return Panel(judges, said_by, left_out=left_out, calibrations=maps)
 
 
-def _judge_use(run_dir: Path, pins: Pins, ledger: Ledger) -> tuple[JudgeUse, ...]:
-    judges = read_judges(run_dir)
+def _judge_use(run_dir: Path, pins: Pins, ledger: Ledger, panel: Panel) -> tuple[JudgeUse, ...]:
     measured = {each.judge: each for each in read_calibrations(run_dir)}
     with ExitStack() as files:
-        judgements = _judgements(run_dir, pins, ledger, files) if judges else ledger
+        judgements = _judgements(run_dir, pins, ledger, files)
         return tuple(
             JudgeUse(
                 judge=judge,
@@ -216,8 +221,11 @@ def _judge_use(run_dir: Path, pins: Pins, ledger: Ledger) -> tuple[JudgeUse, ...
                 input_tokens=found.input_tokens,
                 output_tokens=found.output_tokens,
                 measured=measured.get(judge.id),
+                by_error=found.by_error,
+                awaited=panel.awaited[judge.id],
+                left_out=judge.id in panel.left_out,
             )
-            for judge in judges
+            for judge in panel.judges
             for found in (judgements.totals(judge.kind),)
         )
 

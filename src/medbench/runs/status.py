@@ -10,6 +10,7 @@ import msgspec
 from medbench.engine.ledger import Ledger
 from medbench.runs.config import read_pins
 from medbench.runs.execute import LEDGER_FILE
+from medbench.runs.judges import read_judges
 from medbench.runs.plan import KIND
 from medbench.store.files import is_held
 from medbench.store.sqlite import is_made
@@ -25,6 +26,7 @@ class RunStatus(msgspec.Struct, frozen=True):
         epochs: How often each item is asked.
         responses: Calls that have a response.
         scored: Responses with a score; None until the run is scored.
+        awaiting_judge: Responses that await a judge; None until the run is scored.
         coverage: Share of planned calls whose outcome counts.
         score: Mean over the dimensions scored in this run, 0..100.
         wall_s: Seconds of the session that ended; None while it runs.
@@ -45,6 +47,7 @@ class RunStatus(msgspec.Struct, frozen=True):
     output_tokens: int
     epochs: int = 1
     scored: int | None = None
+    awaiting_judge: int | None = None
     coverage: float | None = None
     score: float | None = None
     wall_s: float | None = None
@@ -79,6 +82,10 @@ def run_status(run_dir: Path) -> RunStatus:
         ledger.close()
     if state == "running" and not is_held(run_dir):
         state, reason = "stopped", say("runs.process_gone")
+        if read_judges(run_dir):
+            reason = f"{reason} {say('runs.judges_again')}"
+    elif state == "answered" and not is_held(run_dir):
+        reason = say("runs.scoring_gone", path=run_dir)
     return RunStatus(
         run_dir=str(run_dir),
         state=state,

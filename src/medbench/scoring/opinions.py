@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from statistics import median
 
 import msgspec
 
 from medbench.items.model import Key
-from medbench.scoring.judging.plan import SLOTS, JudgePins, repeats_of
+from medbench.models.model import Response
+from medbench.scoring.asked import Asked
+from medbench.scoring.judging.plan import SLOTS, JudgePins, judge_calls, repeats_of
 from medbench.scoring.judging.verdict import Judgement, PanelValue, Task, mean_of, panel
 from medbench.stats import CalibrationMap
 
-Said = tuple[int, Judgement]
-"""Place among a judge's calls, and the judgement."""
+Said = tuple[int, bytes, Judgement]
+"""Place among a judge's calls, hash of the call that was made (`JudgeCall.hash`), and the judgement."""
 
 
 class Opinion(msgspec.Struct, frozen=True, gc=False):
@@ -25,13 +28,21 @@ class Opinion(msgspec.Struct, frozen=True, gc=False):
 
 
 class Panel:
-    """The judges of a run and their judgements."""
+    """The judges of a run and their judgements.
+
+    Attributes:
+        outdated: Of the responses asked for so far, those with a judgement of another answer, key or wording, which
+            does not count: the call is to be made anew.
+        awaited: Judge's id -> those of which it has a call yet to make, made anew or for the first time; judges left
+            out are not waited for.
+    """
 
     def __init__(
         self,
         judges: Sequence[JudgePins],
         said: Mapping[str, Iterable[Said]],
         *,
+        left_out: Collection[str] = (),
         quorum: int = 0,
         calibrations: Mapping[str, CalibrationMap] | None = None,
     ) -> None:
@@ -40,24 +51,36 @@ class Panel:
         Args:
             judges: In the order in which they came.
             said: Judge's id -> its judgements in order.
-            quorum: Judges that must have judged an answer; 0: most of them.
+            left_out: Ids of judges that nobody waits for.
+            quorum: Judges that must have judged an answer; 0: most of those that are not left out.
             calibrations: Judge's id -> map from its rubric score to people's.
         """
         self.judges = tuple(judges)
-        self.quorum = quorum or len(self.judges) // 2 + 1
+        self.left_out = frozenset(left_out)
+        self._counting = {judge.id for judge in self.judges} - self.left_out
+        self.quorum = quorum or len(self._counting) // 2 + 1
+        self.outdated = 0
+        self.awaited: Counter[str] = Counter()
         self._calibrations = calibrations or {}
         self._said = [_by_response(said.get(judge.id, ())) for judge in self.judges]
         self._next = [next(each, None) for each in self._said]
 
-    def of(self, seq: int, key: Key | None) -> list[Opinion]:
+    def of(self, asked: Asked, response: Response, key: Key | None) -> list[Opinion]:
         """The opinions on one response; responses are asked for in the order of the plan."""
         opinions = []
+        outdated = False
         for index, judge in enumerate(self.judges):
             upcoming = self._next[index]
-            while upcoming is not None and upcoming[0] < seq:
+            while upcoming is not None and upcoming[0] < asked.seq:
                 upcoming = self._next[index] = next(self._said[index], None)
-            repeats = repeats_of(upcoming[1], key, judge) if upcoming is not None and upcoming[0] == seq else {}
-            opinions.append(Opinion(judge, repeats))
+            said = upcoming[1] if upcoming is not None and upcoming[0] == asked.seq else []
+            wanted = {call.seq: call.hash(judge) for call in judge_calls(asked, response, key, judge)}
+            outdated = outdated or any(wanted.get(place, made) != made for place, made, _ in said)
+            current = [(place, judgement) for place, made, judgement in said if wanted.get(place) == made]
+            if judge.id in self._counting and len(current) < len(wanted):
+                self.awaited[judge.id] += 1
+            opinions.append(Opinion(judge, repeats_of(current, key, judge)))
+        self.outdated += outdated
         return opinions
 
     def calibrated(self, opinions: Sequence[Opinion]) -> float | None:
@@ -76,6 +99,10 @@ class Panel:
     def value(self, opinions: Sequence[Opinion], task: Task) -> PanelValue:
         """What the panel says in one task; a judge that was not asked, or has not answered yet, does not count."""
         return panel([opinion.repeats[task] for opinion in opinions if opinion.repeats.get(task)], self.quorum)
+
+    def awaits(self, opinions: Sequence[Opinion], task: Task) -> bool:
+        """Whether a judge that counts has not been asked in one task."""
+        return any(opinion.judge.id in self._counting and not opinion.repeats.get(task) for opinion in opinions)
 
     def by_tag(self, opinions: Sequence[Opinion], task: Task) -> dict[str, float]:
         """What the panel says in one task by tag; tags without a quorum are left out."""

@@ -48,6 +48,7 @@ class JudgedMetric(msgspec.Struct, frozen=True, gc=False):
         safe: Nothing that must not be said was said, and no point was contradicted; None where nobody looked.
         calibrated: What people would give, by the judges' maps; None without them.
         by_tag: Tag -> value of the panel over the criteria that carry it.
+        reason: Why the judges failed: the code of the first that did; else empty.
     """
 
     metric: Metric
@@ -58,6 +59,7 @@ class JudgedMetric(msgspec.Struct, frozen=True, gc=False):
     safe: bool | None = None
     calibrated: float | None = None
     by_tag: dict[str, float] = {}
+    reason: str = ""
 
     @property
     def read(self) -> bool:
@@ -72,7 +74,8 @@ class ScoreRow(msgspec.Struct, frozen=True, gc=False):
         asked: The call.
         status: `scored` or `unparsed` where it counts.
         value: In [0, 1], with `rubric_points` at most 1; None where it does not count or the item alone has none.
-        reason: Why it is not simply scored: extraction's reason, its first fault, or the error code of the response.
+        reason: Why it is not simply scored: extraction's reason, its first fault, the error code of the response, or
+            why the judges failed.
         extraction: What the answer says.
         marking: Counts for micro-averaged metrics, details and evidence.
         closed_status: Of the closed-set metric alone, whose value is the marking's; None where there is none.
@@ -205,7 +208,7 @@ def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | No
     """Each judged metric of the part for one response."""
     empty = not answer_of(response)
     tasks = tasks_of(asked.part, key)
-    opinions = panel.of(asked.seq, key) if panel is not None and not empty else []
+    opinions = panel.of(asked, response, key) if panel is not None and not empty else []
     found = []
     for metric in asked.part.judged_metrics:
         task = TASKS[metric]
@@ -219,21 +222,29 @@ def _judged(asked: Asked, response: Response, key: Key | None, panel: Panel | No
         else:
             said = panel.value(opinions, task)
             by_judge = tuple(mean_of(opinion.repeats.get(task, [])) for opinion in opinions)
-            status: ScoreStatus = "judge_failed" if said.value is None else "scored"
+            status: ScoreStatus = "scored"
+            reason = ""
+            if said.value is None:
+                status = "awaiting_judge" if panel.awaits(opinions, task) else "judge_failed"
+            if status == "judge_failed":
+                repeats = (each for opinion in opinions for each in opinion.repeats.get(task, []))
+                reason = next((each.reason for each in repeats if each.reason), "")
             calibrated = panel.calibrated(opinions) if task == "rubric" else None
             by_tag = panel.by_tag(opinions, task)
-            found.append(JudgedMetric(metric, status, said.value, by_judge, said.spread, said.safe, calibrated, by_tag))
+            values = said.value, by_judge, said.spread, said.safe, calibrated
+            found.append(JudgedMetric(metric, status, *values, by_tag, reason))
     return tuple(found)
 
 
 def _together(closed: ScoreRow, judged: tuple[JudgedMetric, ...]) -> ScoreRow:
     """One value of all metrics. Key points or criteria that an item does not have leave the other judged metrics."""
     counting = [each for each in judged if each.status != "no_key"] or list(judged)
-    missing = next((each.status for each in counting if each.value is None), None)
+    lacking = next((each for each in counting if each.value is None), None)
     if closed.asked.part.closed_metrics and closed.value is None:
-        missing = closed.status
-    if missing is not None:
-        return msgspec.structs.replace(closed, status=missing, value=None, judged=judged)
+        return msgspec.structs.replace(closed, value=None, judged=judged)
+    if lacking is not None:
+        reason = lacking.reason or closed.reason
+        return msgspec.structs.replace(closed, status=lacking.status, value=None, reason=reason, judged=judged)
     values = [each.value for each in counting if each.value is not None]
     if closed.value is not None:
         values.append(closed.value)

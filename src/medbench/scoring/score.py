@@ -43,6 +43,9 @@ class JudgeUse(msgspec.Struct, frozen=True):
         judge: The judge.
         judgements: Made, failed ones included.
         failed: Without a verdict.
+        by_error: Why these failed: code -> judgements.
+        awaited: Responses of which it has a call yet to make.
+        left_out: It gave no verdict at all while another judge did, so nobody waits for it and no quorum counts it.
         input_tokens: Of all its calls.
         output_tokens: Likewise.
         measured: How far it agrees with people; None where nobody measured it.
@@ -54,6 +57,19 @@ class JudgeUse(msgspec.Struct, frozen=True):
     input_tokens: int
     output_tokens: int
     measured: Measured | None = None
+    by_error: dict[str, int] = {}
+    awaited: int = 0
+    left_out: bool = False
+
+    @property
+    def silent(self) -> bool:
+        """Whether it gave no verdict at all."""
+        return self.judgements == self.failed
+
+    @property
+    def uncalibrated(self) -> bool:
+        """Whether its verdicts are those of a judge that nobody measured, or that does not agree with people enough."""
+        return not self.silent and (self.measured is None or not self.measured.admitted)
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -71,6 +87,7 @@ class Figures(msgspec.Struct, frozen=True):
         media: What was sent of the questions' media.
         probes: Items marked as probes.
         people: People's ratings of its answers; None where the run was given none.
+        outdated: Responses that were judged by a key, or in a wording, that has changed since; see `Panel.outdated`.
     """
 
     datasets: tuple[DatasetFigures, ...]
@@ -86,6 +103,7 @@ class Figures(msgspec.Struct, frozen=True):
     media: MediaUse | None = None
     probes: int = 0
     people: PeopleUse | None = None
+    outdated: int = 0
 
 
 class Scorer:
@@ -172,6 +190,7 @@ class Scorer:
             media=msgspec.structs.replace(self._media, changed=[], not_shown=[]) if self._hidden else self._media,
             probes=self._probes,
             people=self._people.use(SMALLEST_CELL if self._hidden else 0) if self._people is not None else None,
+            outdated=self._panel.outdated if self._panel is not None else 0,
         )
 
 

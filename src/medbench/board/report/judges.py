@@ -60,20 +60,24 @@ def judge_lines(view: View) -> list[JudgeLine]:
 
 
 def uncalibrated(view: View) -> bool:
-    """Whether a judge of the run was not measured against people, or not well enough."""
-    return any(use.measured is None or not use.measured.admitted for use in view.summary.judges)
+    """Whether answers have a score from a judge that was not measured against people, or not well enough."""
+    judged = [each for _, part in view.summary.named_parts() for each in part.judged if each.estimate is not None]
+    scored = any(value is not None for each in judged for value in each.by_judge)
+    return scored and any(use.uncalibrated for use in view.summary.judges)
 
 
 def _judge_line(view: View, use: JudgeUse) -> JudgeLine:
     measured = use.measured
     standing = view.t("not_measured")
-    if measured is not None:
+    if use.left_out:
+        standing = view.t("judge_left_out")
+    elif measured is not None:
         standing = view.t("admitted" if measured.admitted else "not_admitted", gate=half_up(measured.gate, 2))
     return JudgeLine(
         name=use.judge.model.name,
         asked=view.t("judge_asked", repeats=use.judge.repeats, points=view.t(f"points_{use.judge.points}")),
         judgements=f"{use.judgements:,}",
-        failed=f"{use.failed:,}",
+        failed=f"{use.failed:,}" + "".join(f" · {code} {n:,}" for code, n in sorted(use.by_error.items())),
         tokens=f"{use.input_tokens + use.output_tokens:,}",
         agreement=NOTHING if measured is None else with_interval(measured.agreement.quadratic_kappa, places=2),
         people=NOTHING if measured is None else with_interval(measured.people.quadratic_kappa, places=2),

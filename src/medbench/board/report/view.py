@@ -36,11 +36,12 @@ from medbench.board.report.pictures import (
     volume_caption,
 )
 from medbench.board.report.provenance import pin_rows, usage_rows
-from medbench.board.report.repeat import command_line
+from medbench.board.report.repeat import command_line, judge_files
 from medbench.board.report.volumes import DrawnSlice, VolumeCase
 from medbench.board.summary import COVERAGE_GATE, SAFETY_DIMENSIONS, DatasetSummary, DimensionSummary, Summary
 from medbench.catalog.model import TRACKS, Bilingual
 from medbench.engine.budget import Price
+from medbench.scoring.judging.plan import JudgePins
 from medbench.scoring.score import SMALLEST_CELL
 from medbench.scoring.tally import PartFigures
 from medbench.text import Language, say
@@ -159,6 +160,8 @@ class View:
             lines.append(self.t("uncalibrated"))
         elif metrics := summary.unmeasured():
             lines.append(self.t("unmeasured", metrics=metric_names(metrics, self.language)))
+        if summary.outdated:
+            lines.append(self.t("outdated", count=f"{summary.outdated:,}"))
         if summary.awaiting_judge:
             lines.append(self.t("awaiting", names=self.names(summary.awaiting_judge)))
         if summary.uncounted_usage:
@@ -415,7 +418,15 @@ class View:
 
     def command(self) -> str:
         """The command that asks the same again."""
-        return command_line(self.summary.pins)
+        return command_line(self.summary.pins, self._judges_again())
+
+    def judge_files(self) -> list[tuple[str, str]]:
+        """(what it is, content) of each judge file that the command names."""
+        files = judge_files(self._judges_again())
+        return [(self.t("repeat_judge", name=name), content) for name, content in files.items()]
+
+    def _judges_again(self) -> list[JudgePins]:
+        return [use.judge for use in self.summary.judges if not use.left_out]
 
 
 def _unparsed(parts: Sequence[PartFigures]) -> str:

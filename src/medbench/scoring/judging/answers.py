@@ -42,7 +42,7 @@ def judged_answers(
         key = keys.of(question.uid)
         if CRITERION not in asked.part.metrics or not answer_of(response):
             continue
-        opinions = panel.of(asked.seq, key)
+        opinions = panel.of(asked, response, key)
         value = panel.value(opinions, "rubric").value
         if value is None:
             continue
