@@ -182,6 +182,8 @@ def sample(
 ) -> None:
     """Draw a blind rating sheet for people: who wrote an answer and what a judge gave it are not on it.
 
+    A sheet that is there already is never overwritten. Of a run under hidden disclosure it shows no reference answers.
+
     Datasets are drawn alike often, and low, middle and high scores of the judge in each, so that a map to people's
     scores has something to stand on everywhere.
 
@@ -189,12 +191,21 @@ def sample(
     Example:
       medbench judge sample run --n 120 --out ratings.xlsx
     """
+    from medbench.runs.config import read_pins
     from medbench.runs.people import write_sample
+    from medbench.stats.calibration import FEWEST_ANSWERS
 
     count = write_sample(run_dir, size, seed, out)
-    print_json({"sheet": str(out), "answers": count}) if as_json else print(
-        say("cli.sample_done", count=count, path=out)
-    )
+    if as_json:
+        print_json({"sheet": str(out), "answers": count, "asked": size})
+        return
+    print(say("cli.sample_done", count=count, path=out))
+    if count < size:
+        print(say("cli.sample_fewer", size=size))
+    if count < FEWEST_ANSWERS:
+        print(say("cli.sample_too_few", least=FEWEST_ANSWERS))
+    if read_pins(run_dir).disclosure == "hidden":
+        print(say("cli.sample_hidden"))
 
 
 @app.command("import")
