@@ -12,10 +12,10 @@ from medbench.cli.attack import attack
 from medbench.cli.batching import batching
 from medbench.cli.drift import anchors, drift
 from medbench.cli.output import print_json, show_progress
-from medbench.text import say
+from medbench.text import harmless, say
 
 if TYPE_CHECKING:
-    from medbench.scoring.judging.meta import Figure
+    from medbench.scoring.judging.figure import Figure
 
 WIDE = 160
 SHOWN = ("exact", "kappa", "quadratic_kappa", "alpha", "ac1", "spearman")
@@ -88,7 +88,8 @@ def evaluate(
 
     One line per rating: {"item", "response", "rater", "kind": "human|judge", "criterion", "score",
     "scale": [low, high]}, and optionally "text" of the answer and "model" that wrote it, which show bias by length
-    and by author.
+    and by author. Of a pair "response" is a list of two answers, "scale" [-1, 1], "score" 1 where the first is better,
+    -1 where the second is, else 0, and "order" the answer that stood first, which shows bias by position.
 
     \b
     Example:
@@ -96,10 +97,13 @@ def evaluate(
     """
     import msgspec
 
+    from medbench.errors import InputError
     from medbench.scoring.judging.meta import evaluate as evaluate_ratings
     from medbench.scoring.ratings import read_all
 
     found = evaluate_ratings(read_all(ratings))
+    if not any(each.judges or each.people.n for each in found):
+        raise InputError(say("cli.nothing_shared"))
     if as_json:
         print_json({"n": sum(each.n for each in found), "criteria": {each.criterion: each for each in found}})
         return
@@ -117,10 +121,27 @@ def evaluate(
         if each.people.n:
             rows.append((say("cli.people", count=each.people.raters), each.people))
         rows += [(pair.raters, pair) for pair in each.pairs if len(each.pairs) > 1]
+        unknown: dict[str, list[str]] = {}
         for who, agreement in rows:
             values = msgspec.structs.asdict(agreement)
             table.add_row(Text(who), f"{agreement.n:,}", *(_cell(values[name]) for name in SHOWN))
+            for name in SHOWN:
+                if values[name].value is None:
+                    unknown.setdefault(values[name].reason, []).append(f"{name.replace('_', ' ')} ({who})")
+        for judge, reason in each.unshared.items():
+            unknown.setdefault(reason, []).append(judge)
         console.print(table)
+        lines = []
+        for judged in each.judges:
+            position = judged.bias.position
+            if position.first.value is not None:
+                share = _cell(position.first)
+                lines.append(say("cli.first_place", judge=judged.judge, share=share, n=f"{position.n:,}"))
+            elif position.n:
+                unknown.setdefault(position.first.reason, []).append(f"position ({judged.judge})")
+        lines += [say("cli.unknown", names=", ".join(names), reason=reason) for reason, names in unknown.items()]
+        for line in lines:
+            console.print(Text(harmless(line)))
         console.print()
 
 
@@ -231,8 +252,6 @@ def import_(
 
 
 def _cell(figure: Figure) -> str:
-    if figure.value is None:
+    if figure.value is None or figure.low is None or figure.high is None:
         return "–"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.3f}"
     return f"{figure.value:.3f} ({figure.low:.2f}–{figure.high:.2f})"

@@ -48,7 +48,7 @@ from medbench.scoring.judging.plan import SLOTS, JudgeCall, repeats_of
 from medbench.scoring.judging.rubric import load_rubric
 from medbench.scoring.judging.sheet import CRITERION, draw
 from medbench.scoring.judging.verdict import Task
-from medbench.scoring.ratings import read_all
+from medbench.scoring.ratings import Answered, read_all
 from medbench.store.files import exclusive, made, write_atomically, write_json
 from medbench.text import say
 
@@ -144,7 +144,7 @@ def draw_anchors(run_dir: Path, ratings: Sequence[Path], size: int, seed: int, o
         problems.append(Problem(message=say("drift.hidden"), file=str(run_dir)))
     if out.exists():
         problems.append(Problem(message=say("drift.anchors_exist"), file=str(out)))
-    people: dict[tuple[str, str], list[float]] = {}
+    people: dict[tuple[str, Answered], list[float]] = {}
     try:
         for rating in read_all(ratings):
             if rating.kind == "human" and rating.criterion == CRITERION:

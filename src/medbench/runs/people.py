@@ -20,7 +20,7 @@ from medbench.scoring.judging.answers import judged_answers
 from medbench.scoring.judging.people import Attached, RatedFile, response_name
 from medbench.scoring.judging.plan import answer_of
 from medbench.scoring.judging.sheet import CRITERION, SCALE, Drawn, draw, read_sheet, write_sheet
-from medbench.scoring.ratings import Placed, Rating, few, gather, write_ratings
+from medbench.scoring.ratings import Answered, Placed, Rating, few, gather, write_ratings
 from medbench.store.files import exclusive, write_json
 from medbench.text import say
 
@@ -137,7 +137,7 @@ def _foreign(people: Sequence[Placed]) -> Iterator[Problem]:
 
 def _not_in_run(run_dir: Path, pins: Pins, people: Sequence[Placed]) -> Iterator[Problem]:
     """Ratings of answers that the run does not have, or has with another text."""
-    texts: dict[tuple[str, str], str | None] = dict.fromkeys(placed.rating.unit for placed in people)
+    texts: dict[tuple[str, Answered], str | None] = dict.fromkeys(placed.rating.unit for placed in people)
     with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger:
         for call, response in answered(asked(open_pinned(pins), pins.selection), ledger):
             unit = call.question.cluster, response_name(pins.short, call.seq)

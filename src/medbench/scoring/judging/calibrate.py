@@ -18,7 +18,7 @@ FORMAT = 1
 SHARE_OF_PEOPLE = 0.8
 """A judge is admitted where the lower limit of its quadratic kappa reaches this share of people's own."""
 ABSOLUTE_GATE = 0.6
-"""Where one person rated and there is no ceiling to compare with."""
+"""Where people's own is not known with an interval, as where one person rated: there is no ceiling to compare with."""
 
 
 class Measured(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,7 +67,8 @@ def measure(ratings: Sequence[Rating], judge: str, criterion: str) -> Measured:
     """Measure a judge by one criterion and fit the map.
 
     Raises:
-        InputError: There is no such judge or criterion, or there are too few answers that it and people rated.
+        InputError: There is no such judge or criterion, its ratings are of pairs, or there are too few answers that it
+            and people rated.
     """
     mine = [rating for rating in ratings if rating.criterion == criterion]
     judges = sorted({rating.rater for rating in mine if rating.kind == "judge"})
@@ -77,8 +78,12 @@ def measure(ratings: Sequence[Rating], judge: str, criterion: str) -> Measured:
         raise InputError(
             say("scoring.no_such_judge", judge=judge, criterion=criterion, judges=known, criteria=criteria)
         )
+    if any(rating.is_pair for rating in mine):
+        raise InputError(say("scoring.calibrate_pairs", criterion=criterion))
     given = {rating.unit: rating for rating in mine if rating.kind == "judge" and rating.rater == judge}
     people = [rating for rating in mine if rating.kind == "human" and rating.unit in given]
+    if not people:
+        raise InputError(say("scoring.no_shared_answers", judge=judge, criterion=criterion))
     try:
         found = calibrate(
             [given[rating.unit].share for rating in people],
