@@ -457,6 +457,75 @@ def test_people_rate_a_blind_sheet_and_a_judge_is_calibrated_to_them(tmp_path):
     assert wrong.returncode == 2
     assert wrong.stderr.count("sheet.xlsx") == 2
     assert not (tmp_path / "no.jsonl").exists()
+    before = sheet.read_bytes()
+    again = medbench("judge", "sample", run, "--n", 60, "--out", sheet)
+    assert (again.returncode, sheet.read_bytes()) == (2, before)
+    assert "already" in again.stderr
+    fewer = medbench("judge", "sample", run, "--n", 100, "--out", tmp_path / "more.xlsx")
+    assert "80 answers" in fewer.stdout
+    assert "100 were asked for" in fewer.stdout
+
+
+def test_all_that_is_wrong_with_a_sheet_is_told_with_its_rows(tmp_path):
+    from openpyxl import load_workbook
+
+    run, sheet = tmp_path / "run", tmp_path / "sheet.xlsx"
+    items = write_open_items(tmp_path / "items.jsonl", 12, points=False)
+    with running_endpoint(text="With food.") as model, running_endpoint(text=VERDICT) as judge:
+        medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", "openai:j", "--judge-base-url", judge.url),
+        )
+    drawn = medbench("judge", "sample", run, "--n", 12, "--out", sheet)
+    assert "needs 50 rated answers" in drawn.stdout
+    into = ("--run", run, "--rater", "p", "--out", tmp_path / "ratings.jsonl")
+    empty = medbench("judge", "import", sheet, *into)
+    assert (empty.returncode, empty.stderr.count("Error")) == (2, 1)
+    assert "holds no score" in empty.stderr
+    book = load_workbook(sheet)
+    page = book["ratings"]
+    for row in range(2, 9):
+        page[f"F{row}"] = 5
+    page["F9"] = "８"
+    book.move_sheet("levels", -1)  # pages in another order are the same sheet
+    book.save(tmp_path / "good.xlsx")
+    assert medbench_json("judge", "import", tmp_path / "good.xlsx", *into)["answers"] == 8
+    page["A2"], page["A3"], page["F4"], page["A5"] = "nope", None, "=5+2", page["A6"].value
+    page["F7"], page["F8"] = "1_0", "٧"
+    book.save(sheet)
+    (tmp_path / "ratings.jsonl").unlink()
+    wrong = medbench("judge", "import", sheet, *into)
+    assert wrong.returncode == 2
+    lines = wrong.stderr.splitlines()
+    assert [line.partition("sheet.xlsx:")[2].partition(":")[0] for line in lines] == list("234678")
+    for line, told in zip(lines, ("id nope", "no id", "=5+2", "row 5", "1_0", "no whole number"), strict=True):
+        assert told in line
+    assert not (tmp_path / "ratings.jsonl").exists()
+
+
+def test_ratings_that_share_no_answer_are_refused_and_a_missing_figure_says_why(tmp_path):
+    file = tmp_path / "ratings.jsonl"
+    row = {"response": "a", "criterion": "c", "scale": [0, 4], "score": 3}
+
+    def write(judged: str) -> None:
+        rows = [{**row, "item": f"q{n}", "rater": "p", "kind": "human"} for n in range(5)]
+        rows += [{**row, "item": f"{judged}{n}", "rater": "j", "kind": "judge", "score": n % 4} for n in range(5)]
+        file.write_text("".join(json.dumps(each) + "\n" for each in rows))
+
+    write("x")
+    refused = medbench("judge", "evaluate", "--ratings", file)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "nothing to compare" in refused.stderr
+    assert "no answer in common" in medbench("judge", "calibrate", "--ratings", file, "--out", tmp_path / "c").stderr
+    write("q")
+    shown = medbench("judge", "evaluate", "--ratings", file)
+    assert "kappa (j), quadratic kappa (j): the second rater gives" in shown.stdout
+    file.write_text("".join(
+        json.dumps({"item": f"q{n}", "response": ["a", "b"], "rater": rater, "kind": kind, "criterion": "better",
+                    "score": 1, "scale": [-1, 1], "order": "a"}) + "\n"
+        for n in range(12) for rater, kind in (("p", "human"), ("j", "judge"))
+    ))  # fmt: skip
+    assert "j prefers what stands first: 1.000" in medbench("judge", "evaluate", "--ratings", file).stdout
 
 
 def test_a_suite_ranks_its_models_and_freezes_a_release(tmp_path):

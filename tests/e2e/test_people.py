@@ -259,6 +259,9 @@ def test_under_hidden_disclosure_no_rating_stands_in_the_run(tmp_path):
     with reading_judge(lambda level: level) as url:
         run = judged_run(tmp_path / "a", 5, 6.0, "openai:j", more=("--judge-base-url", url, "--disclosure", "hidden"))
     files = rate(run, 1)
+    rows = list(load_workbook(run.parent / "sheet.xlsx")["ratings"].iter_rows(values_only=True))
+    place = rows[0].index("reference")
+    assert {row[place] for row in rows[1:]} == {None}, "the sheet leaves the scorer's hands"
     attach(run, files)
     assert not (run / "ratings.json").exists()
     assert {(row["people_value"], row["judge_read"]) for row in pq.read_table(run / "scores").to_pylist()} == {

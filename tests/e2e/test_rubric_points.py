@@ -131,3 +131,14 @@ def test_the_metric_can_be_chosen_in_a_catalog_file_beside_others(tmp_path):
 
 def test_both_formats_are_named_in_the_help():
     assert "healthbench" in medbench("items", "import", "--help").stdout
+
+
+def test_answers_judged_by_criteria_alone_can_not_be_sampled_and_that_is_why(bank, tmp_path):
+    run = tmp_path / "run"
+    judged_run(bank, run, ALL_MET)
+    for command, out in (("sample", "sheet.xlsx"), ("anchors", "anchors.jsonl")):
+        done = medbench("judge", command, run, "--out", tmp_path / out)
+        assert done.returncode == 2
+        assert "judged by rubric_points alone" in done.stderr
+        assert "closed database" not in done.stderr
+        assert done.stderr.count("\n") == 1

@@ -97,3 +97,12 @@ def test_a_ledger_keeps_to_its_configuration(tmp_path):
     ledger.begin("one")
     with pytest.raises(WorkError, match=r"run\.json was changed"):
         ledger.begin("two")
+
+
+def test_a_reader_that_stops_early_may_outlive_the_ledger(tmp_path):
+    ledger = Ledger(tmp_path / "ledger.sqlite")
+    ledger.record("ask", [result(1), result(2)])
+    rows = ledger.bodies("ask")
+    assert next(rows)[0] == 1
+    ledger.close()
+    rows.close()  # as the garbage collector does, where an error would be printed and passed over

@@ -65,6 +65,14 @@ def test_the_question_does_not_tell_its_key(tmp_path):
         assert secret not in questions
 
 
+def test_an_empty_list_is_told_as_one(tmp_path):
+    with pytest.raises(InputError) as caught:
+        import_file(write(tmp_path / "hb.jsonl", {**ROW, "rubrics": []}), into=tmp_path / "bank")
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.field) == (1, "rubrics")
+    assert "length >= 1" in problem.message
+
+
 def test_everything_that_is_wrong_is_told_at_once_with_line_and_field(tmp_path):
     rubrics = ROW["rubrics"]
     wrong = [

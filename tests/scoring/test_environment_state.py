@@ -90,6 +90,9 @@ def test_what_was_wrong_stands_beside_the_value():
         (None, [], 0),
         (("no such patient",), [["Patient not found", "No such patient"]], 1),
         (("nan",), [41], 0),
+        (("４１",), [41], 1),
+        (("4_1",), [41], 0),
+        (("٤١",), [41], 0),
     ],
 )
 def test_the_final_answer_part_by_part(given_, key, right):

@@ -79,3 +79,10 @@ def test_what_does_not_fit_is_refused():
         balanced_pairwise_f1([1], [[1], [1]], [0, 1])
     with pytest.raises(ValueError, match="table of items and raters"):
         balanced_pairwise_f1([1], [1], [0])
+
+
+def test_a_judge_that_always_says_the_contrary_is_not_certain_to():
+    people = np.array([[0.0], [1.0]] * 6)
+    found = balanced_pairwise_f1(1.0 - people[:, 0], people, range(12)).judge
+    assert found.low == found.value == 0.0
+    assert 0.0 < found.high < 0.5

@@ -177,3 +177,40 @@ def test_intervals_cover(ours):
     results = [ours(draw(40), range(40), options=options) for _ in range(400)]
     inside = np.mean([result.low <= truth <= result.high for result in results])
     assert 0.92 <= inside <= 0.98, inside
+
+
+LOPSIDED = st.one_of(
+    TABLES,
+    # All rows alike but for the order of their two ratings: every resample gives the same figure.
+    st.lists(st.sampled_from([[1, 2], [2, 1]]), min_size=2, max_size=15),
+    st.lists(st.just([1, 5]), min_size=2, max_size=15),
+    st.integers(2, 12).map(lambda count: [[1, 2], [2, 1]] * count),
+)
+
+
+@given(LOPSIDED, st.integers(1, 3))
+@settings(max_examples=80, deadline=None)
+def test_an_interval_holds_its_value(table, size):
+    clusters = [row // size for row in range(len(table))]
+    full = [row for row in table if GAP not in row]
+    found = [ours(table, clusters, options=FEW) for ours in (fleiss_kappa, gwet_ac, krippendorff_alpha)
+             if any(GAP is not cell for row in table for cell in row)]  # fmt: skip
+    if full:
+        for weights in ("nominal", "quadratic"):
+            first, second = [row[0] for row in full], [row[1] for row in full]
+            found.append(cohen_kappa(first, second, range(len(full)), weights, options=FEW))
+    for each in found:
+        if isinstance(each, Undefined) or each.low is None:
+            assert each.reason
+        else:
+            assert each.low <= each.value <= each.high <= 1.0
+            assert each.low < each.high, "no number of answers makes a figure certain"
+
+
+def test_full_disagreement_is_not_certain_either():
+    table = [[0, 1], [1, 0]] * 6
+    for ours in (fleiss_kappa, gwet_ac, krippendorff_alpha):
+        result = ours(table, range(12))
+        # As far from the value as the limit of full agreement is, since u of the answers may agree.
+        assert result.low <= result.value < result.high < 0.0
+    assert krippendorff_alpha(table, range(12)).value == pytest.approx(-0.917, abs=5e-4)

@@ -13,7 +13,7 @@ from medbench.text import harmless, say
 if TYPE_CHECKING:
     from medbench.runs.batching import BatchingOutcome
     from medbench.scoring.judging.batching import TaskFigures
-    from medbench.scoring.judging.meta import Figure
+    from medbench.scoring.judging.figure import Figure
 
 NOTHING = "–"
 
@@ -101,8 +101,6 @@ def _lines(figures: TaskFigures) -> list[str]:
 
 
 def _shown(figure: Figure) -> str:
-    if figure.value is None:
+    if figure.value is None or figure.low is None or figure.high is None:
         return f"{NOTHING} ({figure.reason})"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.2f}"
     return f"{figure.value:.2f} ({figure.low:.2f} … {figure.high:.2f})"

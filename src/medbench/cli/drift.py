@@ -15,7 +15,7 @@ from medbench.text import harmless, say
 if TYPE_CHECKING:
     from medbench.runs.drift import DriftOutcome, OfReading
     from medbench.scoring.judging.drift import Group
-    from medbench.scoring.judging.meta import Figure
+    from medbench.scoring.judging.figure import Figure
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
@@ -183,8 +183,6 @@ def _cells(group: Group) -> tuple[str, ...]:
 
 
 def _figure(figure: Figure, form: str) -> str:
-    if figure.value is None:
+    if figure.value is None or figure.low is None or figure.high is None:
         return NOTHING
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:{form}}"
     return f"{figure.value:{form}} ({figure.low:{form}} … {figure.high:{form}})"

@@ -12,10 +12,10 @@ from medbench.cli.attack import attack
 from medbench.cli.batching import batching
 from medbench.cli.drift import anchors, drift
 from medbench.cli.output import print_json, show_progress
-from medbench.text import say
+from medbench.text import harmless, say
 
 if TYPE_CHECKING:
-    from medbench.scoring.judging.meta import Figure
+    from medbench.scoring.judging.figure import Figure
 
 WIDE = 160
 SHOWN = ("exact", "kappa", "quadratic_kappa", "alpha", "ac1", "spearman")
@@ -93,7 +93,8 @@ def evaluate(
 
     One line per rating: {"item", "response", "rater", "kind": "human|judge", "criterion", "score",
     "scale": [low, high]}, and optionally "text" of the answer and "model" that wrote it, which show bias by length
-    and by author.
+    and by author. Of a pair "response" is a list of two answers, "scale" [-1, 1], "score" 1 where the first is better,
+    -1 where the second is, else 0, and "order" the answer that stood first, which shows bias by position.
 
     \b
     Example:
@@ -101,10 +102,13 @@ def evaluate(
     """
     import msgspec
 
+    from medbench.errors import InputError
     from medbench.scoring.judging.meta import evaluate as evaluate_ratings
     from medbench.scoring.ratings import read_all
 
     found = evaluate_ratings(read_all(ratings))
+    if not any(each.judges or each.people.n for each in found):
+        raise InputError(say("cli.nothing_shared"))
     if as_json:
         print_json({"n": sum(each.n for each in found), "criteria": {each.criterion: each for each in found}})
         return
@@ -122,10 +126,27 @@ def evaluate(
         if each.people.n:
             rows.append((say("cli.people", count=each.people.raters), each.people))
         rows += [(pair.raters, pair) for pair in each.pairs if len(each.pairs) > 1]
+        unknown: dict[str, list[str]] = {}
         for who, agreement in rows:
             values = msgspec.structs.asdict(agreement)
             table.add_row(Text(who), f"{agreement.n:,}", *(_cell(values[name]) for name in SHOWN))
+            for name in SHOWN:
+                if values[name].value is None:
+                    unknown.setdefault(values[name].reason, []).append(f"{name.replace('_', ' ')} ({who})")
+        for judge, reason in each.unshared.items():
+            unknown.setdefault(reason, []).append(judge)
         console.print(table)
+        lines = []
+        for judged in each.judges:
+            position = judged.bias.position
+            if position.first.value is not None:
+                share = _cell(position.first)
+                lines.append(say("cli.first_place", judge=judged.judge, share=share, n=f"{position.n:,}"))
+            elif position.n:
+                unknown.setdefault(position.first.reason, []).append(f"position ({judged.judge})")
+        lines += [say("cli.unknown", names=", ".join(names), reason=reason) for reason, names in unknown.items()]
+        for line in lines:
+            console.print(Text(harmless(line)))
         console.print()
 
 
@@ -187,6 +208,8 @@ def sample(
 ) -> None:
     """Draw a blind rating sheet for people: who wrote an answer and what a judge gave it are not on it.
 
+    A sheet that is there already is never overwritten. Of a run under hidden disclosure it shows no reference answers.
+
     Datasets are drawn alike often, and low, middle and high scores of the judge in each, so that a map to people's
     scores has something to stand on everywhere.
 
@@ -194,12 +217,21 @@ def sample(
     Example:
       medbench judge sample run --n 120 --out ratings.xlsx
     """
+    from medbench.runs.config import read_pins
     from medbench.runs.people import write_sample
+    from medbench.stats.calibration import FEWEST_ANSWERS
 
     count = write_sample(run_dir, size, seed, out)
-    print_json({"sheet": str(out), "answers": count}) if as_json else print(
-        say("cli.sample_done", count=count, path=out)
-    )
+    if as_json:
+        print_json({"sheet": str(out), "answers": count, "asked": size})
+        return
+    print(say("cli.sample_done", count=count, path=out))
+    if count < size:
+        print(say("cli.sample_fewer", size=size))
+    if count < FEWEST_ANSWERS:
+        print(say("cli.sample_too_few", least=FEWEST_ANSWERS))
+    if read_pins(run_dir).disclosure == "hidden":
+        print(say("cli.sample_hidden"))
 
 
 @app.command("import")
@@ -225,8 +257,6 @@ def import_(
 
 
 def _cell(figure: Figure) -> str:
-    if figure.value is None:
+    if figure.value is None or figure.low is None or figure.high is None:
         return "–"
-    if figure.low is None or figure.high is None:
-        return f"{figure.value:.3f}"
     return f"{figure.value:.3f} ({figure.low:.2f}–{figure.high:.2f})"

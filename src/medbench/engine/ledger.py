@@ -184,9 +184,12 @@ class Ledger:
     def bodies(self, kind: str, first: int = 0, last: int = LAST) -> Iterator[tuple[int, bytes]]:
         """Stream (seq, body) in the order of the plan, of the results with `first <= seq <= last`."""
         with database_errors(self.path):
-            yield from self._connection.execute(
+            rows = self._connection.execute(
                 "SELECT seq, body FROM result WHERE kind = ? AND seq BETWEEN ? AND ? ORDER BY seq", (kind, first, last)
             )
+            # `yield from` would close the cursor of a reader that stops early, which fails once the ledger is closed.
+            for seq, body in rows:  # noqa: UP028
+                yield seq, body
 
     def keyed(self, kind: str) -> Iterator[tuple[int, bytes, bytes]]:
         """Stream (seq, key, body) in the order of the plan."""

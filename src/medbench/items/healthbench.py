@@ -9,7 +9,7 @@ are judged without. `meta` may stand beside them; fields of other names are pass
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -69,9 +69,7 @@ def _item(row: dict[str, object], place: Place) -> dict[str, object]:
             return None
 
     def read_list(name: str, kind: Any) -> list[Any]:  # noqa: ANN401
-        values = read(row.get(name), list[object], name)
-        if values == []:
-            read(None, list[object], name)
+        values = read(row.get(name), Annotated[list[object], msgspec.Meta(min_length=1)], name)
         return [read(value, kind, f"{name}[{index}]") for index, value in enumerate(values or ())]
 
     messages = read_list("prompt", _Message)

@@ -19,7 +19,7 @@ from medbench.runs.config import read_pins
 from medbench.runs.execute import LEDGER_FILE, open_pinned
 from medbench.runs.judges import Judge
 from medbench.runs.judging import ask_what_is_left
-from medbench.runs.people import judged
+from medbench.runs.people import judged, nothing_rated
 from medbench.runs.plan import asked
 from medbench.runs.results import answered
 from medbench.scoring.judging.anchors import (
@@ -48,7 +48,7 @@ from medbench.scoring.judging.plan import SLOTS, JudgeCall, repeats_of
 from medbench.scoring.judging.rubric import load_rubric
 from medbench.scoring.judging.sheet import CRITERION, draw
 from medbench.scoring.judging.verdict import Task
-from medbench.scoring.ratings import read_all
+from medbench.scoring.ratings import Answered, read_all
 from medbench.store.files import exclusive, made, write_atomically, write_json
 from medbench.text import say
 
@@ -144,7 +144,7 @@ def draw_anchors(run_dir: Path, ratings: Sequence[Path], size: int, seed: int, o
         problems.append(Problem(message=say("drift.hidden"), file=str(run_dir)))
     if out.exists():
         problems.append(Problem(message=say("drift.anchors_exist"), file=str(out)))
-    people: dict[tuple[str, str], list[float]] = {}
+    people: dict[tuple[str, Answered], list[float]] = {}
     try:
         for rating in read_all(ratings):
             if rating.kind == "human" and rating.criterion == CRITERION:
@@ -155,7 +155,7 @@ def draw_anchors(run_dir: Path, ratings: Sequence[Path], size: int, seed: int, o
         raise InputError(*problems)
     answers = [answer for answer, _ in judged(run_dir)]
     if not answers:
-        raise InputError(say("runs.nothing_judged", path=run_dir))
+        raise nothing_rated(run_dir)
     rated = [each for each in answers if (each.item, each.response) in people]
     if ratings and not rated:
         raise InputError(Problem(message=say("drift.ratings_of_others", path=run_dir), file=str(ratings[0])))

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
+import msgspec
+
 from medbench.engine.ledger import Ledger
 from medbench.errors import InputError, Problem
 from medbench.runs.config import Pins, read_pins
@@ -18,7 +20,7 @@ from medbench.scoring.judging.answers import judged_answers
 from medbench.scoring.judging.people import Attached, RatedFile, response_name
 from medbench.scoring.judging.plan import answer_of
 from medbench.scoring.judging.sheet import CRITERION, SCALE, Drawn, draw, read_sheet, write_sheet
-from medbench.scoring.ratings import Placed, Rating, few, gather, write_ratings
+from medbench.scoring.ratings import Answered, Placed, Rating, few, gather, write_ratings
 from medbench.store.files import exclusive, write_json
 from medbench.text import say
 
@@ -26,24 +28,47 @@ from medbench.text import say
 def write_sample(run_dir: Path, size: int, seed: int, out: Path) -> int:
     """Draw a stratified blind sheet of judged answers; returns how many.
 
+    Under hidden disclosure it shows no reference answers: it leaves the scorer's hands.
+
+    Args:
+        run_dir: A judged run.
+        size: Most answers.
+        seed: Of the draw.
+        out: The sheet; never overwritten.
+
     Raises:
-        InputError: The run has no judged answers.
+        InputError: The run has no answers that judges rated by a rubric, or there is a file already.
         WorkError: The sheet can't be written.
     """
+    if out.exists():
+        raise InputError(Problem(message=say("runs.sheet_exists"), file=str(out)))
+    hidden = read_pins(run_dir).disclosure == "hidden"
     drawn = draw((answer for answer, _ in judged(run_dir)), size, seed)
     if not drawn:
-        raise InputError(say("runs.nothing_judged", path=run_dir))
-    write_sheet(out, drawn)
+        raise nothing_rated(run_dir)
+    write_sheet(out, [msgspec.structs.replace(each, reference="") for each in drawn] if hidden else drawn)
     return len(drawn)
+
+
+def nothing_rated(run_dir: Path) -> InputError:
+    """Why judges rated none of a run's answers by a rubric."""
+    pins = read_pins(run_dir)
+    if read_judges(run_dir):
+        plan = asked(open_pinned(pins), pins.selection)
+        metrics = {metric for call in plan for metric in call.part.judged_metrics}
+        if metrics and CRITERION not in metrics:
+            names = ", ".join(sorted(metrics))
+            return InputError(Problem(message=say("runs.nothing_by_rubric", names=names), file=str(run_dir)))
+    return InputError(say("runs.nothing_judged", path=run_dir))
 
 
 def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
     """Turn a filled sheet into ratings, with the judges' ratings of the same answers; returns how many were rated.
 
     Raises:
-        InputError: The sheet is wrong, or not of this run.
+        InputError: With all that is wrong: scores, ids that are missing, twice or not of this run; no score at all.
     """
-    scores = read_sheet(sheet)
+    scores, problems = read_sheet(sheet)
     ratings: list[Rating] = []
     found: set[str] = set()
     low, high = SCALE
@@ -53,17 +78,20 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
             ratings.append(
                 Rating(
                     *(answer.item, answer.response, rater, "human", CRITERION),
-                    score=float(scores[answer.code]),
+                    score=float(scores[answer.code].score),
                     scale=(float(low), float(high)),
                     text=answer.answer,
                     model=judges[0].model,
                 )
             )
             ratings += judges
-    unknown = sorted(scores.keys() - found)
-    if unknown or not found:
-        message = say("runs.sheet_of_other_run", count=len(unknown), path=run_dir)
-        raise InputError(Problem(message=message, file=str(sheet)))
+    problems += [
+        Problem(message=say("runs.sheet_of_other_run", code=code, path=run_dir), file=str(sheet), line=given.line)
+        for code, given in scores.items()
+        if code not in found
+    ]
+    if problems:
+        raise InputError(*few(sorted(problems, key=lambda each: each.line or 0)))
     write_ratings(out, ratings)
     return len(found)
 
@@ -109,7 +137,7 @@ def _foreign(people: Sequence[Placed]) -> Iterator[Problem]:
 
 def _not_in_run(run_dir: Path, pins: Pins, people: Sequence[Placed]) -> Iterator[Problem]:
     """Ratings of answers that the run does not have, or has with another text."""
-    texts: dict[tuple[str, str], str | None] = dict.fromkeys(placed.rating.unit for placed in people)
+    texts: dict[tuple[str, Answered], str | None] = dict.fromkeys(placed.rating.unit for placed in people)
     with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger:
         for call, response in answered(asked(open_pinned(pins), pins.selection), ledger):
             unit = call.question.cluster, response_name(pins.short, call.seq)

@@ -11,6 +11,7 @@ import msgspec
 
 from medbench.agents.environment import Entry, State, Table, decode_state
 from medbench.items.state import ExpectedEntry, Row, Scalar, StateKey, decode_state_key
+from medbench.scoring.extract.normalise import nfkc, plain_number
 from medbench.scoring.model import Marking
 
 RELATIVE = 1e-9
@@ -181,7 +182,9 @@ def _number(value: object) -> float | None:
     if isinstance(value, bool):
         return None
     try:
-        return float(value) if isinstance(value, int | float | str) else None
+        if isinstance(value, str):
+            return plain_number(nfkc(value))
+        return float(value) if isinstance(value, int | float) else None
     except (ValueError, OverflowError):
         return None
 

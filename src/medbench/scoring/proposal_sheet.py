@@ -16,13 +16,16 @@ from medbench.items.media import NoMedia
 from medbench.items.model import KeyPoint
 from medbench.items.report import Report
 from medbench.items.source import ItemSource
-from medbench.scoring.judging.sheet import add_row, read_rows
+from medbench.scoring.extract.normalise import nfkc, plain_number
+from medbench.scoring.judging.sheet import Formula, add_row, read_rows
 from medbench.scoring.proposals import KINDS, Candidate, Kind, Proposal, candidates
 from medbench.store.files import write_atomically
 from medbench.text import say
 
 HEADER = ("id", "code", "question", "reference", "text", "kind", "weight", "quote", "proposed by", "review", "comment")
 WIDTHS = (16, 14, 50, 50, 50, 10, 8, 40, 18, 10, 30)
+PAGE = "key points"
+"""Name of the page that a person edits."""
 DECISIONS = ("keep", "drop")
 META = "key_points"
 MOST_SHOWN = 20
@@ -84,7 +87,7 @@ def write_proposals(path: Path, proposed: Iterable[tuple[Candidate, Proposal]], 
     book = Workbook()
     page = book.active
     assert page is not None
-    page.title = "key points"
+    page.title = PAGE
     add_row(page, HEADER)
     for candidate, proposal in proposed:
         about = (candidate.question.uid, candidate.code, candidate.question.text, candidate.reference)
@@ -174,14 +177,14 @@ def _rows(sheet: Path) -> Iterator[Row]:
     Raises:
         InputError: Columns are missing, or a decision is none.
     """
-    cells = read_rows(sheet)
+    cells = read_rows(sheet, PAGE)
     head = [_text(cell).lower() for cell in cells[0]] if cells else []
     missing = [name for name in ("id", "code", "text", "kind", "weight", "review") if name not in head]
     if missing:
         raise InputError(Problem(message=say("propose.columns", names=", ".join(missing)), file=str(sheet), line=1))
     for line, row in enumerate(cells[1:], start=2):
         cell = dict(zip(head, row, strict=False))
-        if not _text(cell["id"]):
+        if not any(_text(cell[name]) for name in ("id", "text", "review")):
             continue
         yield Row(
             line,
@@ -201,7 +204,7 @@ def _problems(row: Row, open_items: Mapping[str, Candidate], sheet: Path) -> Ite
 
     item = open_items.get(row.uid)
     if item is None:
-        yield wrong(say("propose.no_item", uid=row.uid), "id")
+        yield wrong(say("propose.no_item", uid=row.uid or "–"), "id")
     elif item.code != row.code:
         yield wrong(say("propose.other_reference", uid=row.uid), "code")
     if row.decision not in ("", *DECISIONS):
@@ -238,11 +241,11 @@ def _kind(text: str) -> Kind:
 
 def _weight(value: object) -> float | None:
     try:
-        weight = float(_text(value))
+        weight = plain_number(nfkc(_text(value)))
     except ValueError:
         return None
     return weight if 0.0 < weight < float("inf") else None
 
 
 def _text(cell: object) -> str:
-    return "" if cell is None else str(cell).strip()
+    return "" if cell is None or isinstance(cell, Formula) else str(cell).strip()

@@ -21,6 +21,7 @@ from medbench.stats.resampling import (
     category_counts,
     dense_codes,
     sums_by_cluster,
+    unseen_disagreement,
 )
 
 
@@ -78,9 +79,10 @@ def cohen_kappa(
 
     D_o = mean of d(x_i, y_i) and D_e = Σ_jk p_j q_k d(j, k), with d = 1 for any two different categories (nominal,
     Cohen 1960), |j − k| (linear) or (j − k)² (quadratic, Cohen 1968). Distances are between the ratings themselves
-    where these are numbers and between places in `categories` where they are names. Where there is no disagreement at
-    all, resampling would claim certainty; the lower limit is then 1 − u/D_e with u the upper limit for the share of
-    answers with the greatest disagreement, none of which was seen.
+    where these are numbers and between places in `categories` where they are names. Where all
+    clusters are alike, resampling would claim certainty. With u the upper limit for the share of answers of a kind that
+    was not seen, the limits are then what kappa would be if u of the answers had the greatest disagreement (1 − u/D_e
+    where all agree) and if u of them agreed.
 
     Source: Cohen (1960), Educational and Psychological Measurement 20:37; Cohen (1968), Psychological Bulletin 70:213.
 
@@ -117,7 +119,7 @@ def cohen_kappa(
     features = DenseFeatures.of(sums_by_cluster(columns, codes))
     value = float(statistic(features.total()[None, :])[0])
     expected = _expected(pairs, weights)
-    unseen = max(-1.0, 1.0 - sample.unseen(options.level) / expected)
+    unseen = unseen_disagreement(value, expected, sample.unseen(options.level))
     return bootstrap_interval(value, features, statistic, sample, options, unseen)
 
 

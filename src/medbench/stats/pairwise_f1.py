@@ -129,10 +129,10 @@ def _balanced(pairs: FloatArray, codes: CodeArray, options: Bootstrap) -> Resamp
     value = float(_f1(totals)[0])
     if np.isnan(value):
         return sample.undefined(f"nobody says {'met' if totals[0, 3] else 'unmet'}")
-    # Should all agree: the F1 if the greatest share of wrong pairs that may have gone unseen were wrong.
+    # Should all clusters be alike: the F1 if as many pairs more were wrong as may have gone unseen.
     unseen = sample.unseen(options.level)
     shares = (1.0 - unseen) * totals / count
-    shares[:, 1] = unseen
+    shares[:, 1] += unseen
     return bootstrap_interval(value, features, _f1, sample, options, float(_f1(shares)[0]))
 
 

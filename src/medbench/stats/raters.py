@@ -19,6 +19,7 @@ from medbench.stats.resampling import (
     bootstrap_interval,
     dense_codes,
     sums_by_cluster,
+    unseen_disagreement,
 )
 
 Scale = Literal["nominal", "ordinal", "interval"]
@@ -43,7 +44,7 @@ def fleiss_kappa(
 
     With the same number of ratings for every item and nominal weights this is Fleiss (1971), Psychological Bulletin
     76:378; with missing ratings Gwet (2014), Handbook of Inter-Rater Reliability, 4th ed.
-    Where all agree, the lower limit is as in `cohen_kappa`.
+    Where all clusters are alike, the limits are as in `cohen_kappa`.
 
     Args:
         ratings: Shape (items, raters), NaN or None where there is no rating. Which rater a column is does not matter.
@@ -145,7 +146,8 @@ def _chance_corrected(
         return sample.undefined(f"all ratings are {_only(table)!r}: agreement cannot be told from chance")
     chance = float(expected(totals[:, 3:] / totals[:, 2:3])[0])
     return bootstrap_interval(
-        value, features, statistic, sample, options, max(-1.0, 1.0 - sample.unseen(options.level) / chance)
+        *(value, features, statistic, sample, options),
+        unseen_disagreement(value, chance, sample.unseen(options.level)),
     )
 
 
@@ -202,8 +204,7 @@ def krippendorff_alpha(
         raise ValueError(f"scale is {scale!r}; it is one of nominal, ordinal, interval")
     features = DenseFeatures.of(sums_by_cluster(columns, codes))
     value = float(statistic(features.total()[None, :])[0])
-    # Perfect agreement: D_o might still be u on a scale on which the greatest disagreement is 1.
-    unseen = max(-1.0, 1.0 - sample.unseen(options.level) / _expected(table, rated, scale))
+    unseen = unseen_disagreement(value, _expected(table, rated, scale), sample.unseen(options.level))
     return bootstrap_interval(value, features, statistic, sample, options, unseen)
 
 

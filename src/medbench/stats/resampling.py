@@ -177,6 +177,17 @@ class Sample:
         return bounded_interval(0.0, 0.0, self.sizes.size, effective_number(self.sizes), level)[1]
 
 
+def unseen_disagreement(value: float, expected: float, share: float) -> float:
+    """The figure 1 − D_o/D_e, in [−1, 1], if a share of the answers disagreed as much as two ratings can.
+
+    Args:
+        value: The figure as it is.
+        expected: D_e, on a scale on which the greatest disagreement is 1.
+        share: Of the answers; see `Sample.unseen`.
+    """
+    return min(value, max(-1.0, value - share * (1.0 / expected - (1.0 - value))))
+
+
 def bootstrap_interval(
     value: float, features: Features, statistic: Statistic, sample: Sample, options: Bootstrap, unseen: float | None
 ) -> Resampled:
@@ -193,7 +204,8 @@ def bootstrap_interval(
         statistic: Sums to figures.
         sample: Numbers of rows.
         options: Level, draws and seed.
-        unseen: Where all draws equal `value`, what the lower limit is; None: then there is no interval.
+        unseen: Where all draws equal `value`, what the lower limit is, at most `value`; the upper one is then what the
+            figure, at most 1, would be if as many answers agreed as may have gone unseen. None: there is no interval.
     """
     count = sample.sizes.size
 
@@ -214,8 +226,9 @@ def bootstrap_interval(
     if error <= ROUNDING * max(1.0, abs(value)):
         if unseen is None:
             return without("all resamples agree, which would claim certainty", options.draws, undefined)
+        above = value + sample.unseen(options.level) * (1.0 - value)
         return Resampled(
-            value, unseen, value, 0.0, sample.n, count, "cluster_bootstrap", options.draws, undefined, None
+            value, unseen, above, 0.0, sample.n, count, "cluster_bootstrap", options.draws, undefined, None
         )
     low, high = np.quantile(figures, _probabilities(count, effective_number(sample.sizes), options.level))
     return Resampled(

@@ -62,7 +62,8 @@ class TestCompare:
         assert found.verdict == "drift"
         assert "level" in group.signs
         assert group.shift.value == pytest.approx(1.0)
-        assert group.moved.value == pytest.approx(1.0)
+        assert group.moved.value is None
+        assert "all alike" in group.moved.reason
         assert group.now - group.then == pytest.approx(1.0, abs=1e-3)
         assert group.unchanged.value == 0.0
 
@@ -96,7 +97,10 @@ class TestCompare:
     def test_one_item_gives_no_interval_and_no_verdict(self):
         found = compared([[0.1, 0.1]] * 6, [[0.9, 0.9]] * 6, per_item=6)
         assert (found.verdict, found.reason) == ("unknown", "few_items")
-        assert found.groups[0].shift.value == pytest.approx(8.0)
+        (group,) = found.groups
+        assert group.now - group.then == pytest.approx(8.0)
+        assert group.shift.value is None
+        assert "single cluster" in group.shift.reason
 
     def test_answers_too_few_to_show_a_shift_of_two_levels_are_unknown(self):
         few = compared([[0.5]] * 20, [[0.5]] * 20)
@@ -187,10 +191,10 @@ class TestNoise:
 def test_against_people():
     rated = [
         Anchor(Question(f"q{place}", "MedMC", "?"), "a", ("llm_judge",), "general", people=(share,))
-        for place, share in enumerate((0.2, 0.5, 0.8))
+        for place, share in enumerate((0.2, 0.5, 0.8) * 3)
     ]
-    found = with_people([*rated, *anchors(1)], reading([[0.3], [0.6], [0.9], [0.0]]))
-    assert found.n == 3
+    found = with_people([*rated, *anchors(1)], reading([*([[0.3], [0.6], [0.9]] * 3), [0.0]]))
+    assert found.n == 9
     assert found.bias.value == pytest.approx(1.0)
     assert found.quadratic_kappa.value > 0.8
     nobody = with_people(anchors(2), reading([[0.3], [0.6]]))

@@ -3,12 +3,15 @@ from __future__ import annotations
 import csv
 import json
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from medbench.errors import InputError
 from medbench.scoring.judging.calibrate import measure
 from medbench.scoring.judging.meta import evaluate, family_of
-from medbench.scoring.ratings import Rating, read_ratings, write_ratings
+from medbench.scoring.ratings import Rating, read_all, read_ratings, write_ratings
 
 
 def rating(item: str, rater: str, score: float, kind: str = "human", **more: object) -> Rating:
@@ -46,7 +49,10 @@ def test_bias_is_shown_by_length_and_by_who_wrote_the_answer():
     bias = found.judges[0].bias
     assert bias.by_model["own"].value == pytest.approx(0.25)
     assert bias.by_model["other"].value == pytest.approx(0.0)
-    assert bias.per_length.value == pytest.approx(1.0)
+    assert "resamples agree" in bias.per_length.reason, "a correlation of 1 on some answers is no certain one"
+    ratings[1] = rating("q0", "j", 3, "judge")
+    length = evaluate(ratings)[0].judges[0].bias.per_length
+    assert 0.9 < length.low < length.value < length.high <= 1.0
 
 
 def test_thirds_by_length_and_the_judges_own_family_have_intervals_or_a_reason():
@@ -184,3 +190,111 @@ def test_a_judge_as_good_as_people_passes_the_gate():
         for each in ratings
     ]
     assert not measure(shuffled, "j", "c").admitted
+
+
+def figures_in(value: object) -> list[dict[str, object]]:
+    """Every object of a JSON value that is a figure: it has a value or a reason, and limits at most."""
+    if isinstance(value, list | tuple):
+        return [found for each in value for found in figures_in(each)]
+    if not isinstance(value, dict):
+        return []
+    mine = [value] if value and set(value) <= {"value", "low", "high", "reason"} else []
+    return mine + [found for each in value.values() for found in figures_in(each)]
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=12),
+       st.integers(1, 3))  # fmt: skip
+@settings(max_examples=25, deadline=None)
+def test_a_figure_has_a_value_with_both_limits_or_a_reason(scores, answers):
+    ratings = []
+    for n, several in enumerate(scores):
+        where = {"response": str(n), "text": "x" * (1 + n), "model": f"m{n % 2}"}
+        for rater, score in zip(("p1", "p2", "j"), several, strict=True):
+            ratings.append(rating(f"q{n // answers}", rater, score, "judge" if rater == "j" else "human", **where))
+    found = figures_in(msgspec.to_builtins(evaluate(ratings)))
+    assert len(found) > 20
+    for each in found:
+        assert set(each) in ({"value", "low", "high"}, {"reason"})
+        assert each.get("reason", "told") != ""
+        if "value" in each:
+            assert each["low"] <= each["value"] <= each["high"]
+
+
+def test_judges_that_share_no_answer_with_people_are_named():
+    ratings = [rating(f"q{n}", "p", n % 3) for n in range(5)] + [rating(f"x{n}", "j", n % 3, "judge") for n in range(5)]
+    (found,) = evaluate(ratings)
+    assert (found.judges, set(found.unshared)) == ((), {"j"})
+    with pytest.raises(InputError, match="no answer in common"):
+        measure(ratings, "j", "c")
+
+
+def preference(item: str, rater: str, response: tuple[str, str], score: int, first: str, kind: str = "judge") -> Rating:
+    return Rating(item, response, rater, kind, "better", float(score), (-1.0, 1.0), order=first)
+
+
+def test_a_pair_is_the_same_pair_in_either_order():
+    one, other = preference("q", "j", ("b", "a"), 1, "b"), preference("q", "j", ("a", "b"), -1, "b")
+    assert one == other
+    assert (one.response, one.score) == (("a", "b"), -1.0)
+
+
+def test_agreement_on_preferences_and_bias_by_position():
+    # People prefer "a" on 30 items and "z" on 30. One judge says what they say, in both orders; one always likes the
+    # first place, so that its two orders contradict each other and are a tie.
+    ratings = []
+    for n in range(60):
+        item, better = f"q{n}", 1 if n % 2 else -1
+        ratings.append(preference(item, "p", ("a", "z"), better, "a", "human"))
+        for first in "az":
+            ratings.append(preference(item, "fair", ("a", "z"), better, first))
+            ratings.append(preference(item, "likes first", ("a", "z"), 1 if first == "a" else -1, first))
+    (found,) = evaluate(ratings)
+    fair, likes = found.judges
+    assert (found.n, fair.agreement.n) == (60, 60)
+    assert (fair.agreement.exact.value, fair.agreement.kappa.value) == (1.0, 1.0)
+    assert likes.agreement.exact.value == 0.0
+    assert (fair.bias.position.first.value, fair.bias.position.n) == (0.5, 120)
+    assert (likes.bias.position.first.value, likes.bias.position.n) == (1.0, 120)
+    assert likes.bias.position.first.low > 0.9
+    assert "pairs" in fair.bias.mean.reason
+    assert (fair.curve, fair.balanced) == ((), None)
+    with pytest.raises(InputError, match="pairs of answers"):
+        measure(ratings, "fair", "better")
+
+
+def test_pairs_are_read_and_wrong_ones_told(tmp_path):
+    good = {"item": "q", "response": ["m2", "m1"], "rater": "j", "kind": "judge", "criterion": "better",
+            "score": 1, "scale": [-1, 1], "order": "m2"}  # fmt: skip
+    path = tmp_path / "ratings.jsonl"
+    rows = [good, {**good, "order": "m1"}, {**good, "rater": "k", "order": ""}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    found = read_ratings(path)
+    assert [(each.response, each.score, each.order) for each in found] == [
+        (("m1", "m2"), -1.0, "m2"), (("m1", "m2"), -1.0, "m1"), (("m1", "m2"), -1.0, ""),
+    ]  # fmt: skip
+    write_ratings(tmp_path / "again.jsonl", found)
+    assert read_ratings(tmp_path / "again.jsonl") == found
+    wrong = [
+        good,
+        {**good, "score": 0.5},
+        {**good, "order": "m3"},
+        {**good, "response": ["m1", "m1"], "order": "m1"},
+        {**good, "scale": [0, 1]},
+        {**good, "response": ["m1", "m2"], "score": -1},
+        {**good, "response": "m1", "order": ""},
+        {**good, "response": "m1"},
+        {**good, "response": ["m1", "m2", "m3"]},
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in wrong))
+    with pytest.raises(InputError) as caught:
+        read_ratings(path)
+    assert [problem.line for problem in caught.value.problems] == [2, 3, 4, 5, 6, 7, 8, 9]
+
+
+def test_one_criterion_has_one_scale_in_all_files(tmp_path):
+    files = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    write_ratings(files[0], [rating("a", "p", 1)])
+    write_ratings(files[1], [Rating("b", "m", "p", "human", "c", 7.0, (0.0, 10.0))])
+    with pytest.raises(InputError, match="two scales") as caught:
+        read_all(files)
+    assert caught.value.problems[0].file == str(files[1])

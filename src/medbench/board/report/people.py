@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from medbench.board.report.charts import Mark, Reliability, Rung
 from medbench.board.report.figures import NOTHING, estimate_text
-from medbench.scoring.judging.meta import Agreement, CriterionFigures, Figure, JudgeFigures, family_of
+from medbench.scoring.judging.figure import Figure
+from medbench.scoring.judging.meta import Agreement, CriterionFigures, JudgeFigures, family_of
 from medbench.scoring.judging.people import FEWEST_RATED, PANEL, PeopleEstimate
 from medbench.stats import half_up
 
@@ -144,16 +145,11 @@ def bias_marks(view: View) -> list[Mark]:
 
 def _bias(view: View, judge: JudgeFigures) -> list[Mark]:
     who = _name(view, judge.judge)
-    whole = _mark(view.t("bias_whole", judge=who), judge.bias.mean, judge.agreement.n, 1, by=100)
-    lengths = [
-        _mark(
-            view.t("bias_length", judge=who, shortest=f"{each.shortest:,}", longest=f"{each.longest:,}"),
-            *(each.apart, each.n, 1),
-            by=100,
-        )
-        for each in judge.bias.by_length
-    ]
-    return [whole, *lengths]
+    figures = [(view.t("bias_whole", judge=who), judge.bias.mean, judge.agreement.n)]
+    for each in judge.bias.by_length:
+        label = view.t("bias_length", judge=who, shortest=f"{each.shortest:,}", longest=f"{each.longest:,}")
+        figures.append((label, each.apart, each.n))
+    return [_mark(label, figure, n, 1, by=100) for label, figure, n in figures if figure.value is not None]
 
 
 def _figures(view: View) -> CriterionFigures | None:

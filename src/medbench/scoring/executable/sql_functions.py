@@ -12,6 +12,8 @@ import sqlite3
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from medbench.scoring.extract.normalise import plain_number
+
 Value = str | int | float | None
 
 _DATE = re.compile(r"\s*(\d{4})[-/](\d{1,2})[-/](\d{1,2})(?:[ T](\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?)?\s*Z?")
@@ -59,7 +61,7 @@ def as_text(moment: datetime) -> str:
 
 def _number(value: Value) -> float | int:
     if isinstance(value, str):
-        return float(value) if value.strip() else 0
+        return plain_number(value) if value.strip() else 0
     return value or 0
 
 

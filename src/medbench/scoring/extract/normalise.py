@@ -13,6 +13,7 @@ _CHUNK = 1024
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff]")
 _BESIDE_CHINESE = re.compile(r" (?:(?<=[^\x00-\x7f] )|(?=[^\x00-\x7f]))")
 _SPACE = re.compile(r"\s+")
+_NUMBER = re.compile(r"\s*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
 _BRACKETS = str.maketrans("【〔〖［｛〈《「『】〕〗］｝〉》」』", "(((((((((" + ")))))))))")
 
 
@@ -52,3 +53,14 @@ def fold(text: str) -> str:
 def fold_key(key: str) -> str:
     """`key` as keys of JSON objects are compared: NFKC, no white space, every bracket round."""
     return _SPACE.sub("", nfkc(key).translate(_BRACKETS))
+
+
+def plain_number(text: str) -> float:
+    """The number that `text` is, in digits from 0 to 9: `float` also takes `1_0`, `nan` and the digits of all scripts.
+
+    Raises:
+        ValueError: It is none.
+    """
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is no number")
+    return float(text)

@@ -14,7 +14,7 @@ from medbench.catalog.model import Part, TextForm
 from medbench.items.model import Key, RubricCriterion
 from medbench.models.model import Response
 from medbench.scoring.judging.attacks import load_corpus, subjects
-from medbench.scoring.judging.meta import Figure, figure
+from medbench.scoring.judging.figure import Figure, figure
 from medbench.scoring.judging.plan import SLOTS, JudgeCall, JudgePins, judge_calls, repeats_of
 from medbench.scoring.judging.verdict import Found, Judgement, Task, mean_of
 from medbench.stats import Estimate, Undefined, cohen_kappa, exact_agreement, paired_difference

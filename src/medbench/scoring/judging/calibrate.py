@@ -64,7 +64,8 @@ def measure(ratings: Sequence[Rating], judge: str, criterion: str) -> Measured:
     """Measure a judge by one criterion and fit the map.
 
     Raises:
-        InputError: There is no such judge or criterion, or there are too few answers that it and people rated.
+        InputError: There is no such judge or criterion, its ratings are of pairs, or there are too few answers that it
+            and people rated.
     """
     mine = [rating for rating in ratings if rating.criterion == criterion]
     judges = sorted({rating.rater for rating in mine if rating.kind == "judge"})
@@ -74,8 +75,12 @@ def measure(ratings: Sequence[Rating], judge: str, criterion: str) -> Measured:
         raise InputError(
             say("scoring.no_such_judge", judge=judge, criterion=criterion, judges=known, criteria=criteria)
         )
+    if any(rating.is_pair for rating in mine):
+        raise InputError(say("scoring.calibrate_pairs", criterion=criterion))
     given = {rating.unit: rating for rating in mine if rating.kind == "judge" and rating.rater == judge}
     people = [rating for rating in mine if rating.kind == "human" and rating.unit in given]
+    if not people:
+        raise InputError(say("scoring.no_shared_answers", judge=judge, criterion=criterion))
     try:
         found = calibrate(
             [given[rating.unit].share for rating in people],

@@ -10,7 +10,7 @@ import msgspec
 
 from medbench.items.model import ItemLanguage
 from medbench.scoring.extract.json_answer import MAX_DEPTH, last_value, spans
-from medbench.scoring.extract.normalise import fold, nfkc
+from medbench.scoring.extract.normalise import fold, nfkc, plain_number
 from medbench.scoring.extract.reasoning import strip_reasoning
 from medbench.scoring.judging.quote import lone_object
 from medbench.scoring.judging.rubric import Rubric
@@ -305,7 +305,7 @@ def _whole(value: object) -> int | None:
     if isinstance(value, int):
         return value
     try:
-        number = float(value)
+        number = plain_number(value) if isinstance(value, str) else value
     except ValueError:
         return None
     return int(number) if number.is_integer() else None

@@ -11,7 +11,7 @@ from typing import Literal
 import msgspec
 
 from medbench.scoring.judging.anchors import FLOOR, Anchor
-from medbench.scoring.judging.meta import Figure, figure
+from medbench.scoring.judging.figure import ONE_CLUSTER, Figure, figure
 from medbench.scoring.judging.plan import JudgePins
 from medbench.scoring.judging.verdict import Task
 from medbench.stats import (
@@ -344,7 +344,9 @@ def _moved(changes: Sequence[Sequence[float]], items: Sequence[str], confidence:
 
     if square.standard_error == 0.0 and square.value != 0.0:
         # A few answers whose changes are alike by chance would look certain.
-        return Figure(root(square.value), reason="the changes are all alike: see the shift")
+        return Figure(reason="the changes are all alike: see the shift")
+    if square.low is None:
+        return Figure(reason=ONE_CLUSTER)
     return Figure(root(square.value), root(square.low), root(square.high))
 
 

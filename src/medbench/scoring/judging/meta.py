@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, median_low
 from typing import Any
@@ -13,10 +13,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from medbench.scoring.ratings import Rating
+from medbench.scoring.judging.figure import Figure, figure
+from medbench.scoring.judging.preferences import Position, position_of, verdicts_of
+from medbench.scoring.ratings import Answered, Rating
 from medbench.stats import (
-    Estimate,
-    Undefined,
     adjacent_agreement,
     balanced_pairwise_f1,
     clustered_mean,
@@ -40,18 +40,12 @@ TAU_ROWS = 2_000
 LENGTHS = 3
 """Groups of answers by their length."""
 
+ONE_BY_ONE = Position(Figure(reason="the judge saw one answer at a time"), 0)
+OF_PAIRS = Figure(reason="the ratings are of pairs: see the position")
+
 NO_NAMES: Mapping[str, str] = {}
 
 Floats = NDArray[np.float64]
-
-
-class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A figure with its 95 % interval, or why there is none."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    reason: str = ""
 
 
 class Agreement(msgspec.Struct, frozen=True):
@@ -102,6 +96,7 @@ class Bias(msgspec.Struct, frozen=True):
         by_length: The short, the middle and the long third of the answers; empty where the ratings carry no texts.
         by_model: Who wrote the answers -> mean difference on these.
         own_family: Mean difference on answers by models of the judge's own family less that on the others'.
+        position: Of ratings of pairs, which have no other bias here.
     """
 
     mean: Figure
@@ -109,6 +104,7 @@ class Bias(msgspec.Struct, frozen=True):
     by_length: tuple[Lengths, ...]
     by_model: dict[str, Figure]
     own_family: Figure
+    position: Position = ONE_BY_ONE
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -141,8 +137,8 @@ class JudgeFigures(msgspec.Struct, frozen=True):
     Attributes:
         agreement: With people: with the (lower) median of their ratings, where several rated an answer.
         bias: Of its scores.
-        curve: Reliability: by the judge's score.
-        balanced: None where scores lie between the ends of the scale.
+        curve: Reliability: by the judge's score; empty for pairs.
+        balanced: None where scores lie between the ends of the scale, and for pairs.
     """
 
     judge: str
@@ -162,6 +158,7 @@ class CriterionFigures(msgspec.Struct, frozen=True):
         judges: Each judge against people.
         people: People among themselves.
         pairs: Each pair of people with enough answers in common, at most ten.
+        unshared: Judges of which there are no figures -> why.
     """
 
     criterion: str
@@ -170,10 +167,13 @@ class CriterionFigures(msgspec.Struct, frozen=True):
     judges: tuple[JudgeFigures, ...]
     people: Agreement
     pairs: tuple[Agreement, ...]
+    unshared: dict[str, str] = {}
 
 
 def evaluate(ratings: Sequence[Rating], models: Mapping[str, str] = NO_NAMES) -> tuple[CriterionFigures, ...]:
     """Evaluate judges against people, criterion by criterion.
+
+    Of pairs the agreement is that on preferences, where what somebody says of a pair in both orders is one verdict.
 
     Args:
         ratings: Of people and judges.
@@ -181,14 +181,22 @@ def evaluate(ratings: Sequence[Rating], models: Mapping[str, str] = NO_NAMES) ->
     """
     found = []
     for criterion in dict.fromkeys(rating.criterion for rating in ratings):
-        mine = [rating for rating in ratings if rating.criterion == criterion]
+        given = [rating for rating in ratings if rating.criterion == criterion]
+        paired = any(rating.is_pair for rating in given)
+        mine = verdicts_of(given) if paired else given
         people = _by_unit(rating for rating in mine if rating.kind == "human")
         names = dict.fromkeys(rating.rater for rating in mine if rating.kind == "judge")
         judges = tuple(
             judged
             for name in names
-            if (judged := _judge(name, _of_judge(name, mine), people, family_of(models.get(name, name))))
+            if (
+                judged := _judge(
+                    *(name, _of_judge(name, mine), people, family_of(models.get(name, name))),
+                    position=position_of(_of_judge(name, given)) if paired else None,
+                )
+            )
         )
+        measured = {judged.judge for judged in judges}
         among = _people(people)
         found.append(
             CriterionFigures(
@@ -198,6 +206,7 @@ def evaluate(ratings: Sequence[Rating], models: Mapping[str, str] = NO_NAMES) ->
                 judges=judges,
                 people=among[0],
                 pairs=among[1],
+                unshared={name: "no answer was rated by it and by a person" for name in names if name not in measured},
             )
         )
     return tuple(found)
@@ -209,7 +218,7 @@ def family_of(model: str) -> str:
     return found[0] if found else ""
 
 
-Units = dict[tuple[str, str], list[Rating]]
+Units = dict[tuple[str, Answered], list[Rating]]
 
 
 def _of_judge(name: str, ratings: Sequence[Rating]) -> list[Rating]:
@@ -223,7 +232,9 @@ def _by_unit(ratings: Any) -> Units:  # noqa: ANN401 - any iterable
     return units
 
 
-def _judge(name: str, ratings: Sequence[Rating], people: Units, family: str) -> JudgeFigures | None:
+def _judge(
+    name: str, ratings: Sequence[Rating], people: Units, family: str, position: Position | None
+) -> JudgeFigures | None:
     """A judge against people; None where they share no answer."""
     shared = [rating for rating in ratings if rating.unit in people]
     if not shared:
@@ -232,12 +243,15 @@ def _judge(name: str, ratings: Sequence[Rating], people: Units, family: str) -> 
     first = np.array([rating.score for rating in shared], dtype=np.float64)
     second = np.array([median_low(each.score for each in several) for several in theirs], dtype=np.float64)
     items = [rating.item for rating in shared]
+    agreement = _two(name, first, second, items)
+    if position is not None:
+        return JudgeFigures(name, agreement, Bias(OF_PAIRS, OF_PAIRS, (), {}, OF_PAIRS, position), ())
     means = np.array([fmean(each.score for each in several) for several in theirs], dtype=np.float64)
     low, high = shared[0].scale
     apart = (first - means) / (high - low)
     return JudgeFigures(
         judge=name,
-        agreement=_two(name, first, second, items),
+        agreement=agreement,
         bias=_bias(apart, shared, theirs, items, family),
         curve=_curve(first, means, items, shared[0].scale),
         balanced=_balanced(shared, theirs, items),
@@ -412,16 +426,3 @@ def _curve(judge: Floats, people: Floats, items: Sequence[str], scale: tuple[flo
 def _mean(values: Floats, items: Sequence[str]) -> Figure:
     """Mean of values that may be negative, with a clustered t interval."""
     return figure(lambda: paired_difference(values, 0.0 * values, items, bounded=False))
-
-
-def figure(make: Callable[[], Estimate | Undefined], possible: bool = True, reason: str = "") -> Figure:
-    """An estimate as a figure, or why there is none: not `possible`, undefined, or refused by the estimator."""
-    if not possible:
-        return Figure(reason=reason)
-    try:
-        found = make()
-    except ValueError as error:
-        return Figure(reason=str(error))
-    if isinstance(found, Undefined):
-        return Figure(reason=found.reason)
-    return Figure(found.value, found.low, found.high, getattr(found, "reason", None) or "")

@@ -18,7 +18,7 @@ from medbench.scoring.judging.meta import CriterionFigures, Lengths, Step, evalu
 from medbench.scoring.judging.plan import answer_of
 from medbench.scoring.judging.sheet import CRITERION, SCALE, code_of, strata_of
 from medbench.scoring.opinions import Panel
-from medbench.scoring.ratings import Rating
+from medbench.scoring.ratings import Answered, Rating
 from medbench.scoring.rows import JudgedMetric, ScoreRow
 from medbench.stats import Estimate, RatedAnswers, clustered_mean, prediction_powered_mean
 
@@ -222,7 +222,7 @@ class People:
         self._judges = panel.judges
         self._run = run
         self._model = model
-        self._by_response: dict[str, list[Rating]] = defaultdict(list)
+        self._by_response: dict[Answered, list[Rating]] = defaultdict(list)
         for rating in attached.ratings:
             self._by_response[rating.response].append(rating)
         self._datasets: dict[str, RatedDataset] = defaultdict(RatedDataset)

@@ -6,8 +6,9 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 
 from medbench.errors import InputError, Problem, WorkError
 from medbench.items.model import ItemLanguage
+from medbench.scoring.extract.normalise import nfkc, plain_number
 from medbench.scoring.judging.quote import shown
 from medbench.scoring.judging.rubric import load_rubric
 from medbench.text import say
@@ -34,6 +36,8 @@ STRATA = 3
 HEADER = ("id", "rubric", "question", "reference", "answer", "score", "comment")
 WIDTHS = (14, 16, 60, 40, 80, 8, 30)
 SCORE_COLUMN = "F"
+PAGE = "ratings"
+"""Name of the page that people fill in."""
 
 
 class Drawn(msgspec.Struct, frozen=True):
@@ -65,6 +69,19 @@ class Drawn(msgspec.Struct, frozen=True):
     def code(self) -> str:
         """What the sheet shows in place of item and response."""
         return code_of(self.item, self.response)
+
+
+class Given(NamedTuple):
+    """A score that a person gave, and the row of the sheet that it stands in."""
+
+    score: int
+    line: int
+
+
+class Formula(NamedTuple):
+    """A formula whose result the workbook does not hold, as where no spreadsheet program has saved it."""
+
+    text: str
 
 
 def code_of(item: str, response: str) -> str:
@@ -127,7 +144,7 @@ def write_sheet(path: Path, drawn: Sequence[Drawn]) -> None:
     book = Workbook()
     page = book.active
     assert page is not None
-    page.title = "ratings"
+    page.title = PAGE
     add_row(page, HEADER)
     for each in drawn:
         add_row(page, (each.code, each.rubric, each.question, each.reference, each.answer, "", ""))
@@ -151,41 +168,56 @@ def write_sheet(path: Path, drawn: Sequence[Drawn]) -> None:
         raise WorkError(say("store.unwritable", path=path, error=error.strerror or error)) from error
 
 
-def read_sheet(path: Path) -> dict[str, int]:
-    """Code -> score of the rows that were rated.
+def read_sheet(path: Path) -> tuple[dict[str, Given], list[Problem]]:
+    """Code -> what was given, of the rows that were rated, and all that is wrong with the others.
 
     Raises:
-        InputError: It can't be read, or holds scores off the scale or codes twice: all at once.
+        InputError: It can't be read, or lacks the columns.
     """
-    rows = read_rows(path)
+    rows = read_rows(path, PAGE)
     head = [str(cell or "").strip().lower() for cell in rows[0]] if rows else []
     if "id" not in head or "score" not in head:
         raise InputError(Problem(message=say("scoring.sheet_columns"), file=str(path), line=1))
     place, scored = head.index("id"), head.index("score")
-    found: dict[str, int] = {}
-    problems = []
+    found: dict[str, Given] = {}
+    problems: list[Problem] = []
+
+    def complain(line: int, name: str, **values: Any) -> None:  # noqa: ANN401 - fills a message
+        problems.append(Problem(message=say(f"scoring.{name}", **values), file=str(path), line=line))
+
     for number, row in enumerate(rows[1:], start=2):
         code, score = row[place], row[scored]
-        if code in (None, "") or score in (None, ""):
+        if score is None or not str(score).strip():
             continue
-        try:
-            value = float(str(score))
-        except ValueError:
-            value = float("nan")
-        if not value.is_integer() or not SCALE[0] <= value <= SCALE[1]:
-            message = say("scoring.sheet_score", score=score, low=SCALE[0], high=SCALE[1])
-            problems.append(Problem(message=message, file=str(path), line=number))
-        elif str(code) in found:
-            problems.append(Problem(message=say("scoring.sheet_twice", code=code), file=str(path), line=number))
-        else:
-            found[str(code)] = int(value)
-    if problems:
-        raise InputError(*problems)
-    return found
+        level = _level(score)
+        if isinstance(score, Formula):
+            complain(number, "sheet_formula", formula=score.text)
+        elif level is None:
+            complain(number, "sheet_score", score=score, low=SCALE[0], high=SCALE[1])
+        if code is None or isinstance(code, Formula) or not str(code).strip():
+            complain(number, "sheet_no_id")
+        elif (name := str(code).strip()) in found:
+            complain(number, "sheet_twice", code=name, row=found[name].line)
+        elif level is not None:
+            found[name] = Given(level, number)
+    if not found and not problems:
+        problems.append(Problem(message=say("scoring.sheet_unrated"), file=str(path)))
+    return found, problems
 
 
-def read_rows(path: Path) -> list[tuple[object, ...]]:
-    """The rows of a workbook's first page, values in place of formulas.
+def _level(score: object) -> int | None:
+    """The whole number that a cell says; None where it says none of the scale."""
+    try:
+        value = plain_number(nfkc(str(score)))
+    except ValueError:
+        return None
+    return int(value) if value.is_integer() and SCALE[0] <= value <= SCALE[1] else None
+
+
+def read_rows(path: Path, page: str) -> list[tuple[object, ...]]:
+    """The rows of a page of a workbook, of its first where none has that name; values in place of formulas.
+
+    A formula whose value is not stored is a `Formula`.
 
     Raises:
         InputError: It can't be read.
@@ -195,11 +227,22 @@ def read_rows(path: Path) -> list[tuple[object, ...]]:
     from openpyxl import load_workbook
     from openpyxl.utils.exceptions import InvalidFileException
 
+    def rows(values: bool) -> list[tuple[object, ...]]:
+        book = load_workbook(path, read_only=True, data_only=values)
+        return list(book[page if page in book.sheetnames else book.sheetnames[0]].iter_rows(values_only=True))
+
     try:
-        book = load_workbook(path, read_only=True, data_only=True)
-        return list(book[book.sheetnames[0]].iter_rows(values_only=True))
+        pairs = list(zip(rows(values=True), rows(values=False), strict=True))
     except (OSError, BadZipFile, InvalidFileException, KeyError, ValueError) as error:
         raise InputError(Problem(message=say("scoring.sheet_unreadable", reason=error), file=str(path))) from error
+    width = max((len(row) for pair in pairs for row in pair), default=0)
+    return [
+        tuple(
+            Formula(str(formula)) if value is None and formula is not None else value
+            for value, formula, _ in zip_longest(*pair, range(width))
+        )
+        for pair in pairs
+    ]
 
 
 def add_row(page: Worksheet, values: Sequence[str]) -> None:
