@@ -188,15 +188,15 @@ class Ledger:
                 "SELECT seq, body FROM result WHERE kind = ? AND seq BETWEEN ? AND ? ORDER BY seq", (kind, first, last)
             )
             # `yield from` would close the cursor of a reader that stops early, which fails once the ledger is closed.
-            for seq, body in rows:  # noqa: UP028
-                yield seq, body
+            for row in rows:  # noqa: UP028
+                yield row
 
     def keyed(self, kind: str) -> Iterator[tuple[int, bytes, bytes]]:
         """Stream (seq, key, body) in the order of the plan."""
         with database_errors(self.path):
-            yield from self._connection.execute(
-                "SELECT seq, key, body FROM result WHERE kind = ? ORDER BY seq", (kind,)
-            )
+            rows = self._connection.execute("SELECT seq, key, body FROM result WHERE kind = ? ORDER BY seq", (kind,))
+            for row in rows:  # noqa: UP028 - as in `bodies`
+                yield row
 
     def kinds(self) -> list[str]:
         """Kinds of calls that have a result, sorted."""
