@@ -231,6 +231,23 @@ def test_a_judge_that_is_down_is_asked_again_by_the_same_command_and_one_that_st
     assert medbench_json("score", run, "--drop-judge", "gone")["score"] == pytest.approx(70.0)
 
 
+def test_a_judge_that_fails_on_all_that_is_left_is_not_down(tmp_path):
+    items = write_open_items(tmp_path / "items.jsonl", 60, points=False)
+    run = tmp_path / "run"
+    fault = {"fault": "http", "status": 400, "contains": "question 2"}  # 2, 20 to 29
+    more = {"fault": "http", "status": 400, "contains": "question 3"}  # 3, 30 to 39
+    with running_endpoint(text=ANSWER) as model, running_endpoint(text=VERDICT, faults=(fault, more)) as judge:
+        first = medbench_json(
+            *("run", "--items", items, "--model", "openai:m", "--base-url", model.url, "--out", run),
+            *("--judge", judge_file(tmp_path / "judge.toml", judge.url)),
+        )
+        again = medbench_json("score", run, "--judge", tmp_path / "judge.toml")
+        assert judge.totals()["requests"] >= 60 + 22 + 1
+    assert (first["state"], again["state"]) == ("scored", "scored")
+    assert [row["status"] for row in scores(run)].count("judge_failed") == 22
+    assert again["score"] == first["score"] == pytest.approx(70.0)
+
+
 def test_an_answer_that_never_came_is_wrong_without_a_judge(tmp_path):
     items = write_open_items(tmp_path / "items.jsonl", 30)
     run = tmp_path / "run"

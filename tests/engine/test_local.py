@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from medbench.engine.budget import BudgetReached
 from medbench.engine.ledger import Result
 from medbench.engine.local import FAILURES_IN_A_ROW, Stopped, dispatch, smoke
 
@@ -164,3 +165,82 @@ def test_where_all_fail_the_endpoint_is_blamed_only_for_what_it_did(error_class,
         asyncio.run(dispatch(calls, Handler(), kept, kept, meter, asyncio.Event()))
     assert ("the model name and the key" in str(first.value), "endpoint" in str(later.value)) == (blamed, blamed)
     assert all(("no fault of the model" in str(each.value)) != blamed for each in (first, later))
+
+
+def test_what_never_reached_the_endpoint_proves_nothing():
+    """An item without its media is settled without a request; then the endpoint dies."""
+    meter = SimpleNamespace(concurrency=SimpleNamespace(limit=4), waiting=0)
+
+    class Handler:
+        kind = "ask"
+
+        async def perform(self, call):
+            await asyncio.sleep(0)
+            if call.seq == 0:
+                return Result(call.seq, b"", "media_missing", b"", "ours", "absent")
+            return Result(call.seq, b"", "failed", b"", "retryable", "timeout", requests=6)
+
+    class Settled(Handler):
+        async def perform(self, call):
+            found = await super().perform(call)
+            return Result(call.seq, b"", "ok", b"") if call.seq == 0 else found
+
+    for handler in (Handler(), Settled()):
+        kept = Kept()
+        with pytest.raises(Stopped, match="seems to be down"):
+            asyncio.run(dispatch(iter(map(Call, range(60))), handler, kept, kept, meter, asyncio.Event()))
+        assert kept.seqs == [0]
+
+
+def test_a_success_that_comes_while_the_proof_fails_is_a_proof_as_well():
+    meter = SimpleNamespace(concurrency=SimpleNamespace(limit=4), waiting=0)
+
+    class Handler:
+        kind = "ask"
+        proofs = 0
+
+        def __init__(self):
+            self.proving = asyncio.Event()
+
+        async def perform(self, call):
+            failed = call.seq not in (0, 1)
+            if call.seq == 0 and self.proofs < 0:
+                self.proving.set()
+                await asyncio.sleep(0.05)
+                failed = True
+            if call.seq == 0:
+                self.proofs -= 1
+            if call.seq == 1:
+                await self.proving.wait()
+            await asyncio.sleep(0)
+            return Result(call.seq, b"", "failed" if failed else "ok", b"", "retryable" if failed else None, "timeout")
+
+    kept = Kept()
+
+    async def main():
+        await dispatch(iter(map(Call, range(22))), Handler(), kept, kept, meter, asyncio.Event())
+
+    asyncio.run(main())
+    assert sorted(kept.seqs) == list(range(22))
+
+
+def test_a_budget_that_ends_the_first_items_leaves_none_of_them_at_work():
+    ended = []
+
+    class Handler:
+        kind = "ask"
+
+        async def perform(self, call):
+            if call.seq == 0:
+                raise BudgetReached
+            try:
+                await asyncio.sleep(60)
+            finally:
+                ended.append(call.seq)
+
+    async def main():
+        with pytest.raises(Stopped) as stopped:
+            await smoke([Call(seq) for seq in range(3)], Handler(), Kept(), Kept(), asyncio.Event())
+        return stopped.value.code, sorted(ended)
+
+    assert asyncio.run(main()) == ("budget", [1, 2])

@@ -9,6 +9,7 @@ import pytest
 
 from medbench.catalog.model import AnswerForm, ChoiceForm, FieldsForm, LabelForm, TextForm
 from medbench.scoring.extract import extract
+from medbench.scoring.extract.normalise import plain_number
 from medbench.scoring.extract.values import same_value
 from medbench.scoring.metrics import mark
 from medbench.scoring.model import Extraction
@@ -119,3 +120,11 @@ def test_four_times_the_text_takes_about_four_times_the_time(unit):
     for name in ("single", "labels", "fields"):
         longer = min(seconds(24_000, FORMS[name]) for _ in range(3))
         assert longer < 0.02 + 8 * max(seconds(6_000, FORMS[name]), 0.002)
+
+
+def test_a_number_of_any_length_is_read_in_linear_time():
+    start = time.process_time()
+    for text in ("1" * SIZE + "x", "1" * SIZE + "." + "1" * SIZE + "x", "+" * SIZE, "1e" * SIZE, " " * SIZE):
+        with pytest.raises(ValueError, match="no number"):
+            plain_number(text)
+    assert time.process_time() - start < 5.0

@@ -60,3 +60,13 @@ def test_a_judge_that_is_left_out_is_not_waited_for_and_one_that_failed_is_no_ze
     failed = Panel([ONE, TWO], {ONE.id: said(ONE, KEY, 0.5), TWO.id: said(TWO, KEY, None)})
     row = score_response(ASKED, ANSWER, KEY, failed)
     assert (row.status, row.value, row.reason) == ("judge_failed", None, "not_json")
+
+
+def test_an_answer_that_was_judged_in_part_awaits_the_rest():
+    first, *_ = said(ONE, KEY, 0.5)
+    points = [each for each in said(ONE, KEY, 0.5) if each[2].task == "key_points"]
+    rubric = [each for each in said(ONE, KEY, 0.5) if each[2].task == "rubric"]
+    for some in ([first], rubric + points[:1]):
+        panel = Panel([ONE], {ONE.id: sorted(some, key=lambda each: each[0])})
+        assert score_response(ASKED, ANSWER, KEY, panel).status == "awaiting_judge"
+        assert panel.awaited == {ONE.id: 1}

@@ -241,7 +241,7 @@ def not_judged_alike(summaries: Sequence[Summary]) -> frozenset[str]:
 def judges_by_run(run_dirs: Sequence[Path], summaries: Sequence[Summary]) -> dict[str, tuple[str, ...]]:
     """The judges of each run: spec and identity."""
     return {
-        str(path): tuple(f"{use.judge.model.spec} [{use.judge.id}]" for use in summary.judges)
+        str(path): tuple(f"{use.judge.model.spec} [{use.judge.id}]" for use in summary.judges if not use.left_out)
         for path, summary in zip(run_dirs, summaries, strict=True)
     }
 

@@ -173,10 +173,10 @@ class Ledger:
             )
 
     def succeeded(self, kind: str) -> int | None:
-        """The first place whose result is `ok`; None: there is none."""
+        """The first place whose result is an answer or a judgement; None: there is none."""
         with database_errors(self.path):
             row = self._connection.execute(
-                "SELECT MIN(seq) FROM result WHERE kind = ? AND status = 'ok'", (kind,)
+                "SELECT MIN(seq) FROM result WHERE kind = ? AND status IN ('ok', 'judged')", (kind,)
             ).fetchone()
         seq: int | None = row[0]
         return seq

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 from medbench.engine.budget import BudgetReached
 from medbench.engine.ledger import FLUSH_SECONDS, Recorder, Result
 from medbench.engine.meter import Meter, uncached
 from medbench.engine.progress import Progress
+from medbench.tasks import together
 from medbench.text import say
 
 FAILURES_IN_A_ROW = 20
@@ -89,7 +90,7 @@ async def smoke(
     failed = [result for result in results if result.status == "failed"]
     if calls and len(failed) == len(calls):
         known = earlier()
-        if known is None or not all(await _unless(stop, [_succeeds_again(known, handler)])):
+        if known is None or not all(await _unless(stop, [_succeeds_again(known, handler, failed)])):
             codes = ", ".join(sorted({result.error_code for result in failed}))
             ours = all(result.error_class == "ours" for result in failed)
             message = "engine.smoke_failed_here" if ours else "engine.smoke_failed"
@@ -189,8 +190,9 @@ async def dispatch(
             held.append(result)
             failing.add(call.item)
             return
-        known = call
-        release()
+        if result.error_class is None:
+            known = call
+            release()
         keep((result,))
 
     def looks_down() -> bool:
@@ -198,15 +200,17 @@ async def dispatch(
 
     async def prove() -> None:
         # Items that fail for good take longest and so come last, where no other success follows them.
+        nonlocal known
         async with proving:
             if looks_down():
-                good = known or earlier()
-                if good is None or not await _succeeds_again(good, handler):
+                known = known or earlier()
+                if known is not None and await _succeeds_again(known, handler, held):
+                    release()
+                elif looks_down():  # no success came meanwhile
                     ours = all(result.error_class == "ours" for result in held)
                     message = "engine.failing_here" if ours else "engine.endpoint_down"
                     detail = _detail(held[-1])
                     raise Stopped("endpoint", say(message, n=len(held), detail=detail), detail)
-                release()
 
     def release() -> None:
         keep(held)
@@ -239,10 +243,12 @@ async def dispatch(
         recorder.flush()
 
 
-async def _succeeds_again(call: C, handler: Handler[C]) -> bool:
-    """Whether what succeeded before still does; the result is not kept."""
+async def _succeeds_again(call: C, handler: Handler[C], failures: Sequence[Result]) -> bool:
+    """Whether what succeeded before still does, at the endpoint where the failures met it; the result is not kept."""
     with uncached():
-        return (await handler.perform(call)).status != "failed"
+        again = await handler.perform(call)
+    reached = again.requests > 0 or not any(each.requests for each in failures)
+    return again.status != "failed" and again.error_class is None and reached
 
 
 async def _unless(stop: asyncio.Event, several: list[Coroutine[Any, Any, T]]) -> list[T]:
@@ -251,7 +257,7 @@ async def _unless(stop: asyncio.Event, several: list[Coroutine[Any, Any, T]]) ->
     Raises:
         Stopped: `stop` was set before their end, or the budget is reached.
     """
-    asking = asyncio.gather(*several)
+    asking = asyncio.ensure_future(together(several))
     stopping = asyncio.ensure_future(stop.wait())
     try:
         await asyncio.wait((asking, stopping), return_when=asyncio.FIRST_COMPLETED)

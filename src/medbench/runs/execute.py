@@ -179,17 +179,21 @@ def resume_run(
 
 def rescore(run_dir: Path, *, judges: Sequence[Judge] = (), watch: Watch | None = None) -> Outcome:
     """Score a run again with the scorer and the keys as they are now, judged first by these judges."""
-    from medbench.runs.results import score_run
+    from medbench.runs.results import compact_responses, score_run
 
     started = time.perf_counter()
     pins, settings = read_pins(run_dir), read_settings(run_dir)
     stopped = reason = ""
     with exclusive(run_dir), closing(Ledger(run_dir / LEDGER_FILE)) as ledger:
         source = open_pinned(pins)
+        if ledger.state()[0] == "answered":  # killed before its end: the tables may lack what it got
+            compact_responses(run_dir, source, pins, ledger)
         if judges:
             stopped, reason = asyncio.run(_work(run_dir, source, None, pins, settings, judges, ledger, watch))
         figures = score_run(run_dir, source, pins, ledger)
-        if ledger.state()[0] == "answered":
+        state = ledger.state()[0]
+        whole = ledger.totals(KIND).responses >= pins.n_calls
+        if state == "answered" or (state == "stopped" and whole and not stopped):
             ledger.set_state("scored")
     return Outcome(figures=figures, stopped=stopped, reason=reason, wall_s=time.perf_counter() - started)
 

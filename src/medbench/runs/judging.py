@@ -22,7 +22,7 @@ from medbench.runs.judges import Judge, JudgeHandler, Unjudged, feed
 from medbench.runs.plan import KIND, asked
 from medbench.runs.settings import Settings
 from medbench.scoring.judging.calls import JudgePlanner
-from medbench.scoring.judging.plan import JudgeCall
+from medbench.scoring.judging.plan import SLOTS, JudgeCall
 from medbench.tasks import together
 
 QUEUE = 256
@@ -90,6 +90,16 @@ async def _one(
     def responses(first: int, last: int) -> Mapping[int, Response]:
         return {seq: _decode(body) for seq, body in answers.bodies(KIND, first, last)}
 
+    def earlier() -> JudgeCall | None:
+        place = judgements.succeeded(judge.pins.kind)
+        if place is None:
+            return None
+        seq = place // SLOTS
+        call = next(each for each in asked(source, pins.selection) if each.seq == seq)
+        answered = [(call, response) for response in responses(seq, seq).values()]
+        calls = JudgePlanner(Path(pins.items), pins.own_catalog).calls(iter(answered), judge.pins)
+        return next((each for each in calls if each.seq == place), None)
+
     unjudged = Unjudged(judge.pins, planner, judgements)
     counted = _Counted(queue, progress)
     try:
@@ -97,7 +107,7 @@ async def _one(
         await together(
             [
                 feed(asked(source, pins.selection), responses, unjudged, counted, answering),
-                dispatch(queue, JudgeHandler(judge, meter), recorder, progress, meter, stop),
+                dispatch(queue, JudgeHandler(judge, meter), recorder, progress, meter, stop, earlier),
             ]
         )
     except Stopped as error:

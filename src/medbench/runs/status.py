@@ -60,7 +60,8 @@ def is_under_way(run_dir: Path) -> bool:
     if not is_made(path):
         return True
     with closing(Ledger(path, read_only=True)) as ledger:
-        return ledger.state()[0] in ("planned", "running")
+        state, _ = ledger.state()
+    return state in ("planned", "running") or (state == "answered" and not (run_dir / "responses").exists())
 
 
 def run_status(run_dir: Path) -> RunStatus:

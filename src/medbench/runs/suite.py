@@ -20,7 +20,7 @@ from medbench.runs.config import RUN_FILE, Disclosure, Pins, Selection, read_pin
 from medbench.runs.execute import Outcome, disclosed, resume_run, start_run
 from medbench.runs.judges import Judge, JudgeSpec, read_judge
 from medbench.runs.plan import selected
-from medbench.runs.settings import Settings
+from medbench.runs.settings import Settings, read_settings
 from medbench.store.document import Document
 from medbench.store.strict_yaml import read_yaml
 
@@ -142,12 +142,8 @@ def run_suite(
         if (out / RUNS_FOLDER / contender.name / RUN_FILE).exists()
     }
     _refuse_changes(suite, document, source, models, there)
-    outcomes = {}
-    for contender in suite.models:
-        run_dir = out / RUNS_FOLDER / contender.name
-        if on_run:
-            on_run(contender.name)
-        settings = Settings(
+    settings = {
+        contender.name: Settings(
             concurrency=contender.concurrency,
             budget_tokens=suite.budget_tokens,
             price_input=contender.price_input,
@@ -155,11 +151,21 @@ def run_suite(
             cache=str(_at(here, suite.cache)) if suite.cache else None,
             timeout_s=suite.timeout_s,
         )
+        for contender in suite.models
+    }
+    changes = {name: {field: getattr(of_run, field) for field in _SETTINGS} for name, of_run in settings.items()}
+    for name in there:
+        read_settings(out / RUNS_FOLDER / name, changes[name])  # what can't be is told before anything is asked
+    outcomes = {}
+    for contender in suite.models:
+        run_dir = out / RUNS_FOLDER / contender.name
+        if on_run:
+            on_run(contender.name)
         if contender.name in there:
             moved = there[contender.name].items != str(source.path.resolve())
             outcomes[contender.name] = resume_run(
                 run_dir,
-                {name: getattr(settings, name) for name in _SETTINGS},
+                changes[contender.name],
                 items=source.path if moved else None,
                 judges=judges,
                 watch=watch,
@@ -170,7 +176,7 @@ def run_suite(
             source,
             models[contender.name],
             suite.selection,
-            settings,
+            settings[contender.name],
             disclosure=suite.disclosure,
             catalog_folder=catalog,
             item_limits=suite.item_limits,

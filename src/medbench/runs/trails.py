@@ -130,7 +130,7 @@ def _held(run_dir: Path, ledger: Ledger) -> Iterator[AnswerTrail]:
     """The tables held against the ledger. While a run is at work they lack its last answers."""
     listed = _listed(run_dir)
     upcoming = next(listed, None)
-    at_work = ledger.state()[0] == "running"
+    at_work = is_under_way(run_dir)
     for seq, body in ledger.bodies(KIND):
         noted = _decode(body)
         trails = _trails(noted.artifacts)

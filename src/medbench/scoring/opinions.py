@@ -21,10 +21,17 @@ Said = tuple[int, bytes, Judgement]
 
 
 class Opinion(msgspec.Struct, frozen=True, gc=False):
-    """What one judge said of one response: its repeats by task; empty where it was not asked."""
+    """What one judge said of one response.
+
+    Attributes:
+        judge: The judge.
+        repeats: Its judgements by task; empty where it was not asked.
+        lacking: Tasks of which it has a call yet to make.
+    """
 
     judge: JudgePins
     repeats: dict[Task, list[Judgement]]
+    lacking: frozenset[Task] = frozenset()
 
 
 class Panel:
@@ -74,12 +81,14 @@ class Panel:
             while upcoming is not None and upcoming[0] < asked.seq:
                 upcoming = self._next[index] = next(self._said[index], None)
             said = upcoming[1] if upcoming is not None and upcoming[0] == asked.seq else []
-            wanted = {call.seq: call.hash(judge) for call in judge_calls(asked, response, key, judge)}
+            calls = list(judge_calls(asked, response, key, judge))
+            wanted = {call.seq: call.hash(judge) for call in calls}
             outdated = outdated or any(wanted.get(place, made) != made for place, made, _ in said)
-            current = [(place, judgement) for place, made, judgement in said if wanted.get(place) == made]
-            if judge.id in self._counting and len(current) < len(wanted):
+            current = {place: judgement for place, made, judgement in said if wanted.get(place) == made}
+            lacking = frozenset(call.task for call in calls if call.seq not in current)
+            if judge.id in self._counting and lacking:
                 self.awaited[judge.id] += 1
-            opinions.append(Opinion(judge, repeats_of(current, key, judge)))
+            opinions.append(Opinion(judge, repeats_of(list(current.items()), key, judge), lacking))
         self.outdated += outdated
         return opinions
 
@@ -101,8 +110,8 @@ class Panel:
         return panel([opinion.repeats[task] for opinion in opinions if opinion.repeats.get(task)], self.quorum)
 
     def awaits(self, opinions: Sequence[Opinion], task: Task) -> bool:
-        """Whether a judge that counts has not been asked in one task."""
-        return any(opinion.judge.id in self._counting and not opinion.repeats.get(task) for opinion in opinions)
+        """Whether a judge that counts has a call yet to make in one task."""
+        return any(opinion.judge.id in self._counting and task in opinion.lacking for opinion in opinions)
 
     def by_tag(self, opinions: Sequence[Opinion], task: Task) -> dict[str, float]:
         """What the panel says in one task by tag; tags without a quorum are left out."""

@@ -114,13 +114,13 @@ class Toolbox:
         """
         arguments: dict[str, object] = {"unread": call.arguments[:LONGEST_ARGUMENTS]}
         try:
-            arguments = arguments_of(call.arguments)
             tool = self._tools.get(call.name)
             if tool is None:
                 known = ", ".join(self._tools)
                 raise ToolError("unknown_tool", f"There is no tool {call.name[:80]}; there are {known}.")
+            arguments = arguments_of(call.arguments)
         except ToolError as error:
-            self._oversight.called(call.name, arguments, error.code, error.detail)
+            self._oversight.called(call.name[:80], arguments, error.code, error.detail)
             raise
         return tool, arguments
 

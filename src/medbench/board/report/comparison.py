@@ -139,7 +139,7 @@ def _warnings(comparison: Comparison, first: Summary, second: Summary, language:
     lines = []
     if first.illustrative:
         lines.append(t("board.illustrative", count=f"{first.illustrative:,}", items=f"{first.items:,}"))
-    if any(use.measured is None or not use.measured.admitted for use in (*first.judges, *second.judges)):
+    if any(use.uncalibrated for use in (*first.judges, *second.judges)):
         lines.append(t("board.uncalibrated"))
     elif metrics := dict.fromkeys((*first.unmeasured(), *second.unmeasured())):
         lines.append(t("board.unmeasured", metrics=metric_names(metrics, language)))

@@ -6,6 +6,7 @@ import hashlib
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import closing
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -228,8 +229,8 @@ def read_rows(path: Path, page: str) -> list[tuple[object, ...]]:
     from openpyxl.utils.exceptions import InvalidFileException
 
     def rows(values: bool) -> list[tuple[object, ...]]:
-        book = load_workbook(path, read_only=True, data_only=values)
-        return list(book[page if page in book.sheetnames else book.sheetnames[0]].iter_rows(values_only=True))
+        with closing(load_workbook(path, read_only=True, data_only=values)) as book:
+            return list(book[page if page in book.sheetnames else book.sheetnames[0]].iter_rows(values_only=True))
 
     try:
         pairs = list(zip(rows(values=True), rows(values=False), strict=True))
@@ -238,7 +239,7 @@ def read_rows(path: Path, page: str) -> list[tuple[object, ...]]:
     width = max((len(row) for pair in pairs for row in pair), default=0)
     return [
         tuple(
-            Formula(str(formula)) if value is None and formula is not None else value
+            Formula(str(getattr(formula, "text", formula))) if value is None and formula is not None else value
             for value, formula, _ in zip_longest(*pair, range(width))
         )
         for pair in pairs
