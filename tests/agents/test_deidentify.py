@@ -100,8 +100,8 @@ def test_nothing_planted_leaves_and_all_of_it_comes_back(number, mobile, name, e
         "A 45-year-old man with fever for 3 days; HbA1c 7.2 %.",
         "110105194912310021 has a wrong check digit",
         "Patient: Male, 54. Patient: CT ABDOMEN. Patient HIV DNA. Name: ECG. Mr. and Mrs.",
-        "患者：男，54岁。患者：老年男性，65岁。患者：头痛，发热。患者：没有。患者：谢谢。患者 出现头痛。患者：腹泻呕吐，5岁。"
-        "患者：头晕乏力，男。患者：咽干口渴，45岁。病人：咳嗽，3岁",
+        "患者：男，54岁。患者：老年男性，65岁。患者：头痛，发热。患者：没有。患者：谢谢。患者 出现头痛",
+        "患者：腹泻呕吐，5岁。患者：头晕乏力，男。患者：咽干口渴，45岁。病人：咳嗽，3岁",
         "患者姓名不详；姓名：不详；姓名 性别 年龄；| 姓名 | 性别 |；患者头痛·恶心·呕吐",
         "Drug name: Aspirin 100 mg. 患者：雷公藤，柴胡",
         '{"name": "RequestPreoperativeBed"}',
