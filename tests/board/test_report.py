@@ -516,11 +516,11 @@ def test_the_command_names_the_judges_and_what_options_can_not_say_stands_in_the
 
 
 def test_without_the_renderer_the_advice_says_what_to_install(monkeypatch, tmp_path):
-    from medbench.board.report import charts
+    from medbench.board.report import charts, vega
     from medbench.errors import InputError
 
-    monkeypatch.setattr(charts.util, "find_spec", lambda _: None)
-    charts.start_renderer()
+    monkeypatch.setattr(vega.util, "find_spec", lambda _: None)
+    monkeypatch.setattr(charts, "renderer", vega.renderer.__wrapped__)
     with pytest.raises(InputError, match=r"pip install vl-convert-python"):
         write_report(tmp_path, make_summary(), "en")
     assert list(tmp_path.iterdir()) == []

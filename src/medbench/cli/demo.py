@@ -25,14 +25,15 @@ def demo(
     """
     from importlib.resources import as_file, files
 
-    from medbench.cli.run import finish
+    from medbench.cli.run import finish, with_renderer
     from medbench.items.source import open_source
     from medbench.models.local import LocalModel
     from medbench.runs.config import RUN_FILE, Selection
     from medbench.runs.execute import resume_run, start_run
     from medbench.runs.settings import Settings
 
-    with as_file(files("medbench.demo").joinpath("items.jsonl")) as items, show_progress() as watch:
+    with as_file(files("medbench.demo").joinpath("items.jsonl")) as items, show_progress() as shown:
+        watch = with_renderer(shown)
         if (out / RUN_FILE).exists():
             outcome = resume_run(out, items=items, watch=watch)
         else:

@@ -38,7 +38,7 @@ def report(
     if as_json or output == "json":
         print_json(summary)
         return
-    from medbench.board.report import write_report
+    from medbench.board.report.render import write_report
     from medbench.engine.budget import Price
 
     price = Price(input=price_input, output=price_output)

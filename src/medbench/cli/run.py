@@ -19,6 +19,7 @@ from medbench.text import current_language, harmless, say
 
 if TYPE_CHECKING:
     from medbench.board.summary import Summary
+    from medbench.engine.progress import Progress, Watch
     from medbench.models.images import ImageLimits
     from medbench.runs.judges import Judge
     from medbench.runs.status import RunStatus
@@ -179,7 +180,7 @@ def run(
             catalog_folder=catalog,
             item_limits=msgspec.convert(given, ItemLimits),
             judges=judges,
-            watch=watch,
+            watch=with_renderer(watch),
         )
     finish(out, outcome, as_json)
 
@@ -214,7 +215,7 @@ def resume(
     changes = _given(concurrency, rpm, tpm, budget_tokens, budget_cost, price_input, price_output, cache, timeout)
     judges = _judges(judge, judge_base_url, judge_api_key_env)
     with show_progress() as watch:
-        outcome = resume_run(run_dir, changes, items=items, judges=judges, watch=watch)
+        outcome = resume_run(run_dir, changes, items=items, judges=judges, watch=with_renderer(watch))
     finish(run_dir, outcome, as_json)
 
 
@@ -314,6 +315,17 @@ def _judges(specs: list[str] | None, base_url: str | None, api_key_env: str | No
     return judges
 
 
+def with_renderer(watch: Watch) -> Watch:
+    """Once the model is asked, start the process that will draw the report's charts."""
+    from medbench.board.report.vega import renderer
+
+    def watched(progress: Progress) -> None:
+        renderer()
+        watch(progress)
+
+    return watched
+
+
 def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 - imported late
     """Write the report, say how the run ended, and exit with 1 if it stopped before its end."""
     from medbench.board.summary import load_summary
@@ -323,7 +335,7 @@ def finish(run_dir: Path, outcome: Any, as_json: bool) -> None:  # noqa: ANN401 
     summary = load_summary(run_dir)
     report = None
     if util.find_spec("vl_convert"):
-        from medbench.board.report import write_report
+        from medbench.board.report.render import write_report
 
         report = write_report(run_dir, summary, current_language(), price=read_settings(run_dir).price)
     found = msgspec.structs.replace(_status(run_dir, summary), wall_s=round(outcome.wall_s, 3))

@@ -7,13 +7,11 @@ fixed widths, so that neither the names nor the fonts of the machine that draws 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
-from importlib import util
 from typing import Any
 
 import msgspec
 
-from medbench.board.report.vega import Renderer
+from medbench.board.report.vega import renderer
 from medbench.errors import InputError
 from medbench.text import say
 
@@ -262,28 +260,16 @@ def mark_chart(marks: Sequence[Mark], least: float, most: float) -> Spec:
     )
 
 
-_renderer = cache(Renderer)
-
-
 def draw(spec: Spec) -> str:
     """Draw a spec as SVG text; names in its data are escaped by the renderer.
 
     Raises:
         InputError: vl-convert is not installed.
     """
-    if not _can_draw():
+    found = renderer()
+    if found is None:
         raise InputError(say("report.no_renderer"))
-    return _renderer().draw(spec)
-
-
-def start_renderer() -> None:
-    """Start the renderer, so that it is ready when a chart needs it. Nothing happens without vl-convert."""
-    if _can_draw():
-        _renderer()
-
-
-def _can_draw() -> bool:
-    return util.find_spec("vl_convert") is not None
+    return found.draw(spec)
 
 
 _AXIS: Spec = {

@@ -21,7 +21,6 @@ from medbench.board.report.charts import (
     mark_chart,
     position_chart,
     reliability_chart,
-    start_renderer,
 )
 from medbench.board.report.figures import interval, number, percent
 from medbench.board.report.people import agreement_marks, bias_marks, reliability
@@ -77,7 +76,6 @@ def write_report(
         InputError: vl-convert is not installed, or a control is none of this run.
         WorkError: The file can't be written; an older one is untouched.
     """
-    start_renderer()
     path = run_dir / REPORT_FILE
     effects = None
     pins = summary.pins

@@ -1,16 +1,19 @@
 """Vega-Lite to SVG in a process of its own.
 
-vl-convert starts a JavaScript engine: half a second in which it holds the interpreter's lock, and in which another
-process can read the run. This file is both ends: `Renderer` starts it as a script, which imports nothing of medbench.
+vl-convert starts a JavaScript engine: half a second in which it holds the interpreter's lock. Another process does so
+while a model is asked. This file is both ends: `Renderer` starts it as a script, which imports nothing of medbench.
 """
 
 from __future__ import annotations
 
 import atexit
 import json
+import os
 import signal
 import subprocess
 import sys
+from functools import cache
+from importlib import util
 from typing import Any
 
 
@@ -51,9 +54,17 @@ class Renderer:
         self._process.communicate()
 
 
+@cache
+def renderer() -> Renderer | None:
+    """The process of this program, started by the first call; None without vl-convert."""
+    return Renderer() if util.find_spec("vl_convert") else None
+
+
 def serve() -> None:
     """Draw each line of stdin, a spec as JSON, until it ends; answer each with a line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+    if hasattr(os, "nice"):
+        os.nice(10)  # whoever asks a model meanwhile goes first
 
     import vl_convert
 
