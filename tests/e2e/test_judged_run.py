@@ -448,6 +448,10 @@ def test_people_rate_a_blind_sheet_and_a_judge_is_calibrated_to_them(tmp_path):
     found = medbench_json("judge", "evaluate", "--ratings", ratings)
     assert found["n"] == 60
     assert "reason" in found["criteria"]["llm_judge"]["judges"][0]["agreement"]["kappa"]
+    for by, group in (("dataset", "MedMC"), ("dimension", "knowledge_qa"), ("language", "en")):
+        apart = medbench_json("judge", "evaluate", "--ratings", ratings, "--by", by)
+        assert apart == {"by": by, "groups": {group: found}}
+    assert "llm_judge · MedMC" in medbench("judge", "evaluate", "--ratings", ratings, "--by", "dataset").stdout
     calibration = tmp_path / "calibration.json"
     measured = medbench_json("judge", "calibrate", "--ratings", ratings, "--out", calibration)
     assert measured["squared_after"] < measured["squared_before"]
@@ -537,6 +541,7 @@ def test_ratings_that_share_no_answer_are_refused_and_a_missing_figure_says_why(
     write("q")
     shown = medbench("judge", "evaluate", "--ratings", file)
     assert "kappa (j), quadratic kappa (j): the second rater gives" in shown.stdout
+    assert "need the fields `dataset`" in medbench("judge", "evaluate", "--ratings", file, "--by", "dataset").stderr
     file.write_text("".join(
         json.dumps({"item": f"q{n}", "response": ["a", "b"], "rater": rater, "kind": kind, "criterion": "better",
                     "score": 1, "scale": [-1, 1], "order": "a"}) + "\n"

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -15,7 +16,13 @@ from medbench.cli.output import print_json, show_progress
 from medbench.text import harmless, say
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from rich.console import Console
+
     from medbench.scoring.judging.figure import Figure
+    from medbench.scoring.judging.meta import CriterionFigures
+    from medbench.scoring.ratings import Rating
 
 WIDE = 160
 SHOWN = ("exact", "kappa", "quadratic_kappa", "alpha", "ac1", "spearman")
@@ -87,67 +94,98 @@ def evaluate(
     ratings: Annotated[
         list[Path], typer.Option(help="Ratings JSONL of people and judges on the same answers, repeatable.")
     ],
+    by: Annotated[
+        Literal["dataset", "dimension", "language"] | None,
+        typer.Option(help="Each group of items apart; the ratings name dataset and language."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """How far judges agree with people, beside how far people agree with each other; every figure with its interval.
 
     One line per rating: {"item", "response", "rater", "kind": "human|judge", "criterion", "score",
     "scale": [low, high]}, and optionally "text" of the answer and "model" that wrote it, which show bias by length
-    and by author. Of a pair "response" is a list of two answers, "scale" [-1, 1], "score" 1 where the first is better,
-    -1 where the second is, else 0, and "order" the answer that stood first, which shows bias by position.
+    and by author, and "dataset" and "language" of the item. Of a pair "response" is a list of two answers, "scale"
+    [-1, 1], "score" 1 where the first is better, -1 where the second is, else 0, and "order" the answer that stood
+    first, which shows bias by position.
 
     \b
-    Example:
+    Examples:
       medbench judge evaluate --ratings ratings.jsonl
+      medbench judge evaluate --ratings ratings.jsonl --by dataset
     """
-    import msgspec
+    from rich.console import Console
 
     from medbench.errors import InputError
+    from medbench.scoring.judging.meta import by_group
     from medbench.scoring.judging.meta import evaluate as evaluate_ratings
     from medbench.scoring.ratings import read_all
 
-    found = evaluate_ratings(read_all(ratings))
-    if not any(each.judges or each.people.n for each in found):
+    rated = read_all(ratings)
+    groups = {"": rated} if by is None else by_group(rated, _group(by))
+    if not groups:
+        raise InputError(say("cli.no_groups", by=by))
+    found = {name: evaluate_ratings(several) for name, several in groups.items()}
+    if not any(each.judges or each.people.n for criteria in found.values() for each in criteria):
         raise InputError(say("cli.nothing_shared"))
     if as_json:
-        print_json({"n": sum(each.n for each in found), "criteria": {each.criterion: each for each in found}})
+        told = {
+            name: {"n": sum(each.n for each in criteria), "criteria": {each.criterion: each for each in criteria}}
+            for name, criteria in found.items()
+        }
+        print_json(told[""] if by is None else {"by": by, "groups": told})
         return
-    from rich.console import Console
+    console = Console(width=None if sys.stdout.isatty() else WIDE)
+    for name, criteria in found.items():
+        for each in criteria:
+            _show(console, each, f"{each.criterion} · {name}" if name else each.criterion)
+
+
+def _group(by: str) -> Callable[[Rating], str]:
+    """The group of a rating; empty where the ratings, or the catalog, do not tell."""
+    if by != "dimension":
+        return attrgetter(by)
+    from medbench.catalog import load_catalog
+
+    dimensions = {name: dataset.dimension for name, dataset in load_catalog().datasets.items()}
+    return lambda rating: dimensions.get(rating.dataset, "")
+
+
+def _show(console: Console, figures: CriterionFigures, title: str) -> None:
+    """The agreement on one criterion, and why figures are missing."""
+    import msgspec
     from rich.table import Table
     from rich.text import Text
 
-    console = Console(width=None if sys.stdout.isatty() else WIDE)
-    for each in found:
-        table = Table(title=Text(each.criterion), title_justify="left", box=None, pad_edge=False)
-        table.add_column(say("cli.raters"))
-        for name in ("n", *SHOWN):
-            table.add_column(name.replace("_", " "), justify="right")
-        rows = [(judged.judge, judged.agreement) for judged in each.judges]
-        if each.people.n:
-            rows.append((say("cli.people", count=each.people.raters), each.people))
-        rows += [(pair.raters, pair) for pair in each.pairs if len(each.pairs) > 1]
-        unknown: dict[str, list[str]] = {}
-        for who, agreement in rows:
-            values = msgspec.structs.asdict(agreement)
-            table.add_row(Text(who), f"{agreement.n:,}", *(_cell(values[name]) for name in SHOWN))
-            for name in SHOWN:
-                if values[name].value is None:
-                    unknown.setdefault(values[name].reason, []).append(f"{name.replace('_', ' ')} ({who})")
-        for judge, reason in each.unshared.items():
-            unknown.setdefault(reason, []).append(judge)
-        console.print(table)
-        lines = []
-        for judged in each.judges:
-            position = judged.bias.position
-            if position.first.value is not None:
-                share = _cell(position.first)
-                lines.append(say("cli.first_place", judge=judged.judge, share=share, n=f"{position.n:,}"))
-            elif position.n:
-                unknown.setdefault(position.first.reason, []).append(f"position ({judged.judge})")
-        lines += [say("cli.unknown", names=", ".join(names), reason=reason) for reason, names in unknown.items()]
-        for line in lines:
-            console.print(Text(harmless(line)))
-        console.print()
+    table = Table(title=Text(title), title_justify="left", box=None, pad_edge=False)
+    table.add_column(say("cli.raters"))
+    for name in ("n", *SHOWN):
+        table.add_column(name.replace("_", " "), justify="right")
+    rows = [(judged.judge, judged.agreement) for judged in figures.judges]
+    if figures.people.n:
+        rows.append((say("cli.people", count=figures.people.raters), figures.people))
+    rows += [(pair.raters, pair) for pair in figures.pairs if len(figures.pairs) > 1]
+    unknown: dict[str, list[str]] = {}
+    for who, agreement in rows:
+        values = msgspec.structs.asdict(agreement)
+        table.add_row(Text(who), f"{agreement.n:,}", *(_cell(values[name]) for name in SHOWN))
+        for name in SHOWN:
+            if values[name].value is None:
+                unknown.setdefault(values[name].reason, []).append(f"{name.replace('_', ' ')} ({who})")
+    for judge, reason in figures.unshared.items():
+        unknown.setdefault(reason, []).append(judge)
+    console.print(table)
+    lines = []
+    for judged in figures.judges:
+        position = judged.bias.position
+        if position.first.value is not None:
+            share = _cell(position.first)
+            lines.append(say("cli.first_place", judge=judged.judge, share=share, n=f"{position.n:,}"))
+        elif position.n:
+            unknown.setdefault(position.first.reason, []).append(f"position ({judged.judge})")
+    lines += [say("cli.unknown", names=", ".join(names), reason=reason) for reason, names in unknown.items()]
+    for line in lines:
+        console.print(Text(harmless(line)))
+    console.print()
 
 
 @app.command()

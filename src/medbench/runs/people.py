@@ -82,6 +82,8 @@ def import_sheet(run_dir: Path, sheet: Path, rater: str, out: Path) -> int:
                     scale=(float(low), float(high)),
                     text=answer.answer,
                     model=judges[0].model,
+                    dataset=answer.dataset,
+                    language=answer.language,
                 )
             )
             ratings += judges

@@ -32,6 +32,8 @@ class Rating(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
         text: The answer.
         model: Who wrote it.
         order: Of a pair, the answer that stood first; empty where that is not known.
+        dataset: Of the item.
+        language: Of the item.
     """
 
     item: str
@@ -44,6 +46,8 @@ class Rating(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defau
     text: str = ""
     model: str = ""
     order: str = ""
+    dataset: str = ""
+    language: str = ""
 
     def __post_init__(self) -> None:
         """Put a pair into alphabetical order, so that whoever rates it rates the same."""

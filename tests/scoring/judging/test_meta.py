@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from medbench.errors import InputError
 from medbench.scoring.judging.calibrate import measure
-from medbench.scoring.judging.meta import evaluate, family_of
+from medbench.scoring.judging.meta import by_group, evaluate, family_of
 from medbench.scoring.ratings import Rating, read_all, read_ratings, write_ratings
 
 
@@ -298,3 +298,19 @@ def test_one_criterion_has_one_scale_in_all_files(tmp_path):
     with pytest.raises(InputError, match="two scales") as caught:
         read_all(files)
     assert caught.value.problems[0].file == str(files[1])
+
+
+def test_items_are_grouped_by_what_any_of_their_ratings_tells():
+    def rating(item: str, kind: str, score: float, **more: str) -> Rating:
+        return Rating(item, "r", kind, kind, "c", score, (0.0, 1.0), **more)
+
+    ratings = [
+        rating("a", "human", 1.0), rating("a", "judge", 1.0, language="zh"),
+        rating("b", "human", 0.0, language="en"), rating("b", "judge", 1.0),
+        rating("c", "human", 0.0), rating("c", "judge", 0.0),
+    ]  # fmt: skip
+    groups = by_group(ratings, lambda each: each.language)
+    assert {name: [each.item for each in several] for name, several in groups.items()} == {
+        "en": ["b", "b"], "zh": ["a", "a"],
+    }  # fmt: skip
+    assert by_group(ratings, lambda each: each.dataset) == {}

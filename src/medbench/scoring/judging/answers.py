@@ -67,6 +67,8 @@ def judged_answers(
                 scale=(float(low), float(high)),
                 text=case.answer,
                 model=model,
+                dataset=drawn.dataset,
+                language=drawn.language,
             )
             for opinion in opinions
             if (mean := mean_of(opinion.repeats.get("rubric", []))) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations
 from statistics import fmean, median_low
 from typing import Any
@@ -210,6 +210,22 @@ def evaluate(ratings: Sequence[Rating], models: Mapping[str, str] = NO_NAMES) ->
             )
         )
     return tuple(found)
+
+
+def by_group(ratings: Sequence[Rating], group: Callable[[Rating], str]) -> dict[str, list[Rating]]:
+    """The ratings of each group of items, sorted by name.
+
+    Args:
+        ratings: Of people and judges.
+        group: Of a rating; empty where it does not tell. One rating of an item tells it for all; an item of which none
+            tells is in no group.
+    """
+    groups = {rating.item: name for rating in ratings if (name := group(rating))}
+    found: dict[str, list[Rating]] = {name: [] for name in sorted(set(groups.values()))}
+    for rating in ratings:
+        if rating.item in groups:
+            found[groups[rating.item]].append(rating)
+    return found
 
 
 def family_of(model: str) -> str:
