@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -20,10 +19,9 @@ if TYPE_CHECKING:
 
     from medbench.board.compare import Comparison
     from medbench.board.controls import PictureEffects
-    from medbench.board.ranking import PassFigure, Ranking, Standing
+    from medbench.board.ranking import Ranking, Standing
     from medbench.catalog.model import Bilingual
 
-NOTHING = "–"
 WIDE = 120
 BAR = 31
 
@@ -116,6 +114,9 @@ def _print_ranking(ranking: Ranking) -> None:
     from rich.text import Text
 
     from medbench.board.compare import judges_text
+    from medbench.board.report.comparison import named
+    from medbench.board.report.figures import with_interval
+    from medbench.stats import half_up
 
     console = Console(width=None if sys.stdout.isatty() else WIDE)
     table = Table(box=None, pad_edge=False)
@@ -134,11 +135,11 @@ def _print_ranking(ranking: Ranking) -> None:
             place = f"{each.rank}"
         table.add_row(
             place if each.ranked else f"({place}) *",
-            Text(_named(each.model, each.run_dir)),
-            f"{_rounded(each.score)} ({_rounded(each.low)}–{_rounded(each.high)})",
+            Text(named(each)),
+            f"{half_up(each.score)} ({half_up(each.low)}–{half_up(each.high)})",
             Text(_bar(each.low, each.score, each.high, low, high)),
-            *((_pass(each.pass_at_k), _pass(each.pass_all_k)) if ranking.epochs > 1 else ()),
-            f"{_rounded(100 * each.coverage)} %",
+            *((with_interval(each.pass_at_k), with_interval(each.pass_all_k)) if ranking.epochs > 1 else ()),
+            f"{half_up(100 * each.coverage)} %",
         )
     console.print(table)
     console.print()
@@ -163,6 +164,7 @@ def _checks_of(standings: Sequence[Standing]) -> Table:
     from rich.text import Text
 
     from medbench.board.report.checks import shares_text
+    from medbench.board.report.comparison import named
 
     table = Table(box=None, pad_edge=False)
     table.add_column(say("report.checks"), overflow="fold")
@@ -172,7 +174,7 @@ def _checks_of(standings: Sequence[Standing]) -> Table:
     for name in dict.fromkeys(name for each in standings for name in each.checks):
         for each in standings:
             if name in each.checks:
-                table.add_row(Text(name), Text(_named(each.model, each.run_dir)), *shares_text(each.checks[name]))
+                table.add_row(Text(name), Text(named(each)), *shares_text(each.checks[name]))
     return table
 
 
@@ -181,10 +183,11 @@ def _print_effects(effects: PictureEffects) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from medbench.board.report.figures import difference
+    from medbench.board.report.comparison import named
+    from medbench.board.report.figures import difference, number
 
     console = Console(width=None if sys.stdout.isatty() else WIDE)
-    console.print(Text(say("report.effects_title", name=_named(effects.model, effects.run_dir))))
+    console.print(Text(say("report.effects_title", name=named(effects))))
     console.print()
     table = Table(box=None, pad_edge=False)
     table.add_column("", overflow="fold")
@@ -192,7 +195,7 @@ def _print_effects(effects: PictureEffects) -> None:
         table.add_column(say(f"report.effect_{header}"), justify="right")
     for row in effects.controls:
         name = say(f"report.group_{row.id or row.group}") if row.title is None else _titled(row.title)
-        scores = (_number(row.own), _number(row.removed), _number(row.swapped))
+        scores = (number(row.own), number(row.removed), number(row.swapped))
         gaps = (difference(row.own_less_removed), difference(row.own_less_swapped))
         table.add_row(Text(name), f"{row.n:,}", f"{row.clusters:,}", *scores, *gaps)
     console.print(table)
@@ -204,7 +207,7 @@ def _print_effects(effects: PictureEffects) -> None:
             table.add_column(say(f"report.probe_{header}"), justify="right")
         for probe in effects.probes:
             name = say("report.group_overall") if probe.title is None else _titled(probe.title)
-            scores = (_number(probe.perception), _number(probe.reasoning), difference(probe.gap))
+            scores = (number(probe.perception), number(probe.reasoning), difference(probe.gap))
             table.add_row(Text(name), f"{probe.pictures:,}", *scores)
         console.print(table)
         console.print()
@@ -219,12 +222,6 @@ def _titled(title: Bilingual) -> str:
     return str(getattr(title, current_language()))
 
 
-def _pass(figure: PassFigure | None) -> str:
-    if figure is None:
-        return NOTHING
-    return f"{_rounded(figure.value)} ({_rounded(figure.low)}–{_rounded(figure.high)})"
-
-
 def _bar(low: float, value: float, high: float, least: float, most: float) -> str:
     """An interval with its value, drawn in text between the least and the greatest limit."""
     span = max(most - least, 1e-9)
@@ -234,17 +231,3 @@ def _bar(low: float, value: float, high: float, least: float, most: float) -> st
         line[place] = "─"
     line[places[1]] = "●"
     return "".join(line)
-
-
-def _named(model: str, run_dir: str) -> str:
-    return f"{model} ({run_dir})"
-
-
-def _number(value: float | None) -> str:
-    return NOTHING if value is None else str(_rounded(value))
-
-
-def _rounded(value: float, places: int = 1) -> Decimal:
-    from medbench.stats import half_up
-
-    return half_up(value, places)

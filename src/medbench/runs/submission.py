@@ -64,8 +64,8 @@ def export_submission(run_dir: Path, out: Path, track: str | None = None) -> Pac
     missing: list[str] = []
     tracks: set[str] = set()
     empty = 0
-    # What is still to come is closed before its ledger, also where the loop ends early.
-    with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger, closing(responses(ledger)) as arriving:
+    with closing(Ledger(run_dir / LEDGER_FILE, read_only=True)) as ledger:
+        arriving = responses(ledger)
         upcoming = next(arriving, None)
         for call in asked(source, pins.selection):
             question = call.question

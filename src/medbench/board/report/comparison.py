@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from markupsafe import Markup
 
@@ -124,9 +124,21 @@ def write_comparison(path: Path, comparison: Comparison, language: Language) -> 
     write_atomically(path, text.encode())
 
 
-def named(side: Side) -> str:
+class OfRun(Protocol):
+    """What was found in a run."""
+
+    @property
+    def model(self) -> str:
+        """Its kind and name."""
+
+    @property
+    def run_dir(self) -> str:
+        """Folder of the run."""
+
+
+def named(found: OfRun) -> str:
     """A run by its model and folder."""
-    return f"{side.model} ({side.run_dir})"
+    return f"{found.model} ({found.run_dir})"
 
 
 def _say(language: Language, name: str, /, **values: Any) -> str:  # noqa: ANN401 - fills a message
